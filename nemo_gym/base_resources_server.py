@@ -1,0 +1,208 @@
+"""Resources servers: an environment's tools, its state per session, and the verifier."""
+
+import asyncio
+import contextlib
+import math
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
+from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.server import SimpleServer
+from nemo_gym.servers.session_cookie import SESSION_ID_KEY, SESSION_KEPT_KEY
+from nemo_gym.servers.session_registry import SessionRegistry
+from nemo_gym.servers.tool_listing import RESERVED_PATHS, list_tools
+from nemo_gym.wire.failure import rollout_error
+
+__all__ = [
+    "BaseResourcesServer",
+    "BaseResourcesServerConfig",
+    "BaseRunRequest",
+    "BaseSeedSessionRequest",
+    "BaseSeedSessionResponse",
+    "BaseVerifyRequest",
+    "BaseVerifyResponse",
+    "NeMoGymResponse",
+    "SimpleResourcesServer",
+    "ToolError",
+]
+
+_SWEEP_EVERY_S = 5.0
+
+
+class BaseResourcesServerConfig(BaseRunServerInstanceConfig):
+    """Settings every resources server has."""
+
+    domain: Domain | None = Field(default=None, description="What the environment is about.")
+    tool_timeout_s: float = Field(default=300.0, gt=0, description="Longest one tool call may take, in seconds.")
+    verify_timeout_s: float = Field(default=600.0, gt=0, description="Longest one verification may take, in seconds.")
+    session_idle_limit_s: float = Field(
+        default=3600.0, gt=0, description="A session nobody uses for so long is cleaned up, in seconds."
+    )
+
+
+class BaseRunRequest(BaseModel):
+    """A task row: the prompt, and under other names what the verifier needs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    responses_create_params: NeMoGymResponseCreateParamsNonStreaming
+
+
+class BaseVerifyRequest(BaseRunRequest):
+    """A task row and what the policy made of it."""
+
+    response: NeMoGymResponse
+
+
+class BaseVerifyResponse(BaseVerifyRequest):
+    """The verdict: `reward` is finite; higher is better. Whatever else is numeric is a metric."""
+
+    reward: float
+
+
+class BaseSeedSessionRequest(BaseModel):
+    """The task row that opens a session."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class BaseSeedSessionResponse(BaseModel):
+    """What the agent may want to know of the new session; empty by default."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ToolError(HTTPException):
+    """Text the policy reads as the result of its tool call: a refusal, or what was wrong with the arguments."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(status_code=400, detail=message)
+
+
+class BaseResourcesServer(SimpleServer):
+    """A resources server whose routes are all its own."""
+
+    config: BaseResourcesServerConfig
+
+
+class SimpleResourcesServer(BaseResourcesServer):
+    """An environment.
+
+    Subclasses add one route per tool in `setup_webserver`, and score in `verify`. State per session: name its type in
+    `session_state` and read it with `state(request)`; it is made when a session is seeded, and `close_session` gets it
+    when the session ends, however it ends. A server that names one, or has a `seed_session` of its own, answers a call
+    without a seeded session with the failure `session_lost`.
+    """
+
+    session_state: ClassVar[Callable[[], Any] | None] = None
+
+    _sessions: SessionRegistry = PrivateAttr()
+    _sweeper: asyncio.Task[None] | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make the registry of this server's sessions."""
+        super().model_post_init(context)
+        new_state = type(self).session_state or (lambda: None)
+        self._sessions = SessionRegistry(new_state, self.close_session, self.config.session_idle_limit_s)
+
+    def setup_webserver(self) -> FastAPI:
+        """Return the app with `/seed_session`, `/verify`, `/close_session` and `/tools`."""
+        app = super().setup_webserver()
+        app.post("/seed_session")(self.seed_session)
+        app.post("/verify")(self.verify)
+        app.post("/close_session")(self._close_session)
+        app.get("/tools")(lambda: list_tools(app))
+        return app
+
+    async def seed_session(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:
+        """Prepare a session for the task in `body`. Handlers may also take `request: Request`."""
+        return BaseSeedSessionResponse()
+
+    @abstractmethod
+    async def verify(self, body: BaseVerifyRequest) -> BaseVerifyResponse:
+        """Return the verify request with its reward. A plain `def` runs in a thread."""
+        raise NotImplementedError
+
+    async def close_session(self, session_id: str, state: Any) -> None:
+        """Clean up what a session holds; called once, when it is closed or expires."""
+
+    def state(self, request: Request) -> Any:
+        """Return the state of the request's session; raises the `session_lost` failure when there is none."""
+        return self._sessions.state(request.session[SESSION_ID_KEY])
+
+    def keeps_sessions(self) -> bool:
+        """Tell whether a call needs a seeded session."""
+        own_seed = type(self).seed_session is not SimpleResourcesServer.seed_session
+        return own_seed or type(self).session_state is not None
+
+    def endpoint_policy(self, path: str) -> EndpointPolicy:
+        """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
+        name, config, keeps = self.config.name, self.config, self.keeps_sessions()
+        around = self._inside_session if keeps else None
+        match path:
+            case "/seed_session":
+                seed = self._seed_once if keeps else None
+                return EndpointPolicy(name, f"{name}:seed_error", "seed", around=seed)
+            case "/verify":
+                return EndpointPolicy(
+                    name,
+                    "verifier_error",
+                    "verification",
+                    timeout_s=config.verify_timeout_s,
+                    timeout_setting=f"{name}.verify_timeout_s",
+                    timeout_kind="verifier_timeout",
+                    around=around,
+                    check_answer=self._checked_verdict,
+                )
+            case _ if path in RESERVED_PATHS:
+                return EndpointPolicy(name, "agent_error", "cleanup")
+        return EndpointPolicy(
+            name,
+            "tool_error",
+            "agent",
+            timeout_s=config.tool_timeout_s,
+            timeout_setting=f"{name}.tool_timeout_s",
+            timeout_kind="tool_timeout",
+            around=around,
+        )
+
+    async def startup(self) -> None:
+        """Start the sweeper that expires idle sessions."""
+        if self.keeps_sessions():
+            self._sweeper = asyncio.create_task(self._sweep())
+
+    async def shutdown(self) -> None:
+        """Stop the sweeper and clean up every open session."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        await self._sessions.close_all()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(_SWEEP_EVERY_S, self.config.session_idle_limit_s / 4))
+            await self._sessions.expire_idle()
+
+    async def _close_session(self, request: Request) -> dict[str, bool]:
+        return {"closed": await self._sessions.close(request.session[SESSION_ID_KEY])}
+
+    async def _seed_once(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
+        request.session[SESSION_KEPT_KEY] = True
+        return await self._sessions.seed(request.session[SESSION_ID_KEY], raw, invoke)
+
+    async def _inside_session(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
+        async with self._sessions.inside(request.session[SESSION_ID_KEY]):
+            return await invoke()
+
+    def _checked_verdict(self, answer: Any) -> Any:
+        reward = answer.get("reward") if isinstance(answer, dict) else getattr(answer, "reward", None)
+        if isinstance(reward, int | float) and math.isfinite(reward):
+            return answer
+        raise rollout_error("verifier_error", f"the verifier of {self.config.name} gave {reward!r} as the reward")

@@ -1,0 +1,1 @@
+"""Configuration: read, merge, check, before anything starts. Knows nothing of servers."""

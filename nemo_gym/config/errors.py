@@ -1,0 +1,69 @@
+"""Mistakes of the person at the keyboard: what is wrong, where, what is known, how to fix it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+_MAX_KNOWN_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in what was asked; `str()` gives the lines a person reads.
+
+    Attributes:
+        what: What is wrong, in one line.
+        where: File (or "command line") and dotted key; None when there is no single place.
+        known: The names that would have been understood here; empty when they cannot be listed.
+        fix: What to do about it; None when `what` says it all.
+    """
+
+    what: str
+    where: str | None = None
+    known: Sequence[str] = ()
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"config error: {self.what}"]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.known:
+            lines.append(f"  known: {_shortened(self.known)}")
+        if self.fix:
+            lines.append(f"  fix:   {self.fix}")
+        return "\n".join(lines)
+
+
+class ConfigError(Exception):
+    """One or more mistakes in what was asked; commands show it without traceback and exit with status 2."""
+
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__(*mistakes)  # the arguments themselves, so that the exception pickles
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        return self.args
+
+    def __str__(self) -> str:
+        texts = [str(mistake) for mistake in self.mistakes]
+        if len(texts) > 1:
+            texts.append(f"{len(texts)} mistakes")
+        return "\n".join(texts)
+
+
+def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known name most similar to `name` (difflib ratio >= `cutoff`, in [0, 1]), or None."""
+    matches = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return "did you mean 'x'?" for the known name most similar to `name`, or None when none is near."""
+    match = closest(name, known)
+    return f"did you mean '{match}'?" if match else None
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MAX_KNOWN_SHOWN])
+    more = len(names) - _MAX_KNOWN_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

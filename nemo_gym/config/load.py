@@ -1,0 +1,140 @@
+"""Read, merge, resolve and check the whole configuration, before anything starts."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from nemo_gym.config.almost_servers import CheckedServers, check_servers, inside_servers
+from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.instances import ServerInstance, make_instance
+from nemo_gym.config.interpolation import Finding, Resolved, as_literal, resolve
+from nemo_gym.config.merged import MergedConfig, Source, merge
+from nemo_gym.config.schema import RunSettings
+from nemo_gym.config.sources import gather_sources
+from nemo_gym.config.typos import find_typos
+from nemo_gym.config.validation import validated
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A configuration without mistakes.
+
+    Attributes:
+        global_config_dict: Merged and resolved, secrets included.
+        instances: The servers to start, in the order of the configuration.
+        head_host: Where the head listens.
+        head_port: 1 to 65535.
+        ignored: Why servers were left out, with `error_on_almost_servers=false`; they are not in
+            `global_config_dict` either.
+    """
+
+    global_config_dict: DictConfig = field(repr=False)  # holds secrets
+    instances: tuple[ServerInstance, ...]
+    head_host: str
+    head_port: int
+    ignored: tuple[Mistake, ...] = ()
+
+
+def load_config(
+    command_line: CommandLine | None = None,
+    *,
+    dotenv_path: Path | None = None,
+    skip_dotenv: bool = False,
+    initial: Mapping[str, Any] | DictConfig | None = None,
+    own_keys: Collection[str] = (),
+) -> RunConfig:
+    """Return the checked configuration of a run.
+
+    Args:
+        command_line: Highest precedence; None when there is none.
+        dotenv_path: Used instead of looking for `env.yaml` here and in the project root; may not exist.
+        skip_dotenv: Read no `env.yaml` at all.
+        initial: A program's own values: above `env.yaml`, below the command line.
+        own_keys: Option names of the calling command, so that a misspelt one is noticed.
+
+    Raises:
+        ConfigError: With every mistake. Files that are missing or cannot be read come first and alone, since
+            without them nothing sure can be said about the rest.
+    """
+    sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
+    run, servers, values = check_sources(sources, own_keys, locate=True)
+    return RunConfig(
+        global_config_dict=values,
+        instances=tuple(make_instance(block, settings, run.default_host) for block, settings in servers.passed),
+        head_host=run.head_server.host,
+        head_port=run.head_server.port,
+        ignored=tuple(finding.mistake for finding in servers.findings),
+    )
+
+
+def merge_sources(
+    command_line: CommandLine | None = None,
+    *,
+    dotenv_path: Path | None = None,
+    skip_dotenv: bool = False,
+    initial: Mapping[str, Any] | DictConfig | None = None,
+    own_keys: Collection[str] = (),
+) -> DictConfig:
+    """Return the merged and resolved values, for a command that starts no server; arguments as in `load_config`.
+
+    Servers are not checked; values inside them that cannot be resolved are left out.
+
+    Raises:
+        ConfigError: With every mistake outside of servers.
+    """
+    sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
+    merged = merge(sources)
+    resolved = resolve(merged)
+    _, findings = _run_wide(resolved, merged)
+    _raise_any(find_typos(sources, own_keys) + findings)
+    return _as_dict_config(resolved)
+
+
+def check_sources(
+    sources: list[Source], own_keys: Collection[str] = (), *, locate: bool
+) -> tuple[RunSettings, CheckedServers, DictConfig]:
+    """Check merged sources: run-wide settings, servers (without the ignored ones), resolved values.
+
+    Args:
+        sources: Lowest precedence first.
+        own_keys: As in `load_config`.
+        locate: Also look for the components' folders; a program that starts no server can do without.
+
+    Raises:
+        ConfigError: With every mistake.
+    """
+    typos = find_typos(sources, own_keys)
+    misspelt = {finding.paths[0][0] for finding in typos if len(finding.paths[0]) == 1}
+    merged = merge([_without(source, misspelt) for source in sources])  # what a misspelt key leads to is no news
+    resolved = resolve(merged)
+    run, findings = _run_wide(resolved, merged)
+    servers = check_servers(resolved, merged, run, locate=locate)
+    _raise_any(typos + findings + (servers.findings if run.error_on_almost_servers else []))
+    for name in servers.almost:
+        resolved.values.pop(name, None)
+    return run, servers, _as_dict_config(resolved)
+
+
+def _run_wide(resolved: Resolved, merged: MergedConfig) -> tuple[RunSettings, list[Finding]]:
+    """The run-wide settings (the defaults where they are wrong), and what is wrong outside of servers."""
+    settings, findings = validated(RunSettings, resolved.values, (), resolved.left_out, merged.where)
+    unresolved = [finding for finding in resolved.findings if not inside_servers(finding, merged)]
+    return settings or RunSettings(), unresolved + findings
+
+
+def _without(source: Source, keys: Collection[str | int]) -> Source:
+    values = {key: value for key, value in source.values.items() if key not in keys}
+    return Source(source.name, values, source.folder)
+
+
+def _as_dict_config(resolved: Resolved) -> DictConfig:
+    return DictConfig(as_literal(resolved.values))
+
+
+def _raise_any(findings: list[Finding]) -> None:
+    if findings:
+        raise ConfigError(*(finding.mistake for finding in findings))

@@ -1,0 +1,75 @@
+"""Plain mappings merged by precedence, remembering which source set each key."""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices from the top of the configuration down to one value."""
+
+COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that sets values.
+
+    Attributes:
+        name: What mistakes call it: a path relative to the current folder, or e.g. "command line".
+        values: Plain containers, interpolations not resolved.
+        folder: Folder of the file, where relative `config_paths` are also looked for; None when it is no file.
+    """
+
+    name: str
+    values: dict[str, Any]
+    folder: Path | None = None
+
+
+@dataclass
+class MergedConfig:
+    """The values of all sources so far. Mappings merge key by key; anything else, lists too, replaces."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+
+    def add(self, source: Source) -> None:
+        """Merge one more source over what is there."""
+        self._merge(self.values, source.values, (), source.name)
+
+    def origin(self, *path: str | int) -> str | None:
+        """Return the source that last set this key (for a mapping: that first wrote it), or the nearest above it."""
+        while path and path not in self.origins:
+            path = path[:-1]
+        return self.origins.get(path)
+
+    def where(self, *path: str | int) -> str:
+        """Return "<source>, key <dotted key>", as mistakes show it."""
+        origin = self.origin(*path)
+        return f"{origin}, key {dotted(path)}" if origin else f"key {dotted(path)}"
+
+    def _merge(self, target: dict[str, Any], values: dict[str, Any], above: KeyPath, source: str) -> None:
+        for key, value in values.items():
+            path = (*above, key)
+            if not isinstance(value, dict):
+                target[key] = copy.deepcopy(value)
+                self.origins[path] = source
+                continue
+            if not isinstance(target.get(key), dict):
+                target[key] = {}
+                self.origins[path] = source
+            self._merge(target[key], value, path, source)
+
+
+def merge(sources: list[Source]) -> MergedConfig:
+    """Merge sources, lowest precedence first."""
+    merged = MergedConfig()
+    for source in sources:
+        merged.add(source)
+    return merged
+
+
+def dotted(path: KeyPath) -> str:
+    """Return `('a', 'b', 0, 'c')` as "a.b[0].c"."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
+    return "".join(parts).removeprefix(".")

@@ -1,0 +1,160 @@
+"""The typed shape of configuration: server instances, references, datasets, run-wide settings."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nemo_gym.config.keys import DEFAULT_HEAD_PORT, DEFAULT_HOST
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Domain(StrEnum):
+    """What the tasks of a resources server are about."""
+
+    MATH = "math"
+    CODING = "coding"
+    AGENT = "agent"
+    KNOWLEDGE = "knowledge"
+    INSTRUCTION_FOLLOWING = "instruction_following"
+    LONG_CONTEXT = "long_context"
+    SAFETY = "safety"
+    GAMES = "games"
+    E2E = "e2e"
+    OTHER = "other"
+
+
+class ModelServerRef(BaseModel):
+    """Names the instance of a model server."""
+
+    type: Literal["responses_api_models"] = "responses_api_models"
+    name: str
+
+
+class ResourcesServerRef(BaseModel):
+    """Names the instance of a resources server."""
+
+    type: Literal["resources_servers"] = "resources_servers"
+    name: str
+
+
+class AgentServerRef(BaseModel):
+    """Names the instance of an agent."""
+
+    type: Literal["responses_api_agents"] = "responses_api_agents"
+    name: str
+
+
+class BaseServerConfig(BaseModel):
+    """Where a server listens.
+
+    Attributes:
+        host: Address or name of the interface.
+        port: 0 lets the system choose.
+    """
+
+    host: str
+    port: int
+
+
+class BaseRunServerInstanceConfig(BaseServerConfig):
+    """What every server that a run starts is configured with; a server's own settings are further fields.
+
+    Attributes:
+        entrypoint: Script in the component's folder; running it serves.
+        name: Name of the instance, unique in the run.
+        num_workers: Processes that share the work of this instance.
+        ray_enabled: Placed on a Ray cluster, or uses one.
+    """
+
+    entrypoint: str
+    name: str
+    num_workers: int = Field(default=1, ge=1)
+    ray_enabled: bool = False
+
+
+class GitlabIdentifier(BaseModel):
+    """A dataset in a GitLab model registry."""
+
+    dataset_name: str
+    version: str
+    artifact_fpath: str
+
+
+class HuggingfaceIdentifier(BaseModel):
+    """A dataset on the Hugging Face hub; without `artifact_fpath` the whole repository."""
+
+    repo_id: str
+    artifact_fpath: str | None = None
+
+
+class DatasetConfig(BaseModel):
+    """A JSONL file of tasks. One for training or validation must say its license and where it can be had.
+
+    Attributes:
+        name: Unique among the datasets of the instance.
+        type: What it is for.
+        jsonl_fpath: Path of the file; a relative one is looked for like a configuration file.
+        num_repeats: Rollouts for each task, at least 1.
+        license: Name of the license, e.g. "Apache 2.0".
+        gitlab_identifier: A source of the file.
+        huggingface_identifier: A source of the file.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    type: Literal["train", "validation", "example"]
+    jsonl_fpath: str
+    num_repeats: int = Field(default=1, ge=1)
+    license: str | None = None
+    gitlab_identifier: GitlabIdentifier | None = None
+    huggingface_identifier: HuggingfaceIdentifier | None = None
+
+    @model_validator(mode="after")
+    def _may_be_used(self) -> "DatasetConfig":
+        lacking = []
+        if not self.license:
+            lacking.append("a license")
+        if not (self.gitlab_identifier or self.huggingface_identifier):
+            lacking.append("a source (gitlab_identifier or huggingface_identifier)")
+        if lacking and self.type != "example":
+            raise ValueError(f"the {self.type} dataset '{self.name}' lacks {' and '.join(lacking)}")
+        return self
+
+
+class InstanceSettings(BaseModel):
+    """The part of an instance's innermost block that every server shares; the rest is the server's own affair."""
+
+    model_config = ConfigDict(extra="allow")
+
+    entrypoint: str = Field(min_length=1)
+    host: str | None = None
+    port: Port | None = None
+    num_workers: int = Field(default=1, ge=1)
+    ray_enabled: bool = False
+    datasets: list[DatasetConfig] = []
+    domain: Domain | None = None
+
+
+class ResourcesInstanceSettings(InstanceSettings):
+    """An instance of a resources server must say what its tasks are about."""
+
+    domain: Domain
+
+
+class HeadSettings(BaseModel):
+    """Where the head listens."""
+
+    host: str
+    port: Port
+
+
+class RunSettings(BaseModel):
+    """The reserved keys that have a type of their own."""
+
+    default_host: str = DEFAULT_HOST
+    head_server: HeadSettings = HeadSettings(host=DEFAULT_HOST, port=DEFAULT_HEAD_PORT)
+    disallowed_ports: list[int] = []
+    error_on_almost_servers: bool = True

@@ -1,0 +1,155 @@
+"""Public face of the configuration: the dictionary every server and program of a process shares."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig
+
+from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.errors import ConfigError, did_you_mean
+from nemo_gym.config.keys import (
+    CONFIG_PATHS_KEY_NAME,
+    DEFAULT_HEAD_PORT,
+    DEFAULT_HOST_KEY_NAME,
+    DISALLOWED_PORTS_KEY_NAME,
+    ENTRYPOINT_KEY_NAME,
+    ERROR_ON_ALMOST_SERVERS_KEY_NAME,
+    HEAD_SERVER_DEPS_KEY_NAME,
+    HEAD_SERVER_KEY_NAME,
+    HF_TOKEN_KEY_NAME,
+    KINDS,
+    POLICY_API_KEY_KEY_NAME,
+    POLICY_BASE_URL_KEY_NAME,
+    POLICY_MODEL_NAME_KEY_NAME,
+    PYTHON_VERSION_KEY_NAME,
+    RAY_HEAD_NODE_ADDRESS_KEY_NAME,
+)
+from nemo_gym.config.load import check_sources, merge_sources
+from nemo_gym.config.ports import find_open_port
+from nemo_gym.config.sources import gather_sources
+from nemo_gym.config.yaml_file import parse_yaml
+
+__all__ = [
+    "CONFIG_PATHS_KEY_NAME",
+    "DEFAULT_HEAD_PORT",
+    "DEFAULT_HOST_KEY_NAME",
+    "DISALLOWED_PORTS_KEY_NAME",
+    "ENTRYPOINT_KEY_NAME",
+    "ERROR_ON_ALMOST_SERVERS_KEY_NAME",
+    "HEAD_SERVER_DEPS_KEY_NAME",
+    "HEAD_SERVER_KEY_NAME",
+    "HF_TOKEN_KEY_NAME",
+    "NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME",
+    "NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME",
+    "POLICY_API_KEY_KEY_NAME",
+    "POLICY_BASE_URL_KEY_NAME",
+    "POLICY_MODEL_NAME_KEY_NAME",
+    "PYTHON_VERSION_KEY_NAME",
+    "RAY_HEAD_NODE_ADDRESS_KEY_NAME",
+    "ConfigError",
+    "GlobalConfigDictParser",
+    "GlobalConfigDictParserConfig",
+    "find_open_port",
+    "get_first_server_config_dict",
+    "get_global_config_dict",
+]
+
+NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME = "NEMO_GYM_CONFIG_DICT"
+NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME = "NEMO_GYM_CONFIG_PATH"
+
+_cached: DictConfig | None = None
+
+
+@dataclass(frozen=True)
+class GlobalConfigDictParserConfig:
+    """What a program gives to the configuration.
+
+    Attributes:
+        dotenv_path: Used instead of looking for `env.yaml` here and in the project root; may not exist.
+        initial_global_config_dict: Values above `env.yaml` and below the command line.
+        skip_load_from_cli: Leave the arguments of this process alone.
+        skip_load_from_dotenv: Read no `env.yaml`.
+    """
+
+    dotenv_path: Path | None = None
+    initial_global_config_dict: DictConfig | Mapping[str, Any] | None = None
+    skip_load_from_cli: bool = False
+    skip_load_from_dotenv: bool = False
+
+
+class GlobalConfigDictParser:
+    """Reads the configuration; every mistake in it raises one `ConfigError`."""
+
+    def parse(self, global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None) -> DictConfig:
+        """Return the merged, resolved and checked configuration with the defaults filled in.
+
+        References and settings of servers are checked, the components' folders are not looked for.
+
+        Raises:
+            ConfigError: With every mistake.
+        """
+        wanted = global_config_dict_parser_config or GlobalConfigDictParserConfig()
+        sources = gather_sources(
+            None if wanted.skip_load_from_cli else parse_command_line(sys.argv[1:]),
+            dotenv_path=wanted.dotenv_path,
+            skip_dotenv=wanted.skip_load_from_dotenv,
+            initial=wanted.initial_global_config_dict,
+        )
+        return check_sources(sources, locate=False)[2]
+
+    def parse_no_environment(
+        self, initial_global_config_dict: DictConfig | Mapping[str, Any] | None = None
+    ) -> DictConfig:
+        """Return the same from the given values alone: no command line, no `env.yaml`."""
+        return self.parse(
+            GlobalConfigDictParserConfig(
+                initial_global_config_dict=initial_global_config_dict,
+                skip_load_from_cli=True,
+                skip_load_from_dotenv=True,
+            )
+        )
+
+
+def get_global_config_dict(
+    global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None,
+) -> DictConfig:
+    """Return the configuration of this process, read at the first call and kept.
+
+    When the environment variable NEMO_GYM_CONFIG_DICT is set (to YAML), it is the configuration, and the
+    argument does not matter; its servers are not checked again.
+
+    Raises:
+        ConfigError: With every mistake.
+    """
+    global _cached
+    if _cached is None:
+        text = os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+        if text:
+            values = parse_yaml(text, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+            _cached = merge_sources(skip_dotenv=True, initial=values)
+        else:
+            _cached = GlobalConfigDictParser().parse(global_config_dict_parser_config)
+    return _cached
+
+
+def get_first_server_config_dict(global_config_dict: DictConfig, server_name: str) -> DictConfig:
+    """Return the innermost block of an instance: `global_config_dict[<name>][<kind>][<implementation>]`.
+
+    Raises:
+        KeyError: No instance has this name; the message says which there are.
+    """
+    value = global_config_dict.get(server_name)
+    if not _is_server(value):
+        known = [str(name) for name, value in global_config_dict.items() if _is_server(value)]
+        hint = did_you_mean(server_name, known) or f"known: {', '.join(known) or 'none'}"
+        raise KeyError(f"no server named '{server_name}'; {hint}")
+    by_implementation = next(value[kind] for kind in KINDS if kind in value)
+    return cast(DictConfig, next(iter(by_implementation.values())))
+
+
+def _is_server(value: Any) -> bool:
+    return isinstance(value, DictConfig) and any(value.get(kind) for kind in KINDS)

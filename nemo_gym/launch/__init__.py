@@ -1,0 +1,1 @@
+"""Launching: plan, processes, environments, supervision. Knows nothing of rollouts."""

@@ -1,0 +1,56 @@
+"""A run in the foreground: start, do something while it is up, stop on Ctrl-C or SIGTERM."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from nemo_gym.config.load import RunConfig
+from nemo_gym.launch.console import ServerConsole
+from nemo_gym.launch.launcher import Launcher
+from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.signals import SignalWatch
+
+WhileUp = Callable[[Launcher, SignalWatch], Awaitable[int]]
+
+
+class Interrupted(Exception):
+    """A signal ended the run before all was ready."""
+
+
+async def run_in_foreground(
+    config: RunConfig, options: LaunchOptions, while_up: WhileUp, console: ServerConsole | None = None
+) -> int:
+    """Start the run, return what `while_up` returns, and stop the run whatever happens.
+
+    `while_up` gets the signals: it ends soon after the first. A second one ends everything at once.
+
+    Raises:
+        ConfigError, StartError: The run could not be started.
+        Interrupted: A signal came first.
+    """
+    launcher = Launcher(config, options, (console or ServerConsole()).say)
+    with SignalWatch() as signals:
+        try:
+            await _start(launcher, signals)
+            return await while_up(launcher, signals)
+        finally:
+            await _stop(launcher, signals)
+
+
+async def _start(launcher: Launcher, signals: SignalWatch) -> None:
+    start = asyncio.ensure_future(launcher.start())
+    await asyncio.wait([start, signals.first], return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        start.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await start
+        raise Interrupted
+    start.result()
+
+
+async def _stop(launcher: Launcher, signals: SignalWatch) -> None:
+    orderly = asyncio.ensure_future(launcher.stop())
+    await asyncio.wait([orderly, signals.second], return_when=asyncio.FIRST_COMPLETED)
+    if not orderly.done():
+        await launcher.stop(at_once=True)
+    await orderly

@@ -1,0 +1,49 @@
+"""The head, served inside the launcher: what it tells is what the launcher knows."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.head import HeadServer
+from nemo_gym.servers.instance_state import ServerInstanceState
+from nemo_gym.servers.serve import uvicorn_config
+
+
+class HeadProcess:
+    """The running head; `stop` ends it."""
+
+    def __init__(self, server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+        self._server = server
+        self._task = task
+
+    @classmethod
+    async def start(
+        cls,
+        config: BaseServerConfig,
+        listener: socket.socket,
+        public_config: dict[str, Any],
+        instances: Callable[[], list[ServerInstanceState]],
+        run_id: str,
+    ) -> "HeadProcess":
+        """Serve the head on `listener`."""
+        app = HeadServer(config, public_config, instances, run_id).setup_webserver()
+        server = _QuietServer(uvicorn_config(app, lifespan="off"))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        return cls(server, task)
+
+    async def stop(self) -> None:
+        """End it within a second."""
+        self._server.should_exit = self._server.force_exit = True
+        await asyncio.wait([self._task], timeout=1.0)
+        self._task.cancel()
+
+
+class _QuietServer(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are the launcher's

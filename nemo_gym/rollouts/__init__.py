@@ -1,0 +1,1 @@
+"""Rollouts: tasks in, verified rollouts out. Knows nothing of how servers are started."""

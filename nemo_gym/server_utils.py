@@ -1,0 +1,46 @@
+"""Public face: the client, the server classes, and what servers need to call each other."""
+
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict
+from nemo_gym.servers.answer import Answer, failure_of
+from nemo_gym.servers.client import ServerClient, get_response_json, raise_for_status
+from nemo_gym.servers.head import HeadServer
+from nemo_gym.servers.ray_cluster import initialize_ray
+from nemo_gym.servers.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
+from nemo_gym.servers.session_cookie import (
+    SESSION_ID_HEADER,
+    SESSION_ID_KEY,
+    SESSION_KEPT_HEADER,
+    new_session_id,
+)
+from nemo_gym.servers.tool_listing import RESERVED_PATHS
+from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
+from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
+
+__all__ = [
+    "HEAD_SERVER_KEY_NAME",
+    "RESERVED_PATHS",
+    "SESSION_ID_HEADER",
+    "SESSION_ID_KEY",
+    "SESSION_KEPT_HEADER",
+    "Answer",
+    "BaseServer",
+    "BaseServerConfig",
+    "Deadline",
+    "Failure",
+    "HeadServer",
+    "RolloutError",
+    "ServerClient",
+    "SimpleServer",
+    "Stage",
+    "failure_of",
+    "get_first_server_config_dict",
+    "get_global_aiohttp_client",
+    "get_response_json",
+    "initialize_ray",
+    "is_nemo_gym_fastapi_worker",
+    "new_session_id",
+    "raise_for_status",
+    "request",
+    "rollout_error",
+]

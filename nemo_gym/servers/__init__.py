@@ -1,0 +1,1 @@
+"""Servers: the three base servers, the head, sessions, the client. Knows nothing of launching."""

@@ -1,0 +1,101 @@
+"""The client: a call says only the server's name; where that server runs is a setting."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
+from nemo_gym.servers.answer import Answer, failure_of
+from nemo_gym.servers.transport import request
+
+HEAD_TIMEOUT_S = 10.0
+
+
+class ServerClient:
+    """Calls the servers of one run by name.
+
+    Args:
+        head_server_config: Where the head listens.
+        global_config_dict: The run's configuration, with `host` and `port` of every instance.
+    """
+
+    def __init__(self, head_server_config: BaseServerConfig, global_config_dict: DictConfig) -> None:
+        self.head_server_config = head_server_config
+        self.global_config_dict = global_config_dict
+        self._base_urls: dict[str, str] = {}
+
+    @classmethod
+    def load_from_global_config(cls, head_server_config: BaseServerConfig | None = None) -> "ServerClient":
+        """Return a client for the run whose head listens at `head_server_config` (default: as configured).
+
+        Raises:
+            ConfigError: No head answers there.
+        """
+        if head_server_config is None:
+            head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
+            head_server_config = BaseServerConfig(host=head["host"], port=head["port"])
+        return cls(head_server_config, fetch_global_config(head_server_config))
+
+    async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:
+        """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
+        return await request(method, self.base_url(server_name) + url_path, server=server_name, **kwargs)
+
+    async def get(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+        """GET from an instance."""
+        return await self.request(server_name, url_path, "GET", **kwargs)
+
+    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+        """POST to an instance."""
+        return await self.request(server_name, url_path, "POST", **kwargs)
+
+    def base_url(self, server_name: str) -> str:
+        """Return `http://host:port` of an instance; KeyError, with what is known, when there is none."""
+        url = self._base_urls.get(server_name)
+        if url is None:
+            block = get_first_server_config_dict(self.global_config_dict, server_name)
+            url = self._base_urls[server_name] = f"http://{block['host']}:{block['port']}"
+        return url
+
+
+def fetch_global_config(head: BaseServerConfig) -> DictConfig:
+    """Ask the head for the configuration of its run, which has no secrets in it.
+
+    Raises:
+        ConfigError: No head answers there.
+    """
+    url = f"http://{head.host}:{head.port}/global_config_dict_yaml"
+    try:
+        # urllib: one small synchronous request is not worth the import of a larger client.
+        with urllib.request.urlopen(url, timeout=HEAD_TIMEOUT_S) as answer:
+            text = orjson.loads(answer.read())
+    except (OSError, urllib.error.URLError, orjson.JSONDecodeError) as error:
+        where = f"{head.host}:{head.port} (head_server.host, head_server.port)"
+        fix = "start the servers first, with ng_run, or name the head of the run that is meant"
+        raise ConfigError(Mistake(f"no head server answers: {error}", where=where, fix=fix)) from error
+    return OmegaConf.create(yaml.safe_load(text))
+
+
+def require_server(config: Mapping[Any, Any] | DictConfig, name: str, kind: str) -> None:
+    """Raise the ConfigError for a server name that is not an instance of `kind` in a run's configuration."""
+    known = [str(key) for key, block in config.items() if isinstance(block, Mapping | DictConfig) and kind in block]
+    if name not in known:
+        what = f"no {kind} instance named '{name}' in the running servers"
+        raise ConfigError(Mistake(what, known=known, fix=did_you_mean(name, known)))
+
+
+async def raise_for_status(response: Answer) -> None:
+    """Raise the failure that an error answer carries; return on success."""
+    if not response.ok:
+        raise failure_of(response)
+
+
+async def get_response_json(response: Answer) -> Any:
+    """Return the decoded JSON body of an answer."""
+    return orjson.loads(await response.read())

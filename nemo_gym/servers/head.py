@@ -1,0 +1,54 @@
+"""The head: knows every server of the run, its address and its state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
+
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.instance_state import ServerInstanceState
+
+
+class HeadServer:
+    """The head's app.
+
+    Args:
+        config: Where the head listens.
+        public_config: The run's configuration as plain data, without secrets.
+        instances: Gives the state of every instance at this moment.
+        run_id: Name of the run, as `ng_status` shows it.
+    """
+
+    def __init__(
+        self,
+        config: BaseServerConfig,
+        public_config: dict[str, Any],
+        instances: Callable[[], list[ServerInstanceState]],
+        run_id: str = "",
+    ) -> None:
+        self.config = config
+        self._yaml = yaml.safe_dump(public_config, sort_keys=False)
+        self._instances = instances
+        self._run_id = run_id
+
+    def setup_webserver(self) -> FastAPI:
+        """Return the head's app."""
+        app = FastAPI(title="head server")
+        app.get("/global_config_dict_yaml")(self.global_config_dict_yaml)
+        app.get("/server_instances")(self.server_instances)
+        app.get("/health", include_in_schema=False)(self._health)
+        app.get("/", include_in_schema=False)(self._health)
+        return app
+
+    async def global_config_dict_yaml(self) -> JSONResponse:
+        """Return the configuration without secrets: YAML text, sent as one JSON string."""
+        return JSONResponse(self._yaml)
+
+    async def server_instances(self) -> list[ServerInstanceState]:
+        """Return the state of every instance."""
+        return self._instances()
+
+    async def _health(self) -> dict[str, str]:
+        return {"status": "ok", "name": "head", "run": self._run_id}

@@ -1,0 +1,127 @@
+"""A server is a class: its configuration, a client for the others, an app. Where it runs is a setting."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any, Self
+
+from fastapi import FastAPI
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.schema import BaseRunServerInstanceConfig, BaseServerConfig
+from nemo_gym.global_config import (
+    HEAD_SERVER_KEY_NAME,
+    NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
+    get_first_server_config_dict,
+    get_global_config_dict,
+)
+from nemo_gym.servers.client import ServerClient
+from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.route import route_class_for
+from nemo_gym.servers.serve import serve
+from nemo_gym.servers.session_cookie import SessionCookieMiddleware
+from nemo_gym.servers.transport import close_global_aiohttp_client
+
+RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"
+WORKER_ENV = "NEMO_GYM_WORKER"
+
+
+def is_nemo_gym_fastapi_worker() -> bool:
+    """Tell whether this process is one of several workers of a server."""
+    return os.environ.get(WORKER_ENV) == "1"
+
+
+@cache
+def run_secret() -> str:
+    """Return the secret all servers of the run share; a process outside a run makes its own."""
+    return os.environ.get(RUN_SECRET_ENV) or secrets.token_hex(32)
+
+
+class BaseServer(BaseModel):
+    """Anything that is configured as one instance of a run."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    config: BaseRunServerInstanceConfig
+
+    @classmethod
+    def load_config_from_global_config(cls) -> BaseRunServerInstanceConfig:
+        """Return this process's instance configuration, typed by the annotation of `config`.
+
+        Raises:
+            ConfigError: It does not validate; every mistake is named.
+        """
+        name = os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
+        block = get_first_server_config_dict(get_global_config_dict(), name)
+        settings: Any = OmegaConf.to_container(block, resolve=True)
+        config_class = cls.model_fields["config"].annotation
+        try:
+            return config_class.model_validate({**settings, "name": name})  # type: ignore[union-attr,no-any-return]
+        except ValidationError as error:
+            mistakes = [
+                Mistake(f"{d['msg']} (got {d['input']!r})", where=".".join([name, *map(str, d["loc"])]))
+                for d in error.errors(include_url=False)
+            ]
+            raise ConfigError(*mistakes) from error
+
+
+class SimpleServer(BaseServer):
+    """A server with routes. Subclasses add theirs in `setup_webserver`."""
+
+    server_client: ServerClient
+
+    def setup_webserver(self) -> FastAPI:
+        """Return the app with the routes every server has."""
+        app = FastAPI(title=self.config.name or type(self).__name__, lifespan=self._lifespan)
+        app.router.route_class = route_class_for(self.endpoint_policy)
+        app.add_middleware(SessionCookieMiddleware, cookie_name=self.session_cookie_name(), secret=run_secret())
+        app.get("/health", include_in_schema=False)(self._health)
+        app.get("/", include_in_schema=False)(self._health)
+        return app
+
+    def endpoint_policy(self, path: str) -> EndpointPolicy:
+        """Return what holds for the endpoint at `path`: failure kinds, deadline, session rules."""
+        return EndpointPolicy(server_name=self.config.name)
+
+    def session_cookie_name(self) -> str:
+        """Return `<ClassName>___<instance name>`."""
+        return f"{type(self).__name__}___{self.config.name}"
+
+    async def startup(self) -> None:
+        """Called before the server is ready: open what it needs."""
+
+    async def shutdown(self) -> None:
+        """Called when the server stops: close what `startup` opened."""
+
+    @classmethod
+    def run_webserver(cls) -> None:
+        """Serve the instance that the environment names, until told to stop."""
+        try:
+            server = cls.from_environment()
+        except ConfigError as error:
+            raise SystemExit(str(error)) from None
+        serve(server.setup_webserver(), host=server.config.host, port=server.config.port)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Build the server for this process's instance."""
+        config = cls.load_config_from_global_config()
+        everything = get_global_config_dict()
+        head = BaseServerConfig.model_validate(dict(everything[HEAD_SERVER_KEY_NAME]))
+        return cls(config=config, server_client=ServerClient(head, everything))
+
+    async def _health(self) -> dict[str, str]:
+        return {"status": "ok", "name": self.config.name}
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.startup()
+        try:
+            yield
+        finally:
+            await self.shutdown()
+            await close_global_aiohttp_client()

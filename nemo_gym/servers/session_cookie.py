@@ -1,0 +1,90 @@
+"""The signed session cookie: pure ASGI middleware that gives every request its session id.
+
+Cookie `<ClassName>___<instance name>` = signed id. A request without one gets a new id; the agent chooses the id of a
+session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose answer was lost can be sent again.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from itsdangerous import BadSignature, Signer
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemo_gym.wire.failure import failure_body, rollout_error
+
+SESSION_ID_KEY = "session_id"
+SESSION_ID_HEADER = "x-nemo-gym-session-id"
+SESSION_KEPT_HEADER = "x-nemo-gym-session-kept"
+SESSION_KEPT_KEY = "kept"
+"""Set in `request.session` by a server that keeps the session: the answer says so, and the agent closes it later."""
+
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+
+def new_session_id() -> str:
+    """Return an id nobody can guess (128 random bits)."""
+    return secrets.token_urlsafe(16)
+
+
+class SessionCookieMiddleware:
+    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and the cookie on the answer when the id is new."""
+
+    def __init__(self, app: ASGIApp, cookie_name: str, secret: str) -> None:
+        self.app = app
+        self._name = cookie_name
+        self._signer = Signer(secret, salt=cookie_name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            session_id, is_new = self._session_id(scope["headers"])
+        except BadSignature:
+            await _refuse(self._name, scope, receive, send)
+            return
+        session: dict[str, Any] = {SESSION_ID_KEY: session_id}
+        scope["session"] = session
+        await self.app(scope, receive, self._with_cookie(send, session) if is_new else send)
+
+    def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bool]:
+        chosen = None
+        for name, value in headers:
+            if name == b"cookie":
+                signed = _cookie_value(value.decode("latin-1"), self._name)
+                if signed is not None:
+                    return self._signer.unsign(signed).decode(), False
+            elif name == SESSION_ID_HEADER.encode():
+                chosen = value.decode("latin-1")
+        if chosen is not None and _ID_PATTERN.fullmatch(chosen):
+            return chosen, True
+        return new_session_id(), True
+
+    def _with_cookie(self, send: Send, session: dict[str, Any]) -> Send:
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                value = self._signer.sign(session[SESSION_ID_KEY]).decode()
+                headers = MutableHeaders(scope=message)
+                headers.append("set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax")
+                if session.get(SESSION_KEPT_KEY):
+                    headers.append(SESSION_KEPT_HEADER, "1")
+            await send(message)
+
+        return send_with_cookie
+
+
+def _cookie_value(header: str, name: str) -> str | None:
+    for pair in header.split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value.strip('"')
+    return None
+
+
+async def _refuse(cookie_name: str, scope: Scope, receive: Receive, send: Send) -> None:
+    error = rollout_error("session_lost", f"the session cookie {cookie_name} was not signed by this server")
+    await JSONResponse(failure_body(error.failure), status_code=error.failure.status)(scope, receive, send)

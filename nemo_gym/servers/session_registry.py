@@ -1,0 +1,132 @@
+"""The sessions of one resources server: seeded once, used, closed, or expired.
+
+The rules, so that a lost session is never mistaken for a fresh one:
+- seeding again with the same payload answers as the first time; with another payload it is refused;
+- a call without a seeded session is `session_lost`; after the idle limit it is `session_expired`; closed is closed;
+- a session is not expired while a call is inside, and what is expired or closed is cleaned up exactly once.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemo_gym.wire.failure import RolloutError, rollout_error
+
+_REMEMBERED_ENDINGS = 100_000
+
+
+@dataclass
+class Session:
+    """One open session. `state` is whatever the server keeps for it."""
+
+    session_id: str
+    payload_digest: bytes
+    state: Any
+    seeding: asyncio.Task[Any] | None = None
+    calls_inside: int = 0
+    used_at: float = field(default_factory=time.monotonic)
+
+
+class SessionRegistry:
+    """Keeps the open sessions of one server.
+
+    Args:
+        new_state: Makes the state of a new session.
+        clean_up: Called once when a session ends, whatever ended it.
+        idle_limit_s: A session nobody used for so long is expired.
+    """
+
+    def __init__(
+        self,
+        new_state: Callable[[], Any],
+        clean_up: Callable[[str, Any], Awaitable[None]],
+        idle_limit_s: float,
+    ) -> None:
+        self._new_state = new_state
+        self._clean_up = clean_up
+        self._idle_limit_s = idle_limit_s
+        self._open: dict[str, Session] = {}
+        self._endings: OrderedDict[str, str] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def seed(self, session_id: str, payload: bytes, seed: Callable[[], Awaitable[Any]]) -> Any:
+        """Open the session and return the answer of `seed`; answer a replay as the first time."""
+        digest = hashlib.blake2b(payload, digest_size=16).digest()
+        session = self._open.get(session_id)
+        if session is None:
+            if session_id in self._endings:
+                raise self._lost(session_id)
+            session = self._open[session_id] = Session(session_id, digest, self._new_state())
+            session.seeding = asyncio.ensure_future(seed())
+        elif session.payload_digest != digest:
+            raise rollout_error("session_lost", f"session {session_id[:8]}… was seeded with another payload")
+        assert session.seeding is not None
+        try:
+            return await asyncio.shield(session.seeding)
+        except Exception:
+            await self.close(session_id)
+            raise
+
+    @asynccontextmanager
+    async def inside(self, session_id: str) -> AsyncIterator[Session]:
+        """Keep the session alive while a call works with it."""
+        session = self._open.get(session_id)
+        if session is None:
+            raise self._lost(session_id)
+        session.calls_inside += 1
+        try:
+            yield session
+        finally:
+            session.calls_inside -= 1
+            session.used_at = time.monotonic()
+
+    def state(self, session_id: str) -> Any:
+        """Return the state of an open session; raises the `session_lost` or `session_expired` failure."""
+        session = self._open.get(session_id)
+        if session is None:
+            raise self._lost(session_id)
+        return session.state
+
+    async def close(self, session_id: str, *, ending: str = "closed") -> bool:
+        """End the session and clean up; False when it was not open."""
+        session = self._open.pop(session_id, None)
+        if session is None:
+            return False
+        self._endings[session_id] = ending
+        while len(self._endings) > _REMEMBERED_ENDINGS:
+            self._endings.popitem(last=False)
+        if session.seeding is not None and not session.seeding.done():
+            session.seeding.cancel()
+        await self._clean_up(session_id, session.state)
+        return True
+
+    async def expire_idle(self) -> int:
+        """End every session past the idle limit that no call is inside of; return how many."""
+        limit = time.monotonic() - self._idle_limit_s
+        idle = [s.session_id for s in self._open.values() if not s.calls_inside and s.used_at < limit]
+        for session_id in idle:
+            await self.close(session_id, ending="expired")
+        return len(idle)
+
+    async def close_all(self) -> None:
+        """End every session: the server stops."""
+        for session_id in list(self._open):
+            await self.close(session_id)
+
+    def _lost(self, session_id: str) -> RolloutError:
+        match self._endings.get(session_id):
+            case "expired":
+                reason = f"nobody used it for {self._idle_limit_s:g} s (setting session_idle_limit_s)"
+                return rollout_error("session_expired", f"session {session_id[:8]}… expired: {reason}")
+            case "closed":
+                return rollout_error("session_lost", f"session {session_id[:8]}… is closed")
+            case _:
+                reason = "not seeded here, or the server restarted since"
+                return rollout_error("session_lost", f"unknown session {session_id[:8]}…: {reason}")

@@ -1,0 +1,187 @@
+"""Simple agent: model → tool calls → model … → message, then the verdict.
+
+The tool calls of one step are answered in order. The loop ends with a step that calls no tool, at `max_steps`, or where
+the context is full.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+from fastapi import Body, Request, Response
+from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
+from pydantic import Field, PrivateAttr, ValidationError
+
+from nemo_gym.base_resources_server import BaseRunRequest
+from nemo_gym.base_responses_api_agent import BaseResponsesAPIAgentConfig, SimpleResponsesAPIAgent
+from nemo_gym.openai_utils import (
+    NeMoGymEasyInputMessage,
+    NeMoGymFunctionCallOutput,
+    NeMoGymResponse,
+    NeMoGymResponseCreateParamsNonStreaming,
+)
+from nemo_gym.server_utils import Deadline, Failure, RolloutError, get_response_json, raise_for_status, rollout_error
+from responses_api_agents.simple_agent.environment import EnvironmentSession
+from responses_api_agents.simple_agent.tool_calls import run_tool_call
+from responses_api_agents.simple_agent.usage import add_usage
+
+# Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
+GRACE_S = 10.0
+
+
+class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
+    resources_server: ResourcesServerRef
+    model_server: ModelServerRef
+    max_steps: int | None = Field(default=None, ge=1, description="Model calls per rollout; None: no limit.")
+    tools_from_resources_server: bool = Field(
+        default=False, description="A row that declares no tools gets the environment's own."
+    )
+    seed_timeout_s: float = Field(default=300.0, gt=0, description="Longest wait for a session, in seconds.")
+    tool_timeout_s: float = Field(default=300.0, gt=0, description="Longest wait for a tool's answer, in seconds.")
+    verify_timeout_s: float = Field(default=600.0, gt=0, description="Longest wait for the verdict, in seconds.")
+    max_tool_result_chars: int = Field(default=200_000, ge=1, description="Longer tool results are cut.")
+    on_context_overflow: Literal["stop", "fail"] = Field(
+        default="stop", description="stop: verify what there is. fail: the rollout is a failure."
+    )
+    on_tool_failure: Literal["mask", "tell", "fail"] = Field(
+        default="mask",
+        description="A tool that raises or hangs: the policy reads so in general words, and the rollout is masked "
+        "(mask), or scored all the same (tell); or the rollout is a failure (fail).",
+    )
+
+
+@dataclass
+class Trajectory:
+    """The new items of one rollout so far, and what happened on the way."""
+
+    items: list[Any] = field(default_factory=list)
+    last: NeMoGymResponse | None = None
+    usage: Any = None
+    trouble: Failure | None = None
+
+    def add_step(self, response: NeMoGymResponse) -> None:
+        """Take in the answer of one model call."""
+        self.items.extend(response.output)
+        self.usage = add_usage(self.usage, response.usage)
+        self.last = response
+
+    def response(self) -> NeMoGymResponse:
+        """Return the last Response with every new item as its output, and the usage of all steps."""
+        if self.last is None:
+            raise ValueError("no model call has been answered")
+        update: dict[str, Any] = {"output": self.items}
+        if self.usage is not None:
+            update["usage"] = self.usage
+        return self.last.model_copy(update=update)
+
+
+class SimpleAgent(SimpleResponsesAPIAgent):
+    config: SimpleAgentConfig
+    _offered_tools: list[dict[str, Any]] | None = PrivateAttr(default=None)
+
+    async def responses(
+        self, request: Request, body: NeMoGymResponseCreateParamsNonStreaming = Body()
+    ) -> NeMoGymResponse:
+        session = EnvironmentSession(self.server_client, self.config.resources_server.name, request.cookies)
+        return (await self._loop(session, body)).response()
+
+    async def run(self, request: Request, body: BaseRunRequest = Body()) -> Response:
+        config = self.config
+        session = EnvironmentSession(self.server_client, config.resources_server.name, request.cookies)
+        try:
+            await session.seed(body, self._deadline("seed_timeout_s", "transport_timeout"))
+            trajectory = await self._loop(session, body.responses_create_params)
+            deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
+            verdict = await session.verify(body, trajectory.response(), deadline)
+        finally:
+            await session.close()
+        if trajectory.trouble is None or config.on_tool_failure == "tell":
+            return Response(verdict.body, media_type="application/json")
+        return Response(_masked(verdict.body, trajectory.trouble), media_type="application/json")
+
+    async def _loop(self, session: EnvironmentSession, params: NeMoGymResponseCreateParamsNonStreaming) -> Trajectory:
+        start = _as_items(params.input)
+        tools = params.tools or await self._tools_of_environment()
+        declared = {tool["name"] for tool in tools if tool.get("type", "function") == "function" and "name" in tool}
+        trajectory = Trajectory()
+        steps = 0
+        while self.config.max_steps is None or steps < self.config.max_steps:
+            update: dict[str, Any] = {"input": [*start, *trajectory.items]}
+            if tools:
+                update["tools"] = tools
+            try:
+                answer = await self._ask_model(params.model_copy(update=update))
+            except RolloutError as error:
+                if self._stops_here(error, trajectory):
+                    break
+                raise
+            trajectory.add_step(answer)
+            steps += 1
+            calls = [item for item in answer.output if item.type == "function_call"]
+            if not calls:
+                break
+            for call in calls:
+                await self._answer_call(session, call, declared, trajectory)
+        return trajectory
+
+    def _stops_here(self, error: RolloutError, trajectory: Trajectory) -> bool:
+        overflow = error.failure.kind == "context_length_exceeded"
+        return overflow and self.config.on_context_overflow == "stop" and trajectory.last is not None
+
+    async def _answer_call(
+        self, session: EnvironmentSession, call: Any, declared: set[str], trajectory: Trajectory
+    ) -> None:
+        result = await run_tool_call(
+            session,
+            call.name,
+            call.arguments,
+            declared=declared,
+            deadline=self._deadline("tool_timeout_s", "tool_timeout", GRACE_S),
+            max_chars=self.config.max_tool_result_chars,
+        )
+        if result.trouble is not None:
+            if self.config.on_tool_failure == "fail":
+                raise RolloutError(result.trouble)
+            trajectory.trouble = trajectory.trouble or result.trouble
+        trajectory.items.append(
+            NeMoGymFunctionCallOutput(type="function_call_output", call_id=call.call_id, output=result.text)
+        )
+
+    async def _ask_model(self, params: NeMoGymResponseCreateParamsNonStreaming) -> NeMoGymResponse:
+        # No deadline here: a generation may take long, keep-alive finds a dead peer, and the rollout has its own.
+        name = self.config.model_server.name
+        answer = await self.server_client.post(server_name=name, url_path="/v1/responses", json=params)
+        await raise_for_status(answer)
+        try:
+            return NeMoGymResponse.model_validate(await get_response_json(answer))
+        except (ValidationError, orjson.JSONDecodeError) as error:
+            reason = f"{name} answered what is no Response: {str(error)[:300]}"
+            raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error
+
+    async def _tools_of_environment(self) -> list[dict[str, Any]]:
+        if not self.config.tools_from_resources_server:
+            return []
+        if self._offered_tools is None:
+            name = self.config.resources_server.name
+            answer = await self.server_client.get(
+                server_name=name, url_path="/tools", deadline=self._deadline("seed_timeout_s", "transport_timeout")
+            )
+            await raise_for_status(answer)
+            self._offered_tools = await get_response_json(answer)
+        return self._offered_tools or []
+
+    def _deadline(self, setting: str, kind: str, grace_s: float = 0.0) -> Deadline:
+        return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)
+
+
+def _as_items(given: Any) -> list[Any]:
+    return [NeMoGymEasyInputMessage(role="user", content=given)] if isinstance(given, str) else list(given)
+
+
+def _masked(verdict: bytes, trouble: Failure) -> bytes:
+    mask = {"mask_sample": True, "failure_kind": trouble.kind, "failure_reason": trouble.reason}
+    return orjson.dumps({**orjson.loads(verdict), **mask})
+
+
+if __name__ == "__main__":
+    SimpleAgent.run_webserver()

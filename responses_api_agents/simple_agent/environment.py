@@ -1,0 +1,93 @@
+"""One rollout's dealings with its resources server: seed, call tools, verify, close."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from nemo_gym.base_resources_server import BaseRunRequest
+from nemo_gym.openai_utils import NeMoGymResponse
+from nemo_gym.server_utils import (
+    SESSION_ID_HEADER,
+    SESSION_KEPT_HEADER,
+    Answer,
+    Deadline,
+    RolloutError,
+    ServerClient,
+    Stage,
+    failure_of,
+    new_session_id,
+)
+
+CLOSE_TIMEOUT_S = 5.0
+_NEVER_VERDICTS = ("session_lost", "session_expired", "input_invalid")
+
+
+class EnvironmentSession:
+    """The session of one rollout at one resources server; its cookies are those of the last answer."""
+
+    def __init__(self, client: ServerClient, server_name: str, cookies: dict[str, Any] | None = None) -> None:
+        self._client = client
+        self._server = server_name
+        self._cookies: dict[str, Any] = dict(cookies or {})
+        self._is_open = False
+
+    async def seed(self, row: BaseRunRequest, deadline: Deadline) -> None:
+        """Open the session. Its id is ours, so a seed whose answer was lost can be sent again."""
+        headers = {SESSION_ID_HEADER: new_session_id()}
+        answer = await self._post(
+            "/seed_session", "seed", json=row, headers=headers, deadline=deadline, replay_safe=True
+        )
+        self._is_open = SESSION_KEPT_HEADER in answer.headers
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], deadline: Deadline) -> Answer:
+        """POST the arguments to the tool and return the answer whatever its status; raises transport failures."""
+        answer = await self._client.post(
+            server_name=self._server, url_path=f"/{name}", json=arguments, cookies=self._cookies, deadline=deadline
+        )
+        self._cookies.update(answer.cookies)
+        return answer
+
+    async def verify(self, row: BaseRunRequest, response: NeMoGymResponse, deadline: Deadline) -> Answer:
+        """Return the verdict. A failure carries the verify request, so that it can be verified later."""
+        request = {
+            **(row.model_extra or {}),
+            "responses_create_params": row.responses_create_params,
+            "response": response,
+        }
+        try:
+            return await self._post("/verify", "verification", json=request, deadline=deadline)
+        except RolloutError as error:
+            if error.failure.kind in _NEVER_VERDICTS:
+                raise
+            plain = {
+                key: value.model_dump(mode="json", exclude_unset=True) if hasattr(value, "model_dump") else value
+                for key, value in request.items()
+            }
+            raise RolloutError(error.failure, trajectory=plain) from error
+
+    async def close(self) -> None:
+        """Close the session if the server keeps it; never raises, never takes longer than its bound."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        deadline = Deadline(CLOSE_TIMEOUT_S, "the bound of closing a session")
+        with contextlib.suppress(RolloutError):  # an unclosed session expires
+            await asyncio.shield(
+                asyncio.ensure_future(
+                    self._client.post(
+                        server_name=self._server, url_path="/close_session", cookies=self._cookies, deadline=deadline
+                    )
+                )
+            )
+
+    async def _post(self, path: str, stage: Stage, **options: Any) -> Answer:
+        try:
+            answer = await self._client.post(server_name=self._server, url_path=path, cookies=self._cookies, **options)
+            if not answer.ok:
+                raise failure_of(answer)
+        except RolloutError as error:
+            if error.failure.stage is None:
+                error.failure = error.failure.model_copy(update={"stage": stage})
+            raise
+        self._cookies.update(answer.cookies)
+        return answer

@@ -1,0 +1,73 @@
+"""What is asked of the engine and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ChatMessage = dict[str, str]
+"""One message for the chat template: `role` (system, user, assistant, tool) and `content`."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn.
+
+    Attributes:
+        temperature: 0 takes the likeliest token every time; up to 2.
+        top_p: Probability mass that is drawn from, 0 to 1.
+        seed: Same seed, same request, same answer; None draws one.
+        max_tokens: Limit of generated tokens, >= 1.
+        stop: Texts before which generation ends.
+    """
+
+    temperature: float
+    top_p: float
+    seed: int | None
+    max_tokens: int
+    stop: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One generation.
+
+    Attributes:
+        messages: The conversation, oldest first.
+        json_schema: The text must be a JSON document of this schema; None leaves it free.
+        logit_bias_by_text: Added to the logit of every token of the text (nats).
+    """
+
+    messages: Sequence[ChatMessage]
+    sampling: Sampling
+    json_schema: Mapping[str, Any] | None = None
+    logit_bias_by_text: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What was generated.
+
+    Attributes:
+        finish_reason: `stop` when the model ended by itself, `length` when a limit ended it.
+        prompt_tokens: Tokens of the prompt, cached ones included.
+        cached_tokens: Of these, the ones whose state was still there from an earlier request.
+        completion_tokens: Generated tokens.
+    """
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+class ContextOverflowError(Exception):
+    """The prompt does not fit the context of a slot."""
+
+
+class RefusedRequestError(Exception):
+    """The engine cannot do what was asked, e.g. a JSON schema with a keyword it does not know."""
+
+
+class EngineError(Exception):
+    """The engine failed on a request that it should have answered."""

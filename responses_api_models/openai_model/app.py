@@ -1,0 +1,60 @@
+"""OpenAI-compatible endpoint as the policy model: OpenAI itself, Azure's v1 API, vLLM, or any other of that shape."""
+
+from fastapi import Body
+from pydantic import BaseModel, Field, ValidationError
+
+from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
+from nemo_gym.openai_utils import (
+    NeMoGymAsyncOpenAI,
+    NeMoGymChatCompletion,
+    NeMoGymChatCompletionCreateParamsNonStreaming,
+    NeMoGymResponse,
+    NeMoGymResponseCreateParamsNonStreaming,
+)
+from nemo_gym.server_utils import RolloutError, rollout_error
+
+
+class OpenAIModelConfig(BaseResponsesAPIModelConfig):
+    openai_base_url: str | list[str] = Field(description="URL of the API (…/v1), or several that serve the same model.")
+    openai_api_key: str = Field(description="Key of the endpoint; an endpoint that wants none takes any text.")
+    openai_model: str = Field(description="Name of the model at the endpoint; replaces what a request names.")
+
+
+class OpenAIModel(SimpleResponsesAPIModel):
+    config: OpenAIModelConfig
+    _endpoint: NeMoGymAsyncOpenAI
+
+    def model_post_init(self, context: object, /) -> None:
+        super().model_post_init(context)
+        self._endpoint = NeMoGymAsyncOpenAI(
+            self.config.openai_base_url, self.config.openai_api_key, name=self.config.name
+        )
+
+    async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming = Body()) -> NeMoGymResponse:
+        answer = await self._endpoint.create_response(**self._params(body))
+        try:
+            return NeMoGymResponse.model_validate(answer)
+        except ValidationError as error:
+            raise self._bad_output("Response", error) from error
+
+    async def chat_completions(
+        self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
+    ) -> NeMoGymChatCompletion:
+        answer = await self._endpoint.create_chat_completion(**self._params(body))
+        try:
+            return NeMoGymChatCompletion.model_validate(answer)
+        except ValidationError as error:
+            raise self._bad_output("chat completion", error) from error
+
+    def _params(self, body: BaseModel) -> dict[str, object]:
+        return {**body.model_dump(mode="json", exclude_unset=True), "model": self.config.openai_model}
+
+    def _bad_output(self, shape: str, error: ValidationError) -> RolloutError:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        reason = f"the endpoint of {self.config.name} answered what is no {shape}: {where}: {first['msg']}"
+        return rollout_error("model_bad_output", reason, server=self.config.name, status=200)
+
+
+if __name__ == "__main__":
+    OpenAIModel.run_webserver()

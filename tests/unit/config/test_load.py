@@ -1,0 +1,266 @@
+"""From files to typed instances, and every mistake a person can make on the way."""
+
+import time
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.load import RunConfig, load_config, merge_sources
+from nemo_gym.config.references import Reference
+
+WEATHER = "weather.resources_servers.weather_station"
+AGENT = "weather_agent.responses_api_agents.loop_agent"
+MODEL = "policy_model.responses_api_models.remote_model"
+
+pytestmark = pytest.mark.usefixtures("workspace")
+
+
+def _load(*argv: str) -> RunConfig:
+    return load_config(parse_command_line(["+config_paths=${both}", *argv]), own_keys=["dry_run"])
+
+
+def _error(*argv: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(*argv)
+    return str(caught.value)
+
+
+def _extra(workspace: Path, text: str) -> str:
+    (workspace / "extra.yaml").write_text(text)
+    return _error("extra.yaml")
+
+
+def test_instances_are_typed(workspace: Path) -> None:
+    weather, agent, model = _load(f"{MODEL}.port=8123", f"{MODEL}.num_workers=2", "default_host=0.0.0.0").instances
+    assert (weather.name, weather.kind, weather.domain, weather.port) == ("weather", "resources_servers", "agent", None)
+    assert weather.entrypoint == workspace / "resources_servers/weather_station/app.py"
+    assert agent.references == (
+        Reference("resources_servers", "weather", "resources_server"),
+        Reference("responses_api_models", "policy_model", "model_server"),
+    )
+    assert agent.datasets[0].jsonl_fpath == "data/example.jsonl"
+    assert (model.port, model.num_workers, model.host, model.implementation) == (8123, 2, "0.0.0.0", "remote_model")
+    assert model.settings["api_key"] == "sk-canary"
+
+
+def test_defaults_of_the_head_are_filled_in() -> None:
+    config = _load("default_host=127.0.0.2")
+    assert (config.head_host, config.head_port) == ("127.0.0.2", 11000)
+    assert config.global_config_dict.head_server.port == 11000
+
+
+def test_representation_of_the_configuration_shows_no_secret() -> None:
+    assert "sk-canary" not in repr(_load())
+
+
+def test_loading_is_quick() -> None:
+    _load()
+    start = time.process_time()
+    _load()
+    assert time.process_time() - start < 0.5  # 0.02 s on an idle core
+
+
+def test_reference_to_no_server_names_the_near_one() -> None:
+    assert _error(f"{AGENT}.model_server.name=polcy_model").splitlines() == [
+        "config error: no server named 'polcy_model'",
+        f"  where: command line, key {AGENT}.model_server.name",
+        "  known: policy_model",
+        "  fix:   did you mean 'policy_model'?",
+    ]
+
+
+def test_reference_without_any_candidate_asks_for_a_file() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(parse_command_line(["weather.yaml"]))
+    assert "where: weather.yaml, key weather_agent" in str(caught.value)
+    assert "add a configuration file that defines 'policy_model' to config_paths" in str(caught.value)
+
+
+def test_reference_to_another_kind_is_a_mistake() -> None:
+    text = _error(f"{AGENT}.resources_server.name=policy_model")
+    assert "server 'policy_model' is one of the responses_api_models, not of the resources_servers" in text
+    assert "known: weather" in text
+    assert "did you mean 'resources_servers'?" in _error(f"{AGENT}.judge={{type: resource_servers, name: weather}}")
+
+
+def test_mapping_with_name_and_another_type_is_no_reference() -> None:
+    assert _load(f"{AGENT}.tool_choice={{type: function, name: get_weather}}").instances
+
+
+def test_missing_policy_key_is_named_with_the_place_to_set_it(workspace: Path) -> None:
+    (workspace / "env.yaml").write_text("both: [weather.yaml, model.yaml]\npolicy_base_url: http://x")
+    text = _error()
+    assert "policy_api_key is needed and not set" in text
+    assert f"where: model.yaml, key {MODEL}.api_key" in text
+    assert "fix:   set policy_api_key in env.yaml or on the command line: +policy_api_key=..." in text
+    assert "mistakes" not in text
+
+
+def test_missing_domain_lists_the_known_ones() -> None:
+    text = _error(f"{WEATHER}.domain=maths")
+    assert "domain is 'maths', which is not known" in text
+    assert "known: math, coding, agent" in text
+    assert "did you mean 'math'?" in text
+
+
+def test_missing_domain_and_entrypoint_say_what_to_add(workspace: Path) -> None:
+    text = _extra(workspace, "weather_2: {resources_servers: {weather_station: {entrypont: app.py}}}")
+    assert "server 'weather_2' has no domain" in text
+    assert "add domain: ... there; 'other' when none fits" in text
+    assert "server 'weather_2' has no entrypoint" in text
+    assert "rename 'entrypont' to 'entrypoint'" in text
+    assert "where: extra.yaml, key weather_2.resources_servers.weather_station.domain" in text
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        pytest.param(
+            "new: {resource_servers: {x: {a: 1}}}",
+            ["server 'new' is of unknown kind 'resource_servers'", "did you mean 'resources_servers'?"],
+            id="unknown-kind",
+        ),
+        pytest.param(
+            "new: {judges: {x: {entrypoint: app.py}}}",
+            ["server 'new' is of unknown kind 'judges'", "known: responses_api_models, resources_servers"],
+            id="strange-kind",
+        ),
+        pytest.param(
+            "weather: {resources_servers: {other: {entrypoint: app.py}}}",
+            ["server 'weather' has 2 implementations: weather_station, other"],
+            id="two-implementations",
+        ),
+        pytest.param(
+            "weather: {responses_api_models: {other: {entrypoint: app.py}}}",
+            ["server 'weather' has 2 kinds: resources_servers, responses_api_models"],
+            id="two-kinds",
+        ),
+        pytest.param("new: {resources_servers: }", ["server 'new' has no implementation"], id="no-implementation"),
+        pytest.param("new: {resources_servers: {x: }}", ["server 'new' has no settings below 'x'"], id="no-settings"),
+        pytest.param(
+            "weather: {port: 5}",
+            ["server 'weather' has 'port' beside 'resources_servers'", "move it below the implementation"],
+            id="wrong-level",
+        ),
+    ],
+)
+def test_block_of_the_wrong_shape_is_a_mistake(workspace: Path, block: str, expected: list[str]) -> None:
+    text = _extra(workspace, block)
+    assert [part for part in expected if part not in text] == []
+    assert "where: " in text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        pytest.param(f"{MODEL}.port=70000", "port is 70000, out of range", id="port-range"),
+        pytest.param(f"{MODEL}.port=abc", "port is 'abc', not a whole number", id="port-type"),
+        pytest.param(f"{MODEL}.host=5", "host is 5, not text", id="host-type"),
+        pytest.param(f"{MODEL}.num_workers=two", "num_workers is 'two', not a whole number", id="workers-type"),
+        pytest.param(f"{MODEL}.num_workers=0", "num_workers is 0: input should be greater than", id="workers-range"),
+        pytest.param(f"{MODEL}.ray_enabled=perhaps", "ray_enabled is 'perhaps', not true or false", id="ray"),
+        pytest.param("head_server.port=0", "port is 0, out of range", id="head-port"),
+        pytest.param("head_server=here", "head_server is 'here', not a mapping", id="head"),
+        pytest.param(
+            "+error_on_almost_servers=maybe", "error_on_almost_servers is 'maybe', not true or false", id="almost"
+        ),
+        pytest.param("+disallowed_ports=[a]", "disallowed_ports[0] is 'a', not a whole number", id="disallowed"),
+    ],
+)
+def test_value_of_the_wrong_type_is_a_mistake(override: str, expected: str) -> None:
+    text = _error(override)
+    assert expected in text
+    assert "where: command line, key " in text
+
+
+def test_port_twice_and_port_of_the_head_are_mistakes() -> None:
+    text = _error(f"{MODEL}.port=9000", f"{WEATHER}.port=11000", f"{AGENT}.port=9000")
+    assert "port 11000 of server 'weather' is also that of the head (head_server.port)" in text
+    assert "port 9000 of server 'policy_model' is also that of server 'weather_agent'" in text
+
+
+def test_same_port_on_different_hosts_is_fine() -> None:
+    assert _load(f"{MODEL}.port=9000", f"{AGENT}.port=9000", f"{AGENT}.host=127.0.0.2").instances
+
+
+def test_unknown_component_folder_lists_the_known_ones(workspace: Path) -> None:
+    text = _extra(workspace, "new: {resources_servers: {weather_staton: {entrypoint: app.py, domain: agent}}}")
+    assert "no component folder 'resources_servers/weather_staton' (tried " in text
+    assert "did you mean 'weather_station'?" in text
+
+
+def test_unknown_entrypoint_lists_the_scripts() -> None:
+    text = _error(f"{WEATHER}.entrypoint=ap.py")
+    assert "no file 'ap.py' in " in text
+    assert "known: app.py" in text
+    assert "did you mean 'app.py'?" in text
+
+
+def test_training_dataset_without_license_and_source_is_a_mistake() -> None:
+    text = _error(f"{AGENT}.datasets=[{{name: big, type: train, jsonl_fpath: x.jsonl}}]")
+    assert "the train dataset 'big' lacks a license and a source (gitlab_identifier or huggingface_identifier)" in text
+    assert f"where: command line, key {AGENT}.datasets[0]" in text
+
+
+def test_dataset_of_unknown_type_is_a_mistake() -> None:
+    text = _error(f"{AGENT}.datasets=[{{name: big, type: trian, jsonl_fpath: x.jsonl}}]")
+    assert "type is 'trian', which is not known" in text
+    assert "did you mean 'train'?" in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "match"),
+    [
+        ("+confg_paths=[a]", "config_paths"),
+        ("+dry_rn=true", "dry_run"),
+        ("+polcy_model.responses_api_models.remote_model.port=1", "policy_model"),
+        ("+head_server.prt=1", "port"),
+    ],
+)
+def test_misspelt_key_on_the_command_line_is_a_mistake(argument: str, match: str) -> None:
+    text = _error(argument)
+    assert "unknown key '" in text
+    assert f"did you mean '{match}'?" in text
+    assert "mistakes" not in text
+
+
+def test_plain_and_used_keys_on_the_command_line_are_fine(workspace: Path) -> None:
+    (workspace / "extra.yaml").write_text("url: ${policy_base_urls}")
+    assert _load("extra.yaml", "+anything=1", "+policy_base_urls=x").global_config_dict.url == "x"
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    text = _error(f"{WEATHER}.domain=maths", f"{WEATHER}.port=11000", f"{AGENT}.model_server.name=x", "y=${nothing}")
+    assert text.endswith("4 mistakes")
+
+
+def test_mistake_about_a_secret_does_not_show_it() -> None:
+    text = _error(f"{MODEL}.host={{api_key: sk-canary}}", "+disallowed_ports=http://u:sk-canary@h")
+    assert "sk-canary" not in text
+    assert "http://****@h" in text
+
+
+def test_almost_servers_are_left_out_with_whoever_needs_them() -> None:
+    config = _load("error_on_almost_servers=false", f"{MODEL}.port=0")
+    assert [instance.name for instance in config.instances] == ["weather"]
+    assert [mistake.what for mistake in config.ignored] == ["port is 0, out of range", "no server named 'policy_model'"]
+    assert "policy_model" not in config.global_config_dict
+    assert "weather_agent" not in config.global_config_dict
+
+
+def test_almost_servers_do_not_excuse_a_mistake_elsewhere() -> None:
+    text = _error("error_on_almost_servers=false", f"{MODEL}.port=0", "x=???")
+    assert "x has no value yet" in text
+    assert "port is 0" not in text
+
+
+def test_merge_sources_reads_values_whatever_the_servers_are(workspace: Path) -> None:
+    (workspace / "env.yaml").write_text("both: [weather.yaml, model.yaml]\nconfig_paths: ${both}\nlimit: 3")
+    config = merge_sources(parse_command_line([]))
+    assert (config.limit, config.head_server.port) == (3, 11000)
+    assert OmegaConf.to_container(config.policy_model) == {
+        "responses_api_models": {"remote_model": {"entrypoint": "app.py"}}
+    }
