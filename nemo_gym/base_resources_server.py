@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
 from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
@@ -53,11 +53,19 @@ class BaseRunRequest(BaseModel):
 
     responses_create_params: NeMoGymResponseCreateParamsNonStreaming
 
+    @field_serializer("responses_create_params")
+    def _params_as_sent(self, params: NeMoGymResponseCreateParamsNonStreaming) -> dict[str, Any]:
+        return params.model_dump(exclude_unset=True)
+
 
 class BaseVerifyRequest(BaseRunRequest):
     """A task row and what the policy made of it."""
 
     response: NeMoGymResponse
+
+    @field_serializer("response")
+    def _response_as_sent(self, response: NeMoGymResponse) -> dict[str, Any]:
+        return response.model_dump(exclude_unset=True)
 
 
 class BaseVerifyResponse(BaseVerifyRequest):

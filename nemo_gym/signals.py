@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -18,6 +19,14 @@ class SignalWatch:
         for number in _SIGNALS:
             self._loop.add_signal_handler(number, self._got, number)
         return self
+
+    async def first_or(self, other: "asyncio.Future[Any]") -> None:
+        """Return when the first signal came or `other` is done."""
+        await asyncio.wait([self.first, other], return_when=asyncio.FIRST_COMPLETED)
+
+    async def second_or(self, other: "asyncio.Future[Any]") -> None:
+        """Return when the second signal came or `other` is done."""
+        await asyncio.wait([self.second, other], return_when=asyncio.FIRST_COMPLETED)
 
     def _got(self, number: int) -> None:
         future = self.second if self.first.done() else self.first

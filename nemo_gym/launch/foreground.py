@@ -39,7 +39,7 @@ async def run_in_foreground(
 
 async def _start(launcher: Launcher, signals: SignalWatch) -> None:
     start = asyncio.ensure_future(launcher.start())
-    await asyncio.wait([start, signals.first], return_when=asyncio.FIRST_COMPLETED)
+    await signals.first_or(start)
     if not start.done():
         start.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -50,7 +50,7 @@ async def _start(launcher: Launcher, signals: SignalWatch) -> None:
 
 async def _stop(launcher: Launcher, signals: SignalWatch) -> None:
     orderly = asyncio.ensure_future(launcher.stop())
-    await asyncio.wait([orderly, signals.second], return_when=asyncio.FIRST_COMPLETED)
+    await signals.second_or(orderly)
     if not orderly.done():
         await launcher.stop(at_once=True)
     await orderly

@@ -7,7 +7,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
@@ -90,6 +90,10 @@ class Launcher:
             await self._head.stop()
         self._release()
 
+    def public_config(self) -> dict[str, Any]:
+        """Return the configuration with everyone's address and without secrets, as the head tells it."""
+        return mask_secrets(self._addressed)  # type: ignore[no-any-return]
+
     def states_now(self) -> list[ServerInstanceState]:
         """Return the state of every instance at this moment."""
         return [self._state_of(planned) for planned in self.planned]
@@ -135,16 +139,17 @@ class Launcher:
         from nemo_gym.launch.head_process import HeadProcess
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
-        public = mask_secrets(self._addressed)
+        public = self.public_config()
         run_id = self.run_directory.run_id
         self._head = await HeadProcess.start(where, listener, public, self.states_now, run_id)
 
     async def _wait_until_ready(self) -> None:
         ready = [asyncio.ensure_future(server.ready.wait()) for server in self.servers.values()]
         ended = {asyncio.ensure_future(server.wait()): server for server in self.servers.values()}
-        everyone = asyncio.gather(*ready)
+        everyone: asyncio.Future[Any] = asyncio.gather(*ready)
+        waits: list[asyncio.Future[Any]] = [everyone, *ended]
         try:
-            await asyncio.wait([everyone, *ended], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for task, server in ended.items():
                 if task.done():
                     raise StartError(_ended_message(server, "before it was ready"))
@@ -176,7 +181,10 @@ class Launcher:
             await self._ready_or_ended(self.servers[name])
 
     async def _ready_or_ended(self, server: ServerProcess) -> None:
-        waits = [asyncio.ensure_future(server.ready.wait()), asyncio.ensure_future(server.wait())]
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(server.ready.wait()),
+            asyncio.ensure_future(server.wait()),
+        ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=self.options.start_timeout_s)
         for task in waits:
             task.cancel()

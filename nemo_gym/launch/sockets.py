@@ -77,7 +77,7 @@ def _cause(port: int, error: OSError) -> str:
 def _owner_of(port: int) -> str | None:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 process = psutil.Process(connection.pid)
                 return f"pid {process.pid} ({' '.join(process.cmdline())[:120]})"
     except psutil.Error:

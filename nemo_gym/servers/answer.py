@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from multidict import CIMultiDict
 
 from nemo_gym.wire.failure import RolloutError, parse_failure_body, rollout_error
+from nemo_gym.wire.model_error import classify_model_error
+
+MODEL_PATHS = ("/v1/responses", "/v1/chat/completions")
 
 
 class _Content:
@@ -85,11 +89,17 @@ def failure_of(answer: Answer) -> RolloutError:
     if carried is not None:
         return carried
     text = answer.body[:2_000].decode("utf-8", "replace")
-    kind = "session_lost" if answer.status == 409 else "agent_error"
-    if answer.status in (400, 404, 405, 422):
-        kind = "input_invalid"
+    kind = _kind_by_status(answer)
     reason = f"{answer.server or answer.url} answered {answer.status} to {answer.method} {answer.url}: {text[:300]}"
     return rollout_error(kind, reason, server=answer.server or None, status=answer.status, upstream_body=text)
+
+
+def _kind_by_status(answer: Answer) -> str:
+    if urlsplit(answer.url).path in MODEL_PATHS:
+        return classify_model_error(answer.status, answer.body)[0]
+    if answer.status == 409:
+        return "session_lost"
+    return "input_invalid" if answer.status in (400, 404, 405, 422) else "agent_error"
 
 
 def cookie_header(cookies: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.schema import BaseServerConfig
@@ -79,7 +79,7 @@ def fetch_global_config(head: BaseServerConfig) -> DictConfig:
         where = f"{head.host}:{head.port} (head_server.host, head_server.port)"
         fix = "start the servers first, with ng_run, or name the head of the run that is meant"
         raise ConfigError(Mistake(f"no head server answers: {error}", where=where, fix=fix)) from error
-    return OmegaConf.create(yaml.safe_load(text))
+    return DictConfig(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def require_server(config: Mapping[Any, Any] | DictConfig, name: str, kind: str) -> None:

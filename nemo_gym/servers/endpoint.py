@@ -128,7 +128,7 @@ def _lean_arguments(handler: Callable[..., Any]) -> dict[str, TypeAdapter[Any] |
         if isinstance(kind, type) and issubclass(kind, Request):
             arguments[name] = None
         elif _is_whole_body(kind, parameter.default):
-            arguments[name] = TypeAdapter(kind)
+            arguments[name] = TypeAdapter(typing.cast(Any, kind))
         else:
             return None
     bodies = [adapter for adapter in arguments.values() if adapter is not None]
@@ -155,9 +155,10 @@ def _validate(adapter: TypeAdapter[Any], raw: bytes) -> Any:
 
 
 def _error_answer(error: Exception, policy: EndpointPolicy) -> tuple[int, bytes]:
+    detail: Any = None
     match error:
         case RolloutError():
-            failure, detail = error.failure, None
+            failure = error.failure
         case RequestValidationError():
             detail = [{key: d[key] for key in ("type", "loc", "msg")} for d in error.errors()]
             reason = "; ".join(f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in detail)
@@ -166,7 +167,7 @@ def _error_answer(error: Exception, policy: EndpointPolicy) -> tuple[int, bytes]
             detail = error.detail
             failure = _http_exception_failure(error, policy)
         case _:
-            failure, detail = _unexpected(error, policy), None
+            failure = _unexpected(error, policy)
     status = error.status_code if isinstance(error, HTTPException) else failure.status
     named = failure.model_copy(
         update={

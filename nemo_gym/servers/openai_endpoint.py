@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,11 +13,10 @@ from nemo_gym.servers.answer import Answer
 from nemo_gym.servers.retry import MODEL_ENDPOINT, RetryCounter
 from nemo_gym.servers.transport import request
 from nemo_gym.wire.failure import RolloutError, rollout_error
+from nemo_gym.wire.model_error import classify_model_error
 
 _log = logging.getLogger("nemo_gym.model")
-_OVERFLOW = re.compile(
-    r"context[ _](length|window)|maximum context|too many tokens|exceeds? the (available )?context", re.I
-)
+_WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
 
 
 class NeMoGymAsyncOpenAI:
@@ -59,7 +57,7 @@ class NeMoGymAsyncOpenAI:
             if answer.ok:
                 return self._decoded(answer)
             failure = self._failure(answer, counter)
-            if failure.failure.kind not in ("model_rate_limited", "model_unavailable"):
+            if failure.failure.kind not in _WORTH_RETRYING:
                 raise failure
             delay = counter.delay_before_next(MODEL_ENDPOINT, retry_after_s=_retry_after_s(answer))
             if delay is None:
@@ -77,23 +75,12 @@ class NeMoGymAsyncOpenAI:
         return decoded
 
     def _failure(self, answer: Answer, counter: RetryCounter) -> RolloutError:
-        code, message = _error_code_and_message(answer.body)
+        kind, message = classify_model_error(answer.status, answer.body)
         said = f"answered {answer.status}: {message}"
-        match answer.status:
-            case 429 if "insufficient_quota" in code:
-                return self._error("model_quota_exhausted", said, answer)
-            case 429 | 500 | 502 | 503 | 504 | 408:
-                kind = "model_rate_limited" if answer.status == 429 else "model_unavailable"
-                attempts = counter.attempts(MODEL_ENDPOINT)
-                bound = f"{MODEL_ENDPOINT.attempts} attempts within {MODEL_ENDPOINT.within_s:g} s"
-                return self._error(kind, f"{said} (attempt {attempts}; bound: {bound})", answer)
-            case 401 | 403:
-                return self._error("model_auth", said, answer)
-            case _ if "context_length_exceeded" in code or _OVERFLOW.search(message):
-                return self._error("context_length_exceeded", said, answer)
-            case status if status >= 500:
-                return self._error("model_unavailable", said, answer)
-        return self._error("model_bad_request", said, answer)
+        if kind in _WORTH_RETRYING:
+            bound = f"{MODEL_ENDPOINT.attempts} attempts within {MODEL_ENDPOINT.within_s:g} s"
+            said += f" (attempt {counter.attempts(MODEL_ENDPOINT)}; bound: {bound})"
+        return self._error(kind, said, answer)
 
     def _error(self, kind: str, reason: str, answer: Answer) -> RolloutError:
         body = answer.body[:4_000].decode("utf-8", "replace")
@@ -102,18 +89,6 @@ class NeMoGymAsyncOpenAI:
         return rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
         )
-
-
-def _error_code_and_message(body: bytes) -> tuple[str, str]:
-    try:
-        decoded = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "", body[:500].decode("utf-8", "replace")
-    error = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
-    if not isinstance(error, dict):
-        return "", str(error)[:500]
-    code = f"{error.get('code') or ''} {error.get('type') or ''}"
-    return code, str(error.get("message") or error.get("detail") or error.get("reason") or error)[:500]
 
 
 def _retry_after_s(answer: Answer) -> float | None:

@@ -19,7 +19,7 @@ def initialize_ray() -> None:
     if importlib.util.find_spec("ray") is None:
         fix = "pip install 'nemo-gym[ray]'"
         raise ConfigError(Mistake("this run needs Ray, which is not installed", where="ray_enabled", fix=fix))
-    import ray
+    import ray  # type: ignore[import-not-found, unused-ignore]
 
     if ray.is_initialized():
         return

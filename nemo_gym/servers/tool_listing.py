@@ -19,7 +19,7 @@ def list_tools(app: FastAPI) -> list[dict[str, Any]]:
         _tool(route)
         for route in app.routes
         if isinstance(route, APIRoute)
-        and "POST" in route.methods
+        and "POST" in (route.methods or ())
         and route.path not in RESERVED_PATHS
         and "{" not in route.path
     ]

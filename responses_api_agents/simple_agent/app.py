@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import orjson
 from fastapi import Body, Request, Response
-from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from pydantic import Field, PrivateAttr, ValidationError
 
 from nemo_gym.base_resources_server import BaseRunRequest
 from nemo_gym.base_responses_api_agent import BaseResponsesAPIAgentConfig, SimpleResponsesAPIAgent
+from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from nemo_gym.openai_utils import (
     NeMoGymEasyInputMessage,
     NeMoGymFunctionCallOutput,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import xllamacpp
+import xllamacpp  # type: ignore[import-untyped]
 
 from responses_api_models.local_model.generation import ContextOverflowError, EngineError, RefusedRequestError
 

@@ -1,0 +1,52 @@
+"""Start the servers, collect rollouts, stop the servers: ng_run and ng_collect_rollouts in one command."""
+
+import asyncio
+import sys
+
+from omegaconf import DictConfig
+
+from nemo_gym.commands.collect import collect_until_signal
+from nemo_gym.commands.entry import INCOMPLETE, INTERRUPTED, read_options, run_command
+from nemo_gym.commands.run import RunOptions
+from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.load import RunConfig, load_config
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.launch.foreground import Interrupted, run_in_foreground
+from nemo_gym.launch.launcher import Launcher, StartError
+from nemo_gym.rollouts.collection import Collection
+from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
+from nemo_gym.servers.client import ServerClient
+from nemo_gym.signals import SignalWatch
+
+
+class EndToEndOptions(RunOptions, RolloutCollectionConfig):
+    """Parameters of ng_e2e_collect_rollouts: those of both commands."""
+
+
+def main() -> None:
+    """Entry point of ng_e2e_collect_rollouts."""
+    run_command("ng_e2e_collect_rollouts", __doc__ or "", EndToEndOptions, run_and_collect)
+
+
+def run_and_collect(command_line: CommandLine) -> int:
+    """Start, collect, stop; return the exit status."""
+    config = load_config(command_line, own_keys=list(EndToEndOptions.model_fields))
+    options = read_options(EndToEndOptions, config.global_config_dict)
+    head = BaseServerConfig(host=config.head_host, port=config.head_port)
+    # The checks a collection can make before its servers are up; addresses come later.
+    Collection(options, ServerClient(head, config.global_config_dict)).check()
+    return asyncio.run(_run(config, options, head))
+
+
+async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:
+    async def while_up(launcher: Launcher, signals: SignalWatch) -> int:
+        collection = Collection(options, ServerClient(head, DictConfig(launcher.public_config())))
+        return await collect_until_signal(collection, signals)
+
+    try:
+        return await run_in_foreground(config, options, while_up)
+    except StartError as error:
+        print(f"start error: {error}", file=sys.stderr)
+        return INCOMPLETE
+    except Interrupted:
+        return INTERRUPTED

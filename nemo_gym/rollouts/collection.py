@@ -1,0 +1,201 @@
+"""A collection from its options to its report: check, resume, collect, measure."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
+from nemo_gym.rollouts.collector import Collector, CollectorLimits
+from nemo_gym.rollouts.counts import Counts
+from nemo_gym.rollouts.line_file import read_lines
+from nemo_gym.rollouts.manifest import continue_or_begin, make_manifest
+from nemo_gym.rollouts.metrics import Metrics
+from nemo_gym.rollouts.outcome import Failed, FailureRecord, Outcome, Scored
+from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, write_json
+from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
+from nemo_gym.rollouts.settled import Settled
+from nemo_gym.rollouts.task import check_task_file, find_task_file, read_tasks
+from nemo_gym.rollouts.work import work_left
+from nemo_gym.servers.client import ServerClient, require_server
+from nemo_gym.servers.serve import raise_descriptor_limit
+
+AGENT_KIND = "responses_api_agents"
+
+
+@dataclass(frozen=True)
+class CollectionReport:
+    """What became of a collection. `seconds` is this run's wall time."""
+
+    counts: Counts
+    metrics: dict[str, Any]
+    paths: OutputPaths
+    seconds: float
+    resumed: int
+    notes: tuple[str, ...]
+    stopped_because: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every rollout has a reward."""
+        return not (self.counts.failed or self.counts.not_settled)
+
+
+class Collection:
+    """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early."""
+
+    def __init__(self, options: RolloutCollectionConfig, client: ServerClient) -> None:
+        self.options = options
+        self.input_path = find_task_file(options.input_jsonl_fpath)
+        self.client = client
+        self.paths = OutputPaths(Path(options.output_jsonl_fpath))
+        self.counts = Counts(expected=0)
+        self.metrics = Metrics()
+        self._collector: Collector | None = None
+        self._resumed = 0
+        self._notes: list[str] = []
+
+    def check(self) -> None:
+        """Raise ConfigError for everything that can be known before work begins; writes nothing."""
+        mistakes: list[Mistake] = []
+        for check in (self._check_input, self._check_output, self._check_agent):
+            try:
+                check()
+            except ConfigError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise ConfigError(*mistakes)
+
+    async def run(self) -> CollectionReport:
+        """Collect; returns the report, also of a collection that was stopped.
+
+        Raises:
+            ConfigError: The output belongs to another collection, or to another collector right now.
+            OutputError: The output could not be written.
+        """
+        raise_descriptor_limit()
+        options = self.options
+        began_at = time.monotonic()
+        with self._open_output() as output:
+            settled = self._settle_earlier()
+            self._collector = collector = self._make_collector(output)
+            work = work_left(read_tasks(self.input_path, options.limit), options.num_repeats, settled)
+            with ProgressDisplay(self._progress) as display:
+                self._display = display
+                await collector.run(work)
+        metrics = self.metrics.as_dict(self.counts)
+        seconds = time.monotonic() - began_at
+        write_json(self.paths.metrics, {**metrics, "seconds": round(seconds, 3)})
+        return CollectionReport(
+            self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), collector.stopped_because
+        )
+
+    def stop(self, reason: str) -> None:
+        """Start nothing more; what runs drains."""
+        if self._collector is not None:
+            self._collector.stop(reason)
+
+    def _check_input(self) -> None:
+        check_task_file(self.input_path)
+
+    def _check_output(self) -> None:
+        check_output_path(self.paths.rollouts)
+        if not (self.options.resume or self.options.overwrite) and self.paths.rollouts.exists():
+            fix = "+resume=true continues it, +overwrite=true starts anew"
+            raise ConfigError(Mistake(f"{self.paths.rollouts} exists", where="output_jsonl_fpath", fix=fix))
+
+    def _check_agent(self) -> None:
+        if self.options.agent_name is not None:
+            require_server(self.client.global_config_dict, self.options.agent_name, AGENT_KIND)
+        elif self.input_path.is_file():
+            first = next(read_tasks(self.input_path, 1), None)
+            if first is not None and b'"agent_ref"' not in first.line:
+                known = [str(k) for k, v in self.client.global_config_dict.items() if _is_agent(v)]
+                fix = f"+agent_name={known[0]}" if known else None
+                raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
+
+    @contextlib.contextmanager
+    def _open_output(self) -> Iterator[Output]:
+        self.paths.rollouts.parent.mkdir(parents=True, exist_ok=True)
+        if self.options.overwrite:
+            Output(self.paths).close()  # another collector's files are not moved away under its hands
+            moved = self.paths.move_aside()
+            self._notes += [f"moved aside: {path}" for path in moved if path.stat().st_size]
+        output = Output(self.paths)
+        try:
+            self._notes += [f"cut off a torn last line: {path}" for path in output.torn]
+            self._continue_or_begin()
+            yield output
+        finally:
+            output.close()
+
+    def _continue_or_begin(self) -> None:
+        options = self.options
+        manifest = make_manifest(
+            read_tasks(self.input_path, options.limit),
+            num_repeats=options.num_repeats,
+            agent_name=options.agent_name,
+            params=options.responses_create_params,
+            server_config=OmegaConf.to_container(self.client.global_config_dict),  # type: ignore[arg-type]
+        )
+        if not self.paths.manifest.exists() and self.paths.rollouts.stat().st_size:
+            what = f"{self.paths.rollouts} holds rows, but has no manifest: it is not known what they belong to"
+            raise ConfigError(Mistake(what, where=str(self.paths.manifest), fix="+overwrite=true moves it aside"))
+        self.counts.expected = manifest["num_tasks"] * options.num_repeats
+        continue_or_begin(self.paths.manifest, manifest)
+
+    def _settle_earlier(self) -> Settled:
+        """Count what an earlier run has settled, and return it."""
+        settled = Settled.read(self.paths)
+        for row in read_lines(self.paths.rollouts):
+            self._count(Scored(row))
+        for record in read_lines(self.paths.failures):
+            restored = FailureRecord.from_row(record)
+            if (restored.task_index, restored.rollout_index) in settled.final:
+                self.counts.add_failure(restored)
+        self._resumed = self.counts.settled
+        if self._resumed:
+            self._notes.append(f"resumed: {self._resumed} of {self.counts.expected} rollouts were settled before")
+        return settled
+
+    def _make_collector(self, output: Output) -> Collector:
+        options = self.options
+        limits = CollectorLimits(
+            max_in_flight=options.num_samples_in_parallel,
+            max_attempts=options.max_attempts,
+            rollout_timeout_s=options.rollout_timeout_s,
+            time_budget_s=options.time_budget_s,
+            strict=options.strict,
+        )
+        params = options.responses_create_params
+        return Collector(self.client, output, limits, options.agent_name, params, self._on_outcome)
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        self._count(outcome)
+        self._display.update()
+
+    def _count(self, outcome: Outcome) -> None:
+        self.counts.add(outcome)
+        if not isinstance(outcome, Failed) and not outcome.is_masked:
+            self.metrics.add(outcome.row)
+
+    def _progress(self) -> ProgressState:
+        counts = self.counts
+        in_flight = self._collector.in_flight if self._collector is not None else 0
+        return ProgressState(
+            done=counts.scored + counts.masked,
+            failed=counts.failed,
+            in_flight=in_flight,
+            expected=counts.expected,
+            mean_reward=self.metrics.mean_reward,
+            at_start=self._resumed,
+        )
+
+
+def _is_agent(block: Any) -> bool:
+    return hasattr(block, "keys") and AGENT_KIND in block
