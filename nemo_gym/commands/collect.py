@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
+from nemo_gym.commands.show_rollouts import show_rollouts
 from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME
 from nemo_gym.config.load import merge_sources
@@ -52,6 +53,8 @@ async def collect_until_signal(collection: Collection, signals: SignalWatch) -> 
             run.cancel()
             await asyncio.wait([run])
             return INTERRUPTED
+        if collection.options.show:
+            show_rollouts(collection.paths.rollouts, collection.options.show)
         print_report(run.result())
         return _status(run.result(), interrupted=signals.first.done())
     except OutputError as error:

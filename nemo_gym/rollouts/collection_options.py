@@ -23,4 +23,5 @@ class RolloutCollectionConfig(BaseModel):
     max_attempts: int = Field(default=3, ge=1, description="Attempts for each rollout that fails.")
     rollout_timeout_s: float = Field(default=3600.0, gt=0, description="Longest one attempt may take.")
     time_budget_s: float | None = Field(default=None, gt=0, description="Stop starting work in time to end by then.")
+    show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
     strict: bool = Field(default=False, description="Stop at the first failure.")

