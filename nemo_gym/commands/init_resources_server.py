@@ -1,0 +1,63 @@
+"""Make a folder for a new resources server that runs and whose tests pass."""
+
+import re
+from pathlib import Path
+from string import Template
+
+from pydantic import BaseModel, Field
+
+from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
+from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.errors import ConfigError, Mistake
+
+TEMPLATES = Path(__file__).parents[1] / "templates" / "resources_server"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class InitOptions(BaseModel):
+    """Parameters of ng_init_resources_server."""
+
+    entrypoint: Path = Field(description="The new folder: resources_servers/<name>.")
+
+
+def main() -> None:
+    """Entry point of ng_init_resources_server."""
+    run_command("ng_init_resources_server", __doc__ or "", InitOptions, init)
+
+
+def init(command_line: CommandLine) -> int:
+    """Write the folder and say what to do next."""
+    require_known(InitOptions, command_line)
+    folder = read_options(InitOptions, command_line.overrides).entrypoint
+    _check(folder)
+    for path in write_server(folder):
+        print(path)
+    print(f"\nnext: ng_test +entrypoint={folder}, then write your environment in {folder}/app.py")
+    return DONE
+
+
+def write_server(folder: Path) -> list[Path]:
+    """Write the files of a new server; return their paths."""
+    name = folder.name
+    words = {"name": name, "title": name.replace("_", " ").capitalize(), "class_name": _class_name(name)}
+    written = []
+    for template in sorted(TEMPLATES.rglob("*.template")):
+        relative = template.relative_to(TEMPLATES).with_suffix("")
+        target = folder / (relative.with_stem(name) if relative.name == "config.yaml" else relative)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(Template(template.read_text()).substitute(words))
+        written.append(target)
+    return written
+
+
+def _check(folder: Path) -> None:
+    if folder.parent.name != "resources_servers" or not _NAME.fullmatch(folder.name):
+        what = f"'{folder}' does not name a new resources server"
+        fix = "+entrypoint=resources_servers/<name>, the name in small letters, digits and _"
+        raise ConfigError(Mistake(what, where="entrypoint", fix=fix))
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(Mistake(f"{folder} exists and is not empty", where="entrypoint", fix="choose another name"))
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
