@@ -5,16 +5,18 @@ import contextlib
 import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from numbers import Real
 from typing import Any, ClassVar
 
-from fastapi import FastAPI, HTTPException, Request
+import orjson
+from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
 from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
-from nemo_gym.servers.session_cookie import SESSION_ID_KEY, SESSION_KEPT_KEY
+from nemo_gym.servers.session_id import SESSION_ID_KEY, SESSION_KEPT_KEY
 from nemo_gym.servers.session_registry import SessionRegistry
 from nemo_gym.servers.tool_listing import RESERVED_PATHS, list_tools
 from nemo_gym.wire.failure import rollout_error
@@ -46,6 +48,11 @@ class BaseResourcesServerConfig(BaseRunServerInstanceConfig):
     )
 
 
+def _as_sent(value: Any) -> Any:
+    # A subclass may have typed the field as something else, e.g. as a plain dict.
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+
+
 class BaseRunRequest(BaseModel):
     """A task row: the prompt, and under other names what the verifier needs."""
 
@@ -54,8 +61,8 @@ class BaseRunRequest(BaseModel):
     responses_create_params: NeMoGymResponseCreateParamsNonStreaming
 
     @field_serializer("responses_create_params")
-    def _params_as_sent(self, params: NeMoGymResponseCreateParamsNonStreaming) -> dict[str, Any]:
-        return params.model_dump(exclude_unset=True)
+    def _params_as_sent(self, params: Any) -> Any:
+        return _as_sent(params)
 
 
 class BaseVerifyRequest(BaseRunRequest):
@@ -64,8 +71,8 @@ class BaseVerifyRequest(BaseRunRequest):
     response: NeMoGymResponse
 
     @field_serializer("response")
-    def _response_as_sent(self, response: NeMoGymResponse) -> dict[str, Any]:
-        return response.model_dump(exclude_unset=True)
+    def _response_as_sent(self, response: Any) -> Any:
+        return _as_sent(response)
 
 
 class BaseVerifyResponse(BaseVerifyRequest):
@@ -125,7 +132,11 @@ class SimpleResourcesServer(BaseResourcesServer):
         app.post("/seed_session")(self.seed_session)
         app.post("/verify")(self.verify)
         app.post("/close_session")(self._close_session)
-        app.get("/tools")(lambda: list_tools(app))
+
+        @app.get("/tools")
+        async def tools() -> list[dict[str, Any]]:
+            return list_tools(app)
+
         return app
 
     async def seed_session(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:
@@ -210,7 +221,16 @@ class SimpleResourcesServer(BaseResourcesServer):
             return await invoke()
 
     def _checked_verdict(self, answer: Any) -> Any:
-        reward = answer.get("reward") if isinstance(answer, dict) else getattr(answer, "reward", None)
-        if isinstance(reward, int | float) and math.isfinite(reward):
+        reward = _reward(answer)
+        if isinstance(reward, Real) and not isinstance(reward, bool) and math.isfinite(reward):
             return answer
         raise rollout_error("verifier_error", f"the verifier of {self.config.name} gave {reward!r} as the reward")
+
+
+def _reward(answer: Any) -> Any:
+    if isinstance(answer, Response):  # a verifier that made its own answer, or one that FastAPI called
+        try:
+            answer = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            return None
+    return answer.get("reward") if isinstance(answer, dict) else getattr(answer, "reward", None)

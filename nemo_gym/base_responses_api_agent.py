@@ -8,7 +8,7 @@ from pydantic import Field
 from nemo_gym.base_resources_server import BaseRunRequest, BaseVerifyResponse
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
 
 __all__ = ["BaseResponsesAPIAgent", "BaseResponsesAPIAgentConfig", "Body", "SimpleResponsesAPIAgent"]

@@ -11,7 +11,7 @@ from nemo_gym.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
 )
-from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
 
 __all__ = ["BaseResponsesAPIModel", "BaseResponsesAPIModelConfig", "Body", "SimpleResponsesAPIModel"]

@@ -7,14 +7,10 @@ from nemo_gym.servers.client import ServerClient, get_response_json, raise_for_s
 from nemo_gym.servers.head import HeadServer
 from nemo_gym.servers.ray_cluster import initialize_ray
 from nemo_gym.servers.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
-from nemo_gym.servers.session_cookie import (
-    SESSION_ID_HEADER,
-    SESSION_ID_KEY,
-    SESSION_KEPT_HEADER,
-    new_session_id,
-)
+from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER
 from nemo_gym.servers.tool_listing import RESERVED_PATHS
 from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
+from nemo_gym.servers.worker import new_session_id
 from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
 
 __all__ = [

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+from omegaconf import DictConfig
+
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
 from nemo_gym.commands.show_rollouts import show_rollouts
 from nemo_gym.config.command_line import CommandLine
@@ -28,11 +30,15 @@ def collect(command_line: CommandLine) -> int:
     """Collect with the servers that run; return the exit status."""
     values = merge_sources(command_line, own_keys=list(RolloutCollectionConfig.model_fields))
     options = read_options(RolloutCollectionConfig, values)
-    head = values[HEAD_SERVER_KEY_NAME]
-    client = ServerClient.load_from_global_config(BaseServerConfig(host=head["host"], port=head["port"]))
-    collection = Collection(options, client)
+    collection = Collection(options, connect(values))
     collection.check()
     return asyncio.run(_collect_with_signals(collection))
+
+
+def connect(values: DictConfig) -> ServerClient:
+    """Return a client for the servers that run; raises ConfigError when no head answers where `values` say."""
+    head = values[HEAD_SERVER_KEY_NAME]
+    return ServerClient.load_from_global_config(BaseServerConfig(host=head["host"], port=head["port"]))
 
 
 async def _collect_with_signals(collection: Collection) -> int:

@@ -3,47 +3,62 @@
 import asyncio
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
-from nemo_gym.commands.tables import print_plan, print_ready
+from nemo_gym.commands.entry import DONE, INTERRUPTED, MISTAKE, read_options, run_command
+from nemo_gym.commands.tables import head_url, print_plan, print_ready, print_servers
 from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.launch.options import LaunchOptions
 from nemo_gym.signals import SignalWatch
 
+if TYPE_CHECKING:
+    from nemo_gym.launch.detach import StartReporter
+    from nemo_gym.launch.launcher import Launcher
+    from nemo_gym.launch.run_directory import RunDirectory
+
 
 class RunOptions(LaunchOptions):
-    """Parameters of ng_run."""
+    """Parameters of commands that start servers."""
 
     config_paths: list[str] = Field(default=[], description="Configuration files, the later win; or name them bare.")
     dry_run: bool = Field(default=False, description="Check the configuration, print the plan, start nothing.")
 
 
+class RunCommandOptions(RunOptions):
+    """Parameters of ng_run."""
+
+    detach: bool = Field(default=False, description="Return when all are ready and leave them up; ng_stop stops them.")
+
+
 def main() -> None:
     """Entry point of ng_run."""
-    run_command("ng_run", __doc__ or "", RunOptions, run)
+    run_command("ng_run", __doc__ or "", RunCommandOptions, run)
 
 
 def run(command_line: CommandLine) -> int:
     """Run until stopped; return the exit status."""
     began_at = time.monotonic()
-    config = load_config(command_line, own_keys=list(RunOptions.model_fields))
-    options = read_options(RunOptions, config.global_config_dict)
+    config = load_config(command_line, own_keys=list(RunCommandOptions.model_fields))
+    options = read_options(RunCommandOptions, config.global_config_dict)
     for mistake in config.ignored:
         print(f"ignored: {mistake}", file=sys.stderr)
     if options.dry_run:
         print_plan(config, options)
         return DONE
+    if options.detach:
+        return _detach(config, options, began_at)
     return asyncio.run(_serve(config, options, began_at))
 
 
 async def _serve(config: RunConfig, options: RunOptions, began_at: float) -> int:
     from nemo_gym.launch.foreground import Interrupted, run_in_foreground
-    from nemo_gym.launch.launcher import Launcher, StartError
+    from nemo_gym.launch.launcher import StartError
 
-    async def while_up(launcher: Launcher, signals: SignalWatch) -> int:
+    async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
         print_ready(launcher, time.monotonic() - began_at)
         await signals.first
         return INTERRUPTED
@@ -52,8 +67,47 @@ async def _serve(config: RunConfig, options: RunOptions, began_at: float) -> int
         status = await run_in_foreground(config, options, while_up)
     except StartError as error:
         print(f"start error: {error}", file=sys.stderr)
-        return INCOMPLETE
+        return error.exit_status
     except Interrupted:
         status = INTERRUPTED
     print("stopped", flush=True)
     return status
+
+
+def _detach(config: RunConfig, options: RunOptions, began_at: float) -> int:
+    from nemo_gym.launch.detach import start_in_background
+
+    report = start_in_background(
+        lambda directory, reporter: asyncio.run(_serve_unseen(config, options, directory, reporter)),
+        options.stop_timeout_s,
+    )
+    if report.exit_status:
+        print(report.error, file=sys.stderr)
+        return report.exit_status
+    how_to_stop = f"ng_stop +head_server.port={config.head_port} stops them"
+    print_servers(report.servers, head_url(config), time.monotonic() - began_at, how_to_stop)
+    return DONE
+
+
+async def _serve_unseen(
+    config: RunConfig, options: RunOptions, directory: "RunDirectory", reporter: "StartReporter"
+) -> int:
+    from nemo_gym.launch.detach import StartReport
+    from nemo_gym.launch.foreground import Interrupted, run_in_foreground
+    from nemo_gym.launch.launcher import StartError
+
+    async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
+        reporter.send(StartReport(exit_status=DONE, servers=launcher.states_now()))
+        await signals.first
+        return DONE
+
+    try:
+        return await run_in_foreground(config, options, while_up, run_directory=directory)
+    except StartError as error:
+        report = StartReport(exit_status=error.exit_status, error=f"start error: {error}")
+    except ConfigError as error:
+        report = StartReport(exit_status=MISTAKE, error=str(error))
+    except Interrupted:
+        report = StartReport(exit_status=INTERRUPTED, error="stopped before all servers were ready")
+    reporter.send(report)
+    return report.exit_status

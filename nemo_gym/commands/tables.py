@@ -1,14 +1,17 @@
-"""Tables of a run: its plan, and its servers when they are ready."""
+"""Tables of a run: its plan, its servers when they are ready, its servers as they are now."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.servers.instance_state import ServerInstanceState
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nemo_gym.launch.launcher import Launcher
+    from nemo_gym.launch.run_directory import RunRecord
 
 
 def print_plan(config: RunConfig, options: LaunchOptions) -> None:
@@ -31,18 +34,43 @@ def print_plan(config: RunConfig, options: LaunchOptions) -> None:
 
 def print_ready(launcher: "Launcher", seconds: float) -> None:
     """Print every server of a run that is ready, and where its log is."""
+    print_servers(launcher.states_now(), head_url(launcher.config), seconds, "Ctrl-C stops them")
+
+
+def print_servers(servers: Sequence[ServerInstanceState], head: str, seconds: float, how_to_stop: str) -> None:
+    """Print servers that are ready after `seconds`, and how to stop them."""
     from rich.table import Table
 
     table = Table("name", "kind", "address", "pid", "log", box=None, header_style="bold")
-    for state in launcher.states_now():
+    for state in servers:
         table.add_row(state.name, state.kind, state.url, str(state.pid), state.log or "")
     console = _console()
     console.print(table)
-    head = f"http://{launcher.config.head_host}:{launcher.config.head_port}"
     console.print(
-        f"All {len(launcher.servers)} servers are ready after {seconds:.1f} s; head at {head}. Ctrl-C stops them.",
+        f"All {len(servers)} servers are ready after {seconds:.1f} s; head at {head}. {how_to_stop}.",
         highlight=False,
+        markup=False,
     )
+
+
+def print_status(run: "RunRecord", servers: Sequence[ServerInstanceState], healthy: Sequence[bool]) -> None:
+    """Print one run: its servers, their state as its head tells it, and whether they answer."""
+    from rich.table import Table
+
+    table = Table("name", "kind", "address", "pid", "state", "health", "log", box=None, header_style="bold")
+    for state, answers in zip(servers, healthy, strict=True):
+        pid = "-" if state.pid is None else str(state.pid)
+        health = "ok" if answers else "no answer"
+        table.add_row(state.name, state.kind, state.url, pid, state.state, health, state.log or "")
+    console = _console()
+    head = f"http://{run.head_host}:{run.head_port}"
+    console.print(f"run {run.run_id}: head {head}, pid {run.pid}, from {run.folder}", highlight=False, markup=False)
+    console.print(table)
+
+
+def head_url(config: RunConfig) -> str:
+    """Return where the head of a run listens."""
+    return f"http://{config.head_host}:{config.head_port}"
 
 
 def _console() -> "Console":

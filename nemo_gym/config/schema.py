@@ -66,12 +66,14 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
         name: Name of the instance, unique in the run.
         num_workers: Processes that share the work of this instance.
         ray_enabled: Placed on a Ray cluster, or uses one.
+        worker_urls: The own address of each worker, filled in by the launcher where there are several.
     """
 
     entrypoint: str
     name: str
     num_workers: int = Field(default=1, ge=1)
     ray_enabled: bool = False
+    worker_urls: list[str] = []
 
 
 class GitlabIdentifier(BaseModel):

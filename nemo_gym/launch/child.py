@@ -4,35 +4,48 @@ usage: python -m nemo_gym.launch.child app.py
 Standard library only: this runs before anything else is imported, in the server's own environment.
 """
 
+import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import threading
-import time
 
-PARENT_FD_ENV = "NEMO_GYM_PARENT_FD"
-STOP_BUDGET_S = 3.0
+LIFELINE_FD_ENV = "NEMO_GYM_LIFELINE_FD"
+STOP_BUDGET_S = 3
 
 
-def end_with_parent(fd: int) -> None:
-    """Wait until the launcher's end of the pipe closes, however it died; then end this whole process group."""
-    os.set_inheritable(fd, False)
+def end_with_launcher(fd: int) -> None:
+    """Wait until the launcher's end of the pipe closes, however it died; then end this whole process group.
+
+    SIGTERM may end this process and leave one of its own children that ignores it, so the SIGKILL comes from outside.
+    """
     os.read(fd, 1)
-    os.killpg(0, signal.SIGTERM)
-    time.sleep(STOP_BUDGET_S)
-    os.killpg(0, signal.SIGKILL)
+    group = os.getpgrp()
+    killer = f"sleep {STOP_BUDGET_S}; kill -s KILL -- -{group}"
+    subprocess.Popen(["/bin/sh", "-c", killer], start_new_session=True, stderr=subprocess.DEVNULL)
+    os.killpg(group, signal.SIGTERM)
 
 
 def main() -> None:
     """Run the script named on the command line as `__main__`."""
-    fd = os.environ.pop(PARENT_FD_ENV, None)
+    _keep_from_grandchildren()
+    fd = os.environ.pop(LIFELINE_FD_ENV, None)
     if fd is not None:
-        threading.Thread(target=end_with_parent, args=(int(fd),), daemon=True).start()
+        threading.Thread(target=end_with_launcher, args=(int(fd),), daemon=True).start()
     script = sys.argv[1]
     sys.argv = sys.argv[1:]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")
+
+
+def _keep_from_grandchildren() -> None:
+    # A program that a server starts must not hold the server's sockets, nor look as if the server were still starting.
+    listening = json.loads(os.environ.get("NEMO_GYM_LISTEN_FDS", "{}"))
+    single = [int(os.environ[name]) for name in (LIFELINE_FD_ENV, "NEMO_GYM_STATUS_FD") if name in os.environ]
+    for fd in [*single, *(fd for fds in listening.values() for fd in fds)]:
+        os.set_inheritable(fd, False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """A run in the foreground: start, do something while it is up, stop on Ctrl-C or SIGTERM."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.console import ServerConsole
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.signals import SignalWatch
 
 WhileUp = Callable[[Launcher, SignalWatch], Awaitable[int]]
@@ -18,7 +18,11 @@ class Interrupted(Exception):
 
 
 async def run_in_foreground(
-    config: RunConfig, options: LaunchOptions, while_up: WhileUp, console: ServerConsole | None = None
+    config: RunConfig,
+    options: LaunchOptions,
+    while_up: WhileUp,
+    console: ServerConsole | None = None,
+    run_directory: RunDirectory | None = None,
 ) -> int:
     """Start the run, return what `while_up` returns, and stop the run whatever happens.
 
@@ -28,7 +32,7 @@ async def run_in_foreground(
         ConfigError, StartError: The run could not be started.
         Interrupted: A signal came first.
     """
-    launcher = Launcher(config, options, (console or ServerConsole()).say)
+    launcher = Launcher(config, options, (console or ServerConsole()).say, run_directory)
     with SignalWatch() as signals:
         try:
             await _start(launcher, signals)
@@ -41,11 +45,14 @@ async def _start(launcher: Launcher, signals: SignalWatch) -> None:
     start = asyncio.ensure_future(launcher.start())
     await signals.first_or(start)
     if not start.done():
-        start.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await start
-        raise Interrupted
+        start.add_done_callback(_disregard)  # whatever else goes wrong with it, the signal is the reason
+        raise Interrupted  # stopping the launcher ends the start
     start.result()
+
+
+def _disregard(start: "asyncio.Future[None]") -> None:
+    if not start.cancelled():
+        start.exception()
 
 
 async def _stop(launcher: Launcher, signals: SignalWatch) -> None:

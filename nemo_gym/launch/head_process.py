@@ -1,9 +1,8 @@
 """The head, served inside the launcher: what it tells is what the launcher knows."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -11,7 +10,9 @@ import uvicorn
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.head import HeadServer
 from nemo_gym.servers.instance_state import ServerInstanceState
-from nemo_gym.servers.serve import uvicorn_config
+from nemo_gym.servers.serve import HostedServer, uvicorn_config
+
+_STOP_S = 1.0
 
 
 class HeadProcess:
@@ -32,18 +33,12 @@ class HeadProcess:
     ) -> "HeadProcess":
         """Serve the head on `listener`."""
         app = HeadServer(config, public_config, instances, run_id).setup_webserver()
-        server = _QuietServer(uvicorn_config(app, lifespan="off"))
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        return cls(server, task)
+        server = HostedServer(uvicorn_config(app, lifespan="off"))
+        return cls(server, asyncio.create_task(server.serve(sockets=[listener])))
 
     async def stop(self) -> None:
-        """End it within a second."""
+        """End it within a second; may be called again."""
         self._server.should_exit = self._server.force_exit = True
-        await asyncio.wait([self._task], timeout=1.0)
+        await asyncio.wait([self._task], timeout=_STOP_S)
         self._task.cancel()
-
-
-class _QuietServer(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals are the launcher's
+        await asyncio.wait([self._task])

@@ -1,16 +1,17 @@
 """A server's output: every line into its log file, and onto the console with the server's name."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-TAIL_LINES = 20
+TAIL_LINES = 30
 _MAX_LINE_BYTES = 16_384
 
 
 class LogPump:
-    """Moves lines from a pipe to a file and to `show`; remembers the last ones."""
+    """Moves lines from a pipe to a file and to `show`; remembers the last `TAIL_LINES`."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self.path = path
@@ -22,7 +23,8 @@ class LogPump:
         rest = b""
         with self.path.open("ab", buffering=0) as file:
             while chunk := await stream.read(65_536):
-                file.write(chunk)
+                with contextlib.suppress(OSError):  # a full disk must not stop a server whose pipe nobody empties
+                    file.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._line(line)

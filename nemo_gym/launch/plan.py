@@ -3,23 +3,24 @@
 import os
 import secrets
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
-from nemo_gym import PARENT_DIR
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.instances import ServerInstance
+from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.global_config import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME
 from nemo_gym.launch.environments import Environment, environment_for
 from nemo_gym.launch.options import LaunchOptions
-from nemo_gym.servers.server import RUN_SECRET_ENV
+from nemo_gym.launch.python_path import python_path
+
+RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"  # not imported from the servers: they take a second that a start need not wait
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,14 @@ class PlannedServer:
 
 
 def plan(config: RunConfig, options: LaunchOptions) -> list[PlannedServer]:
-    """Decide for every instance where it runs; starts and builds nothing."""
+    """Decide for every instance where it runs; starts and builds nothing.
+
+    Raises:
+        ConfigError: What was asked for is not built, or an instance's requirements can't be read.
+    """
+    _refuse_unbuilt(config, options)
     version = config.global_config_dict.get("python_version")
-    return [PlannedServer(i, environment_for(i, options.isolate, version)) for i in config.instances]
+    return [PlannedServer(i, environment_for(i.directory, options.isolate, version)) for i in config.instances]
 
 
 def addressed_config(config: RunConfig, listeners: Mapping[str, socket.socket]) -> dict[str, Any]:
@@ -46,17 +52,18 @@ def addressed_config(config: RunConfig, listeners: Mapping[str, socket.socket]) 
     return plain  # type: ignore[no-any-return]
 
 
-def process_environments(config: RunConfig, addressed: dict[str, Any]) -> dict[str, dict[str, str]]:
+def process_variables(config: RunConfig, addressed: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Return the environment variables of every server process by instance name.
 
     A process is told its own settings and everyone's address, but not the keys of others.
     """
     masked = mask_secrets(addressed)
+    masked.pop(CONFIG_PATHS_KEY_NAME, None)  # merged already; a server's folder is the wrong place to look for them
     run_secret = secrets.token_hex(32)
     return {
         instance.name: {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(dict.fromkeys([*_roots(instance), *_inherited_paths()])),
+            "PYTHONPATH": python_path(instance.directory),
             "PYTHONUNBUFFERED": "1",
             NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME: yaml.safe_dump(
                 {**masked, instance.name: addressed[instance.name]}, sort_keys=False
@@ -68,12 +75,19 @@ def process_environments(config: RunConfig, addressed: dict[str, Any]) -> dict[s
     }
 
 
-def _roots(instance: ServerInstance) -> list[str]:
-    """The folder that holds `resources_servers/` and the like, so that components import each other by full name."""
-    roots = dict.fromkeys([instance.directory.parent.parent, PARENT_DIR])
-    site_packages = {Path(path) for path in sys.path if path.endswith("site-packages")}
-    return [str(root) for root in roots if root not in site_packages]
-
-
-def _inherited_paths() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+def _refuse_unbuilt(config: RunConfig, options: LaunchOptions) -> None:
+    """Better no run than one that silently does less than was asked."""
+    mistakes = [
+        Mistake(
+            f"num_workers: {instance.num_workers} is not built yet: a server runs as one process",
+            where=f"{instance.name}.{instance.kind}.{instance.implementation}.num_workers",
+            fix="leave it out, or set it to 1",
+        )
+        for instance in config.instances
+        if instance.num_workers > 1
+    ]
+    if options.colocate:
+        what = "colocate=true is not built yet: every server runs in a process of its own"
+        mistakes.append(Mistake(what, where="colocate", fix="leave it out"))
+    if mistakes:
+        raise ConfigError(*mistakes)

@@ -2,40 +2,60 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nemo_gym.launch.child import PARENT_FD_ENV
+from nemo_gym.launch.child import LIFELINE_FD_ENV
 from nemo_gym.launch.log_pump import LogPump
-from nemo_gym.servers.serve import LISTEN_FD_ENV, STATUS_FD_ENV
+from nemo_gym.servers.listeners import LISTEN_FDS_ENV
+
+STATUS_FD_ENV = "NEMO_GYM_STATUS_FD"  # as in servers.serve, which takes a second to import
+_LAST_OUTPUT_S = 1.0
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """How to start one server: interpreter, script, environment, socket."""
+    """How to start one server process.
 
-    name: str
+    Attributes:
+        listeners: Bound sockets by the name of the instance that answers on them.
+        lifeline_fd: Read end of a pipe that closes when the launcher is gone.
+    """
+
     python: Path
     entrypoint: Path
-    environment: Mapping[str, str]
-    listener: socket.socket
+    variables: Mapping[str, str]
+    listeners: Mapping[str, Sequence[socket.socket]]
     log_path: Path
+    lifeline_fd: int
 
 
 class ServerProcess:
-    """A running server process and how far it has come: `phase` is installing … ready."""
+    """A running server process and how far it has come.
 
-    def __init__(self, spec: ProcessSpec, process: asyncio.subprocess.Process, pump: LogPump) -> None:
-        self.spec = spec
+    Attributes:
+        phase: importing, binding, starting, ready; a server may report others.
+        ready: Done when the server says that it is ready.
+        ended: Done with the exit status (negative for a signal) when the process is gone, its group is killed, and the
+            last of its output is in the log.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, pump: LogPump, output_fd: int, status_fd: int) -> None:
         self.pump = pump
         self.phase = "importing"
-        self.ready = asyncio.Event()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._process = process
-        self._tasks: list[asyncio.Task[None]] = []
+        self._listening = [
+            asyncio.create_task(self._pump_output(output_fd)),
+            asyncio.create_task(self._hear_phases(status_fd)),
+        ]
+        self.ended: asyncio.Task[int] = asyncio.create_task(self._until_ended())
 
     @property
     def pid(self) -> int:
@@ -48,62 +68,82 @@ class ServerProcess:
         return self._process.returncode
 
     @classmethod
-    async def start(cls, spec: ProcessSpec, parent_fd: int, show: Callable[[str], None]) -> "ServerProcess":
-        """Start the process in a group of its own; it ends when the write end of `parent_fd` closes."""
+    async def start(cls, spec: ProcessSpec, show: Callable[[str], None]) -> "ServerProcess":
+        """Start the process in a group of its own; it ends when the write end of the lifeline closes."""
+        output_read, output_write = os.pipe()
         status_read, status_write = os.pipe()
-        listen_fd = spec.listener.fileno()
-        environment = {
-            **spec.environment,
-            LISTEN_FD_ENV: str(listen_fd),
-            STATUS_FD_ENV: str(status_write),
-            PARENT_FD_ENV: str(parent_fd),
-        }
         try:
-            process = await asyncio.create_subprocess_exec(
-                str(spec.python),
-                "-m",
-                "nemo_gym.launch.child",
-                str(spec.entrypoint),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                cwd=spec.entrypoint.parent,
-                env=environment,
-                pass_fds=(listen_fd, status_write, parent_fd),
-                start_new_session=True,
-            )
+            process = await _spawn(spec, output_write, status_write)
         except BaseException:
+            os.close(output_read)
             os.close(status_read)
             raise
         finally:
+            os.close(output_write)
             os.close(status_write)
-        server = cls(spec, process, LogPump(spec.log_path, show))
-        assert process.stdout is not None
-        server._tasks.append(asyncio.create_task(server.pump.run(process.stdout)))
-        server._tasks.append(asyncio.create_task(server._hear_phases(status_read)))
-        return server
+        return cls(process, LogPump(spec.log_path, show), output_read, status_read)
 
-    async def wait(self) -> int:
-        """Wait for the process to end, and for the last of its output."""
-        status = await self._process.wait()
-        with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe open
-            await asyncio.wait_for(asyncio.gather(*self._tasks), timeout=1.0)
-        return status
+    async def ended_or(self, other: "asyncio.Future[None]") -> None:
+        """Return when the process has ended or `other` is done."""
+        waits: list[asyncio.Future[Any]] = [self.ended, other]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and everything it started."""
-        with contextlib.suppress(ProcessLookupError):
+        """Send a signal to the process and everything it started; nothing when they are gone."""
+        if self.returncode is None:  # afterwards the group was killed, and its number may be somebody else's
+            self._kill(number)
+
+    async def _until_ended(self) -> int:
+        status = await self._process.wait()
+        self._kill(signal.SIGKILL)  # what the server left behind is of no use, and may hold its output open
+        await asyncio.wait(self._listening, timeout=_LAST_OUTPUT_S)
+        for task in self._listening:
+            task.cancel()
+        return status
+
+    def _kill(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # some systems refuse where only zombies are
             os.killpg(self.pid, number)
 
+    async def _pump_output(self, fd: int) -> None:
+        async with _reading(fd) as reader:
+            await self.pump.run(reader)
+
     async def _hear_phases(self, fd: int) -> None:
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-        )
-        try:
+        async with _reading(fd) as reader:
             while line := await reader.readline():
-                self.phase = line.decode().strip()
-                if self.phase == "ready":
-                    self.ready.set()
-        finally:
-            transport.close()
+                self.phase = line.decode("utf-8", "replace").strip()
+                if self.phase == "ready" and not self.ready.done():
+                    self.ready.set_result(None)
+
+
+async def _spawn(spec: ProcessSpec, output_fd: int, status_fd: int) -> asyncio.subprocess.Process:
+    listen_fds = {name: [listener.fileno() for listener in group] for name, group in spec.listeners.items()}
+    descriptors = {STATUS_FD_ENV: status_fd, LIFELINE_FD_ENV: spec.lifeline_fd}
+    told = {**{name: str(fd) for name, fd in descriptors.items()}, LISTEN_FDS_ENV: json.dumps(listen_fds)}
+    return await asyncio.create_subprocess_exec(
+        str(spec.python),
+        "-m",
+        "nemo_gym.launch.child",
+        str(spec.entrypoint),
+        stdin=asyncio.subprocess.DEVNULL,
+        # Pipes of our own: asyncio's would make waiting for the process wait for whoever else holds its output.
+        stdout=output_fd,
+        stderr=output_fd,
+        cwd=spec.entrypoint.parent,
+        env={**spec.variables, **told},
+        pass_fds=(*descriptors.values(), *(fd for group in listen_fds.values() for fd in group)),
+        start_new_session=True,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()

@@ -12,6 +12,8 @@ from nemo_gym.config.errors import ConfigError, Mistake
 
 _OURS = "nemo-gym"
 _COMMENT = re.compile(r"(^|\s)#.*$")
+_CONTINUED = re.compile(r"\\\n")
+_EDITABLE = ("-e", "--editable")
 
 
 def requirements_of(folder: Path) -> list[str]:
@@ -27,16 +29,29 @@ def requirements_of(folder: Path) -> list[str]:
 
 
 def is_installed(line: str) -> bool:
-    """Tell whether this interpreter's environment satisfies one requirement line, its extras included."""
+    """Tell whether this interpreter's environment satisfies one requirement line, its extras included.
+
+    A line that only tells an installer where to look (`--extra-index-url ...`, `-c ...`) asks for nothing.
+    """
+    if line.startswith("-"):
+        return not line.startswith(_EDITABLE)
     try:
-        return _is_satisfied(Requirement(line), frozenset())
+        return _is_satisfied(Requirement(line.partition(" --")[0]), frozenset())  # without `--hash=...`
     except InvalidRequirement:
-        return False  # a URL, a path, an option: only an installer can tell
+        return False  # a URL or a path: only an installer can tell
+
+
+def is_plain(line: str) -> bool:
+    """Tell whether a line names packages of an index only, so that it means the same wherever it is read."""
+    try:
+        return Requirement(line).url is None
+    except InvalidRequirement:
+        return False
 
 
 def _lines(file: Path) -> list[str]:
     found: list[str] = []
-    for raw in file.read_text().splitlines():
+    for raw in _CONTINUED.sub(" ", file.read_text()).splitlines():
         line = _COMMENT.sub("", raw).strip()
         if not line or _names_us(line):
             continue
@@ -52,7 +67,7 @@ def _lines(file: Path) -> list[str]:
 
 def _names_us(line: str) -> bool:
     # Every environment gets the package of this run: a line such as `-e nemo-gym[dev] @ ../../` asks for nothing more.
-    text = line.removeprefix("-e").removeprefix("--editable").strip()
+    text = line.removeprefix("--editable").removeprefix("-e").strip(" =")
     name = re.match(r"[A-Za-z0-9._-]+", text)
     return name is not None and canonicalize_name(name.group()) == _OURS
 

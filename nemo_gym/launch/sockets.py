@@ -9,7 +9,7 @@ import psutil
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.instances import ServerInstance
 from nemo_gym.launch.run_directory import live_run_on
-from nemo_gym.servers.serve import bind
+from nemo_gym.servers.listeners import bind
 
 _FREE_PORT_TRIES = 50
 

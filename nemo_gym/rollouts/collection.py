@@ -13,17 +13,16 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
 from nemo_gym.rollouts.collector import Collector, CollectorLimits
 from nemo_gym.rollouts.counts import Counts
-from nemo_gym.rollouts.line_file import read_lines
 from nemo_gym.rollouts.manifest import continue_or_begin, make_manifest
 from nemo_gym.rollouts.metrics import Metrics
-from nemo_gym.rollouts.outcome import Failed, FailureRecord, Outcome, Scored
-from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, write_json
+from nemo_gym.rollouts.outcome import Failed, Outcome, Scored
+from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, make_folder, write_json
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
 from nemo_gym.rollouts.settled import Settled
-from nemo_gym.rollouts.task import check_task_file, find_task_file, read_tasks
-from nemo_gym.rollouts.work import work_left
+from nemo_gym.rollouts.task import Task, check_task_file, find_task_file, read_tasks
+from nemo_gym.rollouts.work import Work, work_left
 from nemo_gym.servers.client import ServerClient, require_server
-from nemo_gym.servers.serve import raise_descriptor_limit
+from nemo_gym.servers.descriptors import raise_descriptor_limit
 
 AGENT_KIND = "responses_api_agents"
 
@@ -57,6 +56,7 @@ class Collection:
         self.counts = Counts(expected=0)
         self.metrics = Metrics()
         self._collector: Collector | None = None
+        self._stop_reason: str | None = None
         self._resumed = 0
         self._notes: list[str] = []
 
@@ -79,15 +79,18 @@ class Collection:
             OutputError: The output could not be written.
         """
         raise_descriptor_limit()
-        options = self.options
         began_at = time.monotonic()
+        await self._prepare()
         with self._open_output() as output:
-            settled = self._settle_earlier()
+            self._settled = settled = self._settle_earlier()
             self._collector = collector = self._make_collector(output)
-            work = work_left(read_tasks(self.input_path, options.limit), options.num_repeats, settled)
+            if self._stop_reason is not None:
+                collector.stop(self._stop_reason)
             with ProgressDisplay(self._progress) as display:
                 self._display = display
-                await collector.run(work)
+                await collector.run(self._work(settled))
+            for record in settled.earlier_failures():  # a stop came before they could be tried again
+                self.counts.add_failure(record)
         metrics = self.metrics.as_dict(self.counts)
         seconds = time.monotonic() - began_at
         write_json(self.paths.metrics, {**metrics, "seconds": round(seconds, 3)})
@@ -97,8 +100,18 @@ class Collection:
 
     def stop(self, reason: str) -> None:
         """Start nothing more; what runs drains."""
+        self._stop_reason = reason
         if self._collector is not None:
             self._collector.stop(reason)
+
+    async def _prepare(self) -> None:
+        """Ask the servers what has to be known before the first rollout."""
+
+    def _tasks(self) -> Iterator[Task]:
+        return read_tasks(self.input_path, self.options.limit)
+
+    def _work(self, settled: Settled) -> Iterator[Work]:
+        return work_left(self._tasks(), self.options.num_repeats, settled)
 
     def _check_input(self) -> None:
         check_task_file(self.input_path)
@@ -115,17 +128,15 @@ class Collection:
         elif self.input_path.is_file():
             first = next(read_tasks(self.input_path, 1), None)
             if first is not None and b'"agent_ref"' not in first.line:
-                known = [str(k) for k, v in self.client.global_config_dict.items() if _is_agent(v)]
+                known = [str(k) for k, v in self.client.global_config_dict.items() if is_agent(v)]
                 fix = f"+agent_name={known[0]}" if known else None
                 raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
 
     @contextlib.contextmanager
     def _open_output(self) -> Iterator[Output]:
-        self.paths.rollouts.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.paths.rollouts.parent)
         if self.options.overwrite:
-            Output(self.paths).close()  # another collector's files are not moved away under its hands
-            moved = self.paths.move_aside()
-            self._notes += [f"moved aside: {path}" for path in moved if path.stat().st_size]
+            self._notes += [f"moved aside: {path}" for path in Output(self.paths).move_aside()]
         output = Output(self.paths)
         try:
             self._notes += [f"cut off a torn last line: {path}" for path in output.torn]
@@ -137,7 +148,7 @@ class Collection:
     def _continue_or_begin(self) -> None:
         options = self.options
         manifest = make_manifest(
-            read_tasks(self.input_path, options.limit),
+            self._tasks(),
             num_repeats=options.num_repeats,
             agent_name=options.agent_name,
             params=options.responses_create_params,
@@ -151,13 +162,9 @@ class Collection:
 
     def _settle_earlier(self) -> Settled:
         """Count what an earlier run has settled, and return it."""
-        settled = Settled.read(self.paths)
-        for row in read_lines(self.paths.rollouts):
-            self._count(Scored(row))
-        for record in read_lines(self.paths.failures):
-            restored = FailureRecord.from_row(record)
-            if (restored.task_index, restored.rollout_index) in settled.final:
-                self.counts.add_failure(restored)
+        settled = Settled.read(self.paths, lambda row: self._count(Scored(row)))
+        for record in settled.final.values():
+            self.counts.add_failure(record)
         self._resumed = self.counts.settled
         if self._resumed:
             self._notes.append(f"resumed: {self._resumed} of {self.counts.expected} rollouts were settled before")
@@ -176,6 +183,7 @@ class Collection:
         return Collector(self.client, output, limits, options.agent_name, params, self._on_outcome)
 
     def _on_outcome(self, outcome: Outcome) -> None:
+        self._settled.failed_at.pop(outcome.key, None)
         self._count(outcome)
         self._display.update()
 
@@ -197,5 +205,6 @@ class Collection:
         )
 
 
-def _is_agent(block: Any) -> bool:
+def is_agent(block: Any) -> bool:
+    """Tell whether a value of a run's configuration is an agent."""
     return hasattr(block, "keys") and AGENT_KIND in block

@@ -1,4 +1,4 @@
-"""What may be said about a collection."""
+"""What may be said about a collection, and about scoring an existing one again."""
 
 from pathlib import Path
 from typing import Any
@@ -6,22 +6,39 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
-class RolloutCollectionConfig(BaseModel):
-    """Parameters of `ng_collect_rollouts`. Times in seconds."""
-
-    agent_name: str | None = Field(default=None, description="Agent of every row; may be left out where rows name one.")
-    input_jsonl_fpath: Path = Field(description="Task file: one JSON object per line.")
+class _RunOptions(BaseModel):
     output_jsonl_fpath: Path = Field(description="Rollouts are appended here as they finish.")
-    limit: int | None = Field(default=None, ge=1, description="Only the first so many tasks.")
-    num_repeats: int = Field(default=1, ge=1, description="Rollouts for each task.")
     num_samples_in_parallel: int | None = Field(default=None, ge=1, description="Rollouts in flight; null: no limit.")
-    responses_create_params: dict[str, Any] = Field(
-        default={}, description="Overrides each row's, e.g. +responses_create_params.temperature=0.7"
-    )
     resume: bool = Field(default=True, description="Continue an output of the same collection; false: refuse one.")
     overwrite: bool = Field(default=False, description="Start anew; old files are moved aside.")
     max_attempts: int = Field(default=3, ge=1, description="Attempts for each rollout that fails.")
     rollout_timeout_s: float = Field(default=3600.0, gt=0, description="Longest one attempt may take.")
     time_budget_s: float | None = Field(default=None, gt=0, description="Stop starting work in time to end by then.")
-    show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
     strict: bool = Field(default=False, description="Stop at the first failure.")
+    show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
+
+
+class RolloutCollectionConfig(_RunOptions):
+    """Parameters of `ng_collect_rollouts`. Times in seconds."""
+
+    agent_name: str | None = Field(default=None, description="Agent of every row; may be left out where rows name one.")
+    input_jsonl_fpath: Path = Field(description="Task file: one JSON object per line.")
+    limit: int | None = Field(default=None, ge=1, description="Only the first so many tasks.")
+    num_repeats: int = Field(default=1, ge=1, description="Rollouts for each task.")
+    responses_create_params: dict[str, Any] = Field(
+        default={}, description="Overrides each row's, e.g. +responses_create_params.temperature=0.7"
+    )
+
+
+class ReverifyConfig(_RunOptions):
+    """Parameters of `ng_reverify`. Times in seconds."""
+
+    agent_name: str | None = Field(
+        default=None, description="Agent whose verifier scores; null: the one each row names."
+    )
+    input_jsonl_fpath: Path = Field(description="Rollout file: rows with responses_create_params and response.")
+    limit: int | None = Field(default=None, ge=1, description="Only the first so many rows.")
+
+    def as_collection(self) -> RolloutCollectionConfig:
+        """Return the collection that has one repeat of every row."""
+        return RolloutCollectionConfig(**self.model_dump())

@@ -1,24 +1,20 @@
 """The collector: runs the work with bounded concurrency, settles every rollout once, stops when asked."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_gym.rollouts.line_file import OutputError
+from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.outcome import Attempt, Failed, Outcome
 from nemo_gym.rollouts.output import Output
-from nemo_gym.rollouts.run_attempt import run_attempt
-from nemo_gym.rollouts.task import with_params
+from nemo_gym.rollouts.task import agent_of, with_params
 from nemo_gym.rollouts.work import Work
 from nemo_gym.servers.client import ServerClient
 from nemo_gym.wire.failure import rollout_error
 
 DRAIN_S = 5.0
-_FIRST_DELAY_S = 0.5
-_LONGEST_DELAY_S = 8.0
 _BREATHE_EVERY = 64
 _UNLIMITED = 2**31
 
@@ -31,7 +27,7 @@ class CollectorLimits:
         max_in_flight: Rollouts at once.
         max_attempts: Attempts for each rollout in this run.
         rollout_timeout_s: Longest one attempt may take.
-        time_budget_s: Nothing is started that would not end within it.
+        time_budget_s: Nothing is started that would not end within it; what still runs then is cut off.
         strict: Stop at the first failure.
     """
 
@@ -49,6 +45,7 @@ class Collector:
     Attributes:
         on_outcome: Told of every outcome after it was written.
         stopped_because: Why it ended early, in words; None when it ran to its end.
+        in_flight: Rollouts that run now.
     """
 
     client: ServerClient
@@ -63,7 +60,7 @@ class Collector:
     _began_at: float = field(default_factory=time.monotonic)
     _longest_s: float = 0.0
     _drain_until: float = 0.0
-    _write_error: OutputError | None = None
+    _error: Exception | None = None
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
         """Start nothing more. What runs has `drain_s` seconds to end, then it is cut off: not settled."""
@@ -80,18 +77,20 @@ class Collector:
         """
         tasks: set[asyncio.Task[None]] = set()
         slots = asyncio.Semaphore(self.limits.max_in_flight or _UNLIMITED)
+        budget_timer = self._stop_when_time_is_over()
         try:
             async for item in self._dispatches(work, slots):
                 task = asyncio.create_task(self._settle(item, slots))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            await self._drain(tasks)
+            await self._drain(list(tasks))
         finally:
+            budget_timer.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if self._write_error is not None:
-            raise self._write_error
+        if self._error is not None:
+            raise self._error
 
     async def _dispatches(self, work: Iterator[Work], slots: asyncio.Semaphore) -> AsyncIterator[Work]:
         """Yield the next work each time a slot is free, until a stop."""
@@ -116,6 +115,12 @@ class Collector:
             acquire.cancel()
             stop.cancel()
 
+    def _stop_when_time_is_over(self) -> asyncio.TimerHandle:
+        budget = self.limits.time_budget_s
+        seconds = _UNLIMITED if budget is None else budget
+        reason = f"the time budget of {seconds:g} s (time_budget_s) is over"
+        return asyncio.get_running_loop().call_later(seconds, self.stop, reason, 0.0)
+
     def _out_of_time(self) -> bool:
         budget = self.limits.time_budget_s
         if budget is None:
@@ -126,62 +131,54 @@ class Collector:
         self.stop(f"the time budget of {budget:g} s (time_budget_s) leaves no time for another rollout", left)
         return True
 
-    async def _drain(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for what runs; after a stop, only for as long as it allows."""
-        everyone = asyncio.ensure_future(asyncio.wait(tasks)) if tasks else None
-        if everyone is None:
+        if not tasks:
             return
-        stop = asyncio.ensure_future(self._stop.wait())
-        budget = self.limits.time_budget_s
-        left = None if budget is None else max(0.0, self._began_at + budget - time.monotonic())
-        await asyncio.wait([everyone, stop], return_when=asyncio.FIRST_COMPLETED, timeout=left)
-        if not everyone.done():
-            self.stop(f"the time budget of {budget:g} s (time_budget_s) is over", 0.0)
-            await asyncio.wait([everyone], timeout=max(0.0, self._drain_until - time.monotonic()))
-        stop.cancel()
-        everyone.cancel()
+        everyone, stop = asyncio.ensure_future(asyncio.wait(tasks)), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([everyone, stop], return_when=asyncio.FIRST_COMPLETED)
+            if not everyone.done():
+                await asyncio.wait([everyone], timeout=max(0.0, self._drain_until - time.monotonic()))
+        finally:
+            stop.cancel()
+            everyone.cancel()
 
     async def _settle(self, work: Work, slots: asyncio.Semaphore) -> None:
         self.in_flight += 1
         began_at = time.monotonic()
         try:
             try:
-                outcome = await self._attempts(work)
+                outcome = await self._outcome(work)
             finally:
                 self.in_flight -= 1
             self.output.settle(outcome)
             self.on_outcome(outcome)
             if self.limits.strict and isinstance(outcome, Failed):
                 self.stop(f"a rollout failed ({outcome.record.failure_kind}), and strict is set")
-        except OutputError as error:
-            self._write_error = self._write_error or error
+        except Exception as error:  # nothing can be settled any more: a full disk, or a bug of ours
+            self._error = self._error or error
             self.stop(str(error), 0.0)
         finally:
             self._longest_s = max(self._longest_s, time.monotonic() - began_at)
             slots.release()
 
-    async def _attempts(self, work: Work) -> Outcome:
-        """Attempt a rollout until it is verified, cannot be, or has had its attempts; a fresh session each time."""
-        number, trajectory = work.first_attempt, work.trajectory
-        last = number + self.limits.max_attempts - 1
-        while True:
-            outcome, attempt = await self._attempt(work, number, trajectory)
-            if not isinstance(outcome, Failed) or outcome.record.terminal or number == last:
-                return outcome
-            self.output.attempt_failed(outcome)
-            trajectory = outcome.trajectory
-            exponent = number - work.first_attempt
-            await asyncio.sleep(random.uniform(0, min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**exponent)))
-            number = attempt.number + 1
-
-    async def _attempt(self, work: Work, number: int, trajectory: dict[str, Any] | None) -> tuple[Outcome, Attempt]:
+    async def _outcome(self, work: Work) -> Outcome:
+        index = work.task.index, work.rollout_index, work.first_attempt
         try:
             row = with_params(work.task.row(), self.params)
         except ValueError as error:
-            attempt = Attempt.begin(work.task.index, work.rollout_index, number, self.agent_name)
-            return attempt.failed(rollout_error("input_invalid", str(error), stage="admission")), attempt
-        agent_name = self.agent_name or row.get("agent_ref", {}).get("name")
-        attempt = Attempt.begin(work.task.index, work.rollout_index, number, agent_name)
-        self.output.dispatched(attempt)
-        timeout_s = self.limits.rollout_timeout_s
-        return await run_attempt(self.client, row, attempt, timeout_s=timeout_s, trajectory=trajectory), attempt
+            mistake = rollout_error("input_invalid", str(error), stage="admission", delivery="not_sent")
+            return Attempt.begin(*index, self.agent_name).failed(mistake)
+        attempt = Attempt.begin(*index, self.agent_name or agent_of(row))
+        policy = AttemptPolicy(self.limits.max_attempts, self.limits.rollout_timeout_s, self._pause)
+        return await attempt_until_settled(self.client, row, attempt, policy, self.output, work.trajectory)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait, unless a stop comes first; False then."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return not self._stop.is_set()
+        return False

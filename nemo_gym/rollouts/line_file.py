@@ -46,13 +46,21 @@ class LineFile:
             while written < len(line):
                 written += os.write(self._fd, line[written:])
         except OSError as error:
-            os.ftruncate(self._fd, self._size)
+            os.ftruncate(self._fd, self._size)  # needs no room, unlike everything else on a full disk
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
         self._size += len(line)
 
     def sync(self) -> None:
-        """Make what was written survive a power cut."""
-        os.fsync(self._fd)
+        """Make what was written survive a power cut; raises OutputError."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether the file holds nothing."""
+        return self._size == 0
 
     def close(self) -> None:
         """Close the file and give up the lock."""
@@ -76,13 +84,41 @@ class LineFile:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file in order; nothing for a file that is not there."""
+    """Yield the records of a file in order; nothing for a file that is not there.
+
+    Raises:
+        OutputError: A line is no JSON object: the file was damaged from outside.
+    """
+    return (record for _, record in read_placed_lines(path))
+
+
+def read_placed_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (byte offset, record) for each line of a file, as `read_lines` does."""
     if not path.exists():
         return
+    offset = 0
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             if line.endswith(b"\n"):
-                yield orjson.loads(line)
+                yield offset, _decoded(line, path, number)
+            offset += len(line)
+
+
+def read_line_at(path: Path, offset: int) -> dict[str, Any]:
+    """Return the record whose line begins at a byte offset."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return _decoded(file.readline(), path, 0)
+
+
+def _decoded(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise OutputError(f"line {number} of {path} is damaged: {error}") from error
+    if not isinstance(record, dict):
+        raise OutputError(f"line {number} of {path} is damaged: a JSON {type(record).__name__}, not an object")
+    return record
 
 
 def _end_of_last_line(fd: int, size: int) -> int:

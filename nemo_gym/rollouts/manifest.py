@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import re
 import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -18,7 +19,8 @@ from nemo_gym.rollouts.task import Task
 
 _DIGEST_CHARS = 16
 _SHOWN_DIFFERENCES = 10
-_PLACES = {"host", "port", "num_workers", "name", "entrypoint", "datasets", "verified", "description"}
+_PLACES = {"host", "port", "num_workers", "ray_enabled", "name", "entrypoint", "datasets", "verified", "description"}
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 
 
 def make_manifest(
@@ -37,7 +39,7 @@ def make_manifest(
         "num_repeats": num_repeats,
         "settings": {
             "agent_name": agent_name,
-            **_flat("responses_create_params", params),
+            **_all_of("responses_create_params", params),
             **_server_settings(server_config),
         },
         "task_digests": "".join(digests),
@@ -71,7 +73,7 @@ def continue_or_begin(path: Path, manifest: dict[str, Any]) -> bool:
     if not path.exists():
         write_json(path, manifest)
         return False
-    found = differences(orjson.loads(path.read_bytes()), manifest)
+    found = differences(_read(path), manifest)
     if found:
         shown = "\n    ".join(found[:_SHOWN_DIFFERENCES])
         more = f"\n    and {len(found) - _SHOWN_DIFFERENCES} more" if len(found) > _SHOWN_DIFFERENCES else ""
@@ -79,6 +81,15 @@ def continue_or_begin(path: Path, manifest: dict[str, Any]) -> bool:
         fix = "+overwrite=true starts anew and moves the old files aside; or name another output_jsonl_fpath"
         raise ConfigError(Mistake(what, where=str(path), fix=fix))
     return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        fix = "+overwrite=true moves the old files aside"
+        raise ConfigError(Mistake(f"the manifest is no JSON: {error}", where=str(path), fix=fix)) from error
+    return manifest
 
 
 def _changed_tasks(old: str, new: str) -> list[str]:
@@ -110,8 +121,17 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
             if is_reference or not (key in _PLACES or is_secret_key(str(key))):
                 flat |= _flat(f"{prefix}.{key}", inner)
         return flat
-    if isinstance(value, str) and "://" in value:
-        return {}
-    if isinstance(value, list) and any(isinstance(item, str) and "://" in item for item in value):
+    if _is_url(value) or (isinstance(value, list) and value and all(map(_is_url, value))):
         return {}
     return {prefix: value}
+
+
+def _all_of(prefix: str, value: Any) -> dict[str, Any]:
+    """What the policy is sent: nothing in it is an address or a key of ours."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {path: leaf for key, inner in value.items() for path, leaf in _all_of(f"{prefix}.{key}", inner).items()}
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None

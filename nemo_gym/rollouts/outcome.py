@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nemo_gym.wire.failure import Delivery, Origin, RolloutError, Stage, rollout_error
+from nemo_gym.wire.failure import MAX_REASON_CHARS, Delivery, Origin, RolloutError, Stage, rollout_error
 
 TASK_INDEX_KEY = "_ng_task_index"
 ROLLOUT_INDEX_KEY = "_ng_rollout_index"
+MASK_KEYS = ("mask_sample", "failure_kind", "failure_reason")
 SCHEMA_VERSION = 1
 
 
@@ -19,6 +20,11 @@ class Scored:
     """A verified rollout: the row to write. `mask_sample` in the row: not to be trained on."""
 
     row: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Task index and rollout index."""
+        return self.row[TASK_INDEX_KEY], self.row[ROLLOUT_INDEX_KEY]
 
     @property
     def is_masked(self) -> bool:
@@ -72,13 +78,18 @@ class Failed:
     record: FailureRecord
     trajectory: dict[str, Any] | None = None
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """Task index and rollout index."""
+        return self.record.task_index, self.record.rollout_index
+
 
 Outcome = Scored | Failed
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at one rollout of one task, from its dispatch on."""
+    """One attempt at one rollout of one task, from its dispatch on. `number` is counted from 0."""
 
     task_index: int
     rollout_index: int
@@ -121,7 +132,7 @@ class Attempt:
             agent_ref=self.agent_ref,
             failure_kind=failure.kind,
             stage=failure.stage or "agent",
-            failure_reason=failure.reason,
+            failure_reason=failure.reason[:MAX_REASON_CHARS],
             origin=failure.origin,
             delivery=failure.delivery,
             terminal=failure.terminal,

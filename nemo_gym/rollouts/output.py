@@ -3,6 +3,7 @@
 `<stem>` is the output path without `.jsonl`. Everything but manifest and metrics is only appended to.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -53,12 +54,12 @@ class OutputPaths:
         return (self.rollouts, self.failures, self.journal, self.unverified, self.manifest, self.metrics)
 
     def move_aside(self) -> list[Path]:
-        """Rename what exists, so that a new collection can start; return the new names."""
+        """Rename what holds something, so that a new collection can start; return the new names."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         moved = []
         for path in self.all():
-            if path.exists():
-                moved.append(path.rename(path.with_name(f"{path.stem}.{stamp}{path.suffix}")))
+            if path.exists() and path.stat().st_size:
+                moved.append(path.rename(_unused(path.with_name(f"{path.stem}.{stamp}{path.suffix}"))))
         return moved
 
     def _beside(self, name: str) -> Path:
@@ -70,16 +71,19 @@ class Output:
 
     def __init__(self, paths: OutputPaths) -> None:
         self.paths = paths
-        try:
-            self._rollouts = LineFile(paths.rollouts)
-            self._failures = LineFile(paths.failures)
-            self._journal = LineFile(paths.journal)
-            self._unverified = LineFile(paths.unverified)
-        except OutputBusyError as error:
-            fix = "wait for it, stop it, or name another output_jsonl_fpath"
-            raise ConfigError(Mistake(f"another collector writes {error}", "output_jsonl_fpath", fix=fix)) from error
-        except OutputError as error:
-            raise ConfigError(Mistake(str(error), where="output_jsonl_fpath")) from error
+        with contextlib.ExitStack() as opened:
+            try:
+                # The rollout file first, and last to be closed: who holds its lock holds them all.
+                self._rollouts = opened.enter_context(LineFile(paths.rollouts))
+                self._failures = opened.enter_context(LineFile(paths.failures))
+                self._journal = opened.enter_context(LineFile(paths.journal))
+                self._unverified = opened.enter_context(LineFile(paths.unverified))
+            except OutputBusyError as error:
+                what, fix = f"another collector writes {error}", "wait for it, stop it, or name another output"
+                raise ConfigError(Mistake(what, where="output_jsonl_fpath", fix=fix)) from error
+            except OutputError as error:
+                raise ConfigError(Mistake(str(error), where="output_jsonl_fpath")) from error
+            opened.pop_all()
 
     @property
     def torn(self) -> Iterator[Path]:
@@ -94,34 +98,58 @@ class Output:
         """Note an attempt that will be followed by another."""
         self._journal.append({"event": "failed", **failed.record.as_row()})
 
+    def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
+        """Keep what an attempt generated and nobody could verify, so that a resume need not generate it again."""
+        self._unverified.append({**_key(attempt), "attempt": attempt.number, "verify_request": verify_request})
+
     def settle(self, outcome: Outcome) -> None:
         """Write an outcome to where it belongs."""
-        if not isinstance(outcome, Failed):
+        if isinstance(outcome, Failed):
+            self._failures.append(outcome.record.as_row())
+        else:
             self._rollouts.append(outcome.row)
-            return
-        record = outcome.record
-        if outcome.trajectory is not None:
-            key = {TASK_INDEX_KEY: record.task_index, ROLLOUT_INDEX_KEY: record.rollout_index}
-            self._unverified.append({**key, "attempt": record.attempt, "verify_request": outcome.trajectory})
-        self._failures.append(record.as_row())
 
-    def close(self, *, remove_empty: bool = True) -> None:
-        """Sync and close everything; files that nothing was written to are removed again."""
-        for file in self._files():
-            file.sync()
-            if remove_empty and file is not self._rollouts and file.path.stat().st_size == 0:
-                file.path.unlink()
-            file.close()
+    def move_aside(self) -> list[Path]:
+        """Rename the files of the collection that was here, while nobody else can write them; then close them."""
+        try:
+            return self.paths.move_aside()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Sync and close everything; files beside the rollouts that nothing was written to are removed again.
+
+        Raises:
+            OutputError: The disk did not take what was written.
+        """
+        with contextlib.ExitStack() as closing:
+            for file in self._files():
+                closing.callback(file.close)
+                if file is not self._rollouts:
+                    closing.callback(_remove_if_empty, file)
+                closing.callback(file.sync)
 
     def _files(self) -> tuple[LineFile, ...]:
         return (self._rollouts, self._failures, self._journal, self._unverified)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a small JSON file in one step: readers see the old one or the new one."""
+    """Write a small JSON file in one step: readers see the old one or the new one. Raises OutputError."""
     draft = path.with_name(path.name + ".new")
-    draft.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    draft.replace(path)
+    try:
+        draft.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of an output; raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def check_output_path(path: Path) -> None:
@@ -136,6 +164,16 @@ def check_output_path(path: Path) -> None:
         raise ConfigError(Mistake(f"{folder} is a file, so {path} can't be written", where=where))
     if not _is_writable(folder):
         raise ConfigError(Mistake(f"the folder {folder} can't be written to", where=where, fix="choose another"))
+
+
+def _remove_if_empty(file: LineFile) -> None:
+    if file.is_empty:
+        file.path.unlink(missing_ok=True)
+
+
+def _unused(path: Path) -> Path:
+    candidates = (path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, 1_000)))
+    return next(candidate for candidate in candidates if not candidate.exists())
 
 
 def _is_writable(folder: Path) -> bool:

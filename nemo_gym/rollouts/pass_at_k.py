@@ -1,6 +1,6 @@
 """Estimates over the rollouts of a task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import comb
 
 
@@ -22,12 +22,19 @@ def pass_at_k(rewards: Sequence[Sequence[float]], k: int, *, threshold: float = 
     Source:
         1 - C(n-c, k) / C(n, k), arXiv:2107.03374, section 2.1.
     """
-    if not rewards:
+    return pass_at_k_of_counts(((len(row), sum(reward >= threshold for reward in row)) for row in rewards), k)
+
+
+def pass_at_k_of_counts(tasks: Iterable[tuple[int, int]], k: int) -> float:
+    """Return `pass_at_k` for tasks given as (scored rollouts, solved rollouts); raises ValueError as it does."""
+    if k < 1:
+        raise ValueError(f"k={k} is less than 1")
+    chance_sum, num_tasks = 0.0, 0
+    for scored, solved in tasks:
+        if scored < k:
+            raise ValueError(f"k={k}, but a task has only {scored} rollouts")
+        chance_sum += 1.0 - comb(scored - solved, k) / comb(scored, k)
+        num_tasks += 1
+    if not num_tasks:
         raise ValueError("rewards is empty")
-    if k < 1 or k > min(map(len, rewards)):
-        raise ValueError(f"k={k} is not within 1 … {min(map(len, rewards))}, the fewest rollouts of a task")
-    chances = []
-    for row in rewards:
-        solved = sum(reward >= threshold for reward in row)
-        chances.append(1.0 - comb(len(row) - solved, k) / comb(len(row), k))
-    return sum(chances) / len(chances)
+    return chance_sum / num_tasks

@@ -4,17 +4,21 @@ A server that keeps state for each session gets its tool calls again, in order, 
 state comes back. A server that keeps none is asked for the verdict alone.
 """
 
+import asyncio
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
 
 from nemo_gym.global_config import get_first_server_config_dict
+from nemo_gym.rollouts.outcome import MASK_KEYS
 from nemo_gym.servers.answer import Answer, failure_of
 from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.session_cookie import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
-from nemo_gym.servers.tool_listing import RESERVED_PATHS
+from nemo_gym.servers.reserved_paths import RESERVED_PATHS
+from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_KEPT_HEADER
 from nemo_gym.servers.transport import Deadline
-from nemo_gym.wire.failure import RolloutError, rollout_error
+from nemo_gym.servers.worker import new_session_id
+from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
 
 CLOSE_TIMEOUT_S = 5.0
 
@@ -31,42 +35,81 @@ def resources_server_of(client: ServerClient, agent_name: str) -> str:
 async def verify_again(
     client: ServerClient, agent_name: str, verify_request: dict[str, Any], deadline: Deadline
 ) -> dict[str, Any]:
-    """Return the verify answer for a saved verify request.
+    """Return the verify answer for a saved verify request, within the deadline for everything it takes.
+
+    Masking fields in the verify request are not sent: they say what broke while the policy acted, which no verdict
+    lifts, and come back with the answer.
 
     Raises:
-        RolloutError: The server could not verify it.
+        RolloutError: The server could not verify it. The error carries the verify request, for another try.
     """
     server = resources_server_of(client, agent_name)
+    timeout = asyncio.timeout(deadline.seconds)
+    try:
+        async with timeout:
+            mask = {key: verify_request[key] for key in MASK_KEYS if key in verify_request}
+            sent = {key: value for key, value in verify_request.items() if key not in mask}
+            return await _verify_in_fresh_session(client, server, sent, deadline) | mask
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        reason = f"{server} gave no verdict within {deadline.seconds:g} s ({deadline.setting})"
+        late = rollout_error("verifier_timeout", reason, stage="verification", server=server)
+        raise RolloutError(late.failure, verify_request) from error
+    except RolloutError as error:
+        raise RolloutError(_at_verification(error.failure), verify_request) from error
+
+
+async def _verify_in_fresh_session(
+    client: ServerClient, server: str, verify_request: dict[str, Any], deadline: Deadline
+) -> dict[str, Any]:
     row = {key: value for key, value in verify_request.items() if key != "response"}
     headers = {SESSION_ID_HEADER: new_session_id()}
     seeded = await client.post(server, "/seed_session", json=row, headers=headers, deadline=deadline, replay_safe=True)
     cookies = dict(_checked(seeded).cookies)
     try:
         if SESSION_KEPT_HEADER in seeded.headers:
-            await _replay_tool_calls(client, server, verify_request["response"], cookies, deadline)
+            await _replay_tool_calls(client, server, verify_request, cookies, deadline)
         verdict = await client.post(server, "/verify", json=verify_request, cookies=cookies, deadline=deadline)
-        decoded: dict[str, Any] = orjson.loads(_checked(verdict).body)
-        return decoded
-    except RolloutError as error:
-        raise RolloutError(error.failure, trajectory=verify_request) from error
+        return _verdict(_checked(verdict), server)
     finally:
         if SESSION_KEPT_HEADER in seeded.headers:
             await _close(client, server, cookies)
 
 
 async def _replay_tool_calls(
-    client: ServerClient, server: str, response: dict[str, Any], cookies: dict[str, Any], deadline: Deadline
+    client: ServerClient,
+    server: str,
+    verify_request: dict[str, Any],
+    cookies: dict[str, Any],
+    deadline: Deadline,
 ) -> None:
-    answered = {item.get("call_id") for item in response["output"] if item.get("type") == "function_call_output"}
-    for item in response["output"]:
+    declared = _names(verify_request["responses_create_params"].get("tools"))
+    if not declared:
+        declared = _names(await _offered_tools(client, server, deadline))
+    for name, arguments in _calls_that_reached(verify_request["response"]["output"], declared):
+        answer = await client.post(server, f"/{name}", json=arguments, cookies=cookies, deadline=deadline)
+        cookies.update(answer.cookies)  # a refusal by the tool is part of the trajectory
+
+
+def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (tool, arguments) of the calls that the agent passed on: declared, well-formed, answered."""
+    answered = {item.get("call_id") for item in output if item.get("type") == "function_call_output"}
+    for item in output:
         if item.get("type") != "function_call" or item.get("call_id") not in answered:
             continue
-        arguments = _object(item.get("arguments", ""))
-        path = f"/{item['name']}"
-        if arguments is None or path in RESERVED_PATHS or not item["name"].replace("_", "").isalnum():
-            continue  # the agent refused this call, so it never reached the server
-        answer = await client.post(server, path, json=arguments, cookies=cookies, deadline=deadline)
-        cookies.update(answer.cookies)  # a refusal by the tool is part of the trajectory
+        arguments = _object(item.get("arguments") or "{}")
+        if arguments is not None and item["name"] in declared:
+            yield item["name"], arguments
+
+
+async def _offered_tools(client: ServerClient, server: str, deadline: Deadline) -> Any:
+    return orjson.loads(_checked(await client.get(server, "/tools", deadline=deadline)).body)
+
+
+def _names(tools: Any) -> set[str]:
+    found = {tool["name"] for tool in tools or () if tool.get("type", "function") == "function" and "name" in tool}
+    return {name for name in found if f"/{name}" not in RESERVED_PATHS}
 
 
 async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> None:
@@ -77,15 +120,27 @@ async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> 
         pass  # an unclosed session expires
 
 
+def _verdict(answer: Answer, server: str) -> dict[str, Any]:
+    verdict = _object(answer.body)
+    if verdict is None:
+        reason = f"{server} answered /verify with what is no JSON object"
+        raise rollout_error("verifier_error", reason, stage="verification", server=server)
+    return verdict
+
+
 def _checked(answer: Answer) -> Answer:
     if not answer.ok:
         raise failure_of(answer)
     return answer
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _at_verification(failure: Failure) -> Failure:
+    return failure if failure.stage is not None else failure.model_copy(update={"stage": "verification"})
+
+
+def _object(text: str | bytes) -> dict[str, Any] | None:
     try:
-        decoded = orjson.loads(text or "{}")
+        decoded = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
     return decoded if isinstance(decoded, dict) else None

@@ -10,6 +10,7 @@ import orjson
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.paths import find_file
 
+AGENT_REF_KEY = "agent_ref"
 PARAMS_KEY = "responses_create_params"
 
 
@@ -39,6 +40,8 @@ class Task:
             raise ValueError(f"line {self.line_number} lacks {PARAMS_KEY} (an object with `input`)")
         if "input" not in row[PARAMS_KEY]:
             raise ValueError(f"line {self.line_number} lacks {PARAMS_KEY}.input")
+        if not isinstance(row.get(AGENT_REF_KEY), dict | None):
+            raise ValueError(f"line {self.line_number} has an {AGENT_REF_KEY} that is no object {{type, name}}")
         return row
 
 
@@ -52,6 +55,12 @@ def read_tasks(path: Path, limit: int | None = None) -> Iterator[Task]:
             if line.strip():
                 yield Task(index, line_number, line.strip())
                 index += 1
+
+
+def agent_of(row: dict[str, Any]) -> str | None:
+    """Return the name of the agent that a row names, or None."""
+    name = (row.get(AGENT_REF_KEY) or {}).get("name")
+    return name if isinstance(name, str) else None
 
 
 def find_task_file(path: Path) -> Path:

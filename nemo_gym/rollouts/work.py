@@ -10,7 +10,10 @@ from nemo_gym.rollouts.task import Task
 
 @dataclass(frozen=True)
 class Work:
-    """One rollout to be run: its first attempt has the number `first_attempt`."""
+    """One rollout to be run: its first attempt has the number `first_attempt`.
+
+    `trajectory`: a verify request that only lacks its verdict; None: it has to be generated.
+    """
 
     task: Task
     rollout_index: int
@@ -23,5 +26,5 @@ def work_left(tasks: Iterator[Task], num_repeats: int, settled: Settled) -> Iter
     for task in tasks:
         for rollout_index in range(num_repeats):
             key = (task.index, rollout_index)
-            if key not in settled.done and key not in settled.final:
-                yield Work(task, rollout_index, settled.attempts[key], settled.unverified.pop(key, None))
+            if not settled.is_settled(key):
+                yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))

@@ -11,6 +11,7 @@ import orjson
 from multidict import CIMultiDict
 
 from nemo_gym.wire.failure import RolloutError, parse_failure_body, rollout_error
+from nemo_gym.wire.http_status import kind_of_status
 from nemo_gym.wire.model_error import classify_model_error
 
 MODEL_PATHS = ("/v1/responses", "/v1/chat/completions")
@@ -97,9 +98,7 @@ def failure_of(answer: Answer) -> RolloutError:
 def _kind_by_status(answer: Answer) -> str:
     if urlsplit(answer.url).path in MODEL_PATHS:
         return classify_model_error(answer.status, answer.body)[0]
-    if answer.status == 409:
-        return "session_lost"
-    return "input_invalid" if answer.status in (400, 404, 405, 422) else "agent_error"
+    return kind_of_status(answer.status, "agent_error")
 
 
 def cookie_header(cookies: Mapping[str, Any]) -> str:

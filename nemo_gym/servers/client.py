@@ -8,12 +8,16 @@ from typing import Any
 import orjson
 import yaml
 from omegaconf import DictConfig
+from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
 from nemo_gym.servers.answer import Answer, failure_of
+from nemo_gym.servers.in_memory import request_in_memory
+from nemo_gym.servers.session_id import session_id_of
 from nemo_gym.servers.transport import request
+from nemo_gym.servers.worker import WORKER_URLS_KEY, owner_of
 
 HEAD_TIMEOUT_S = 10.0
 
@@ -30,6 +34,8 @@ class ServerClient:
         self.head_server_config = head_server_config
         self.global_config_dict = global_config_dict
         self._base_urls: dict[str, str] = {}
+        self._worker_urls: dict[str, list[str]] = {}
+        self._local_apps: Mapping[str, ASGIApp] = {}
 
     @classmethod
     def load_from_global_config(cls, head_server_config: BaseServerConfig | None = None) -> "ServerClient":
@@ -45,7 +51,11 @@ class ServerClient:
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:
         """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
-        return await request(method, self.base_url(server_name) + url_path, server=server_name, **kwargs)
+        app = self._local_apps.get(server_name)
+        if app is not None:
+            url = self.base_url(server_name) + url_path
+            return await request_in_memory(app, method, url, server=server_name, **kwargs)
+        return await request(method, self._url_for(server_name, kwargs) + url_path, server=server_name, **kwargs)
 
     async def get(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
         """GET from an instance."""
@@ -55,13 +65,27 @@ class ServerClient:
         """POST to an instance."""
         return await self.request(server_name, url_path, "POST", **kwargs)
 
+    def use_local_apps(self, apps: Mapping[str, ASGIApp]) -> None:
+        """Call these instances in memory: they live in this process."""
+        self._local_apps = apps
+
     def base_url(self, server_name: str) -> str:
         """Return `http://host:port` of an instance; KeyError, with what is known, when there is none."""
         url = self._base_urls.get(server_name)
         if url is None:
             block = get_first_server_config_dict(self.global_config_dict, server_name)
             url = self._base_urls[server_name] = f"http://{block['host']}:{block['port']}"
+            self._worker_urls[server_name] = list(block.get(WORKER_URLS_KEY) or [])
         return url
+
+    def _url_for(self, server_name: str, options: Mapping[str, Any]) -> str:
+        """The instance's address; of one with several workers, that of the worker which owns the session."""
+        url = self.base_url(server_name)
+        workers = self._worker_urls[server_name]
+        if not workers:
+            return url
+        session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
+        return url if session_id is None else workers[owner_of(session_id, len(workers))]
 
 
 def fetch_global_config(head: BaseServerConfig) -> DictConfig:

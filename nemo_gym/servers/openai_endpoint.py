@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from nemo_gym.config.secrets import MASK
 from nemo_gym.servers.answer import Answer
-from nemo_gym.servers.retry import MODEL_ENDPOINT, RetryCounter
+from nemo_gym.servers.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.transport import request
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.model_error import classify_model_error
@@ -26,14 +27,22 @@ class NeMoGymAsyncOpenAI:
         base_url: `https://…/v1`, or a list of such URLs that serve the same model.
         api_key: Sent as a bearer token; empty: none is sent.
         name: The server that asks, for errors.
+        limit: How often and how long 429 and 5xx answers are tried again.
     """
 
-    def __init__(self, base_url: str | list[str], api_key: str = "", name: str = "model endpoint") -> None:
+    def __init__(
+        self,
+        base_url: str | list[str],
+        api_key: str = "",
+        name: str = "model endpoint",
+        limit: RetryLimit = MODEL_ENDPOINT,
+    ) -> None:
         self._base_urls = [base_url] if isinstance(base_url, str) else list(base_url)
         self._turn = itertools.cycle(url.rstrip("/") for url in self._base_urls)
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._secret = api_key
         self._name = name
+        self._limit = limit
 
     async def create_response(self, **params: Any) -> dict[str, Any]:
         """POST `/responses`; return the decoded answer.
@@ -56,10 +65,7 @@ class NeMoGymAsyncOpenAI:
             )
             if answer.ok:
                 return self._decoded(answer)
-            failure = self._failure(answer, counter)
-            if failure.failure.kind not in _WORTH_RETRYING:
-                raise failure
-            delay = counter.delay_before_next(MODEL_ENDPOINT, retry_after_s=_retry_after_s(answer))
+            delay = self._delay(answer, counter)
             if delay is None:
                 raise self._failure(answer, counter)
             _log.debug("status %s: attempt again in %.1f s", answer.status, delay)
@@ -74,21 +80,28 @@ class NeMoGymAsyncOpenAI:
             raise self._error("model_bad_output", f"answered a JSON {type(decoded).__name__}, not an object", answer)
         return decoded
 
+    def _delay(self, answer: Answer, counter: RetryCounter) -> float | None:
+        if classify_model_error(answer.status, answer.body)[0] not in _WORTH_RETRYING:
+            return None
+        return counter.delay_before_next(self._limit, retry_after_s=_retry_after_s(answer))
+
     def _failure(self, answer: Answer, counter: RetryCounter) -> RolloutError:
-        kind, message = classify_model_error(answer.status, answer.body)
+        # Masked before anything is cut out of it: half a key is still a secret.
+        kind, message = classify_model_error(answer.status, self._masked(answer.body))
         said = f"answered {answer.status}: {message}"
         if kind in _WORTH_RETRYING:
-            bound = f"{MODEL_ENDPOINT.attempts} attempts within {MODEL_ENDPOINT.within_s:g} s"
-            said += f" (attempt {counter.attempts(MODEL_ENDPOINT)}; bound: {bound})"
+            bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
+            said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
         return self._error(kind, said, answer)
 
     def _error(self, kind: str, reason: str, answer: Answer) -> RolloutError:
-        body = answer.body[:4_000].decode("utf-8", "replace")
-        if self._secret:
-            reason, body = reason.replace(self._secret, "****"), body.replace(self._secret, "****")
+        body = self._masked(answer.body).decode("utf-8", "replace")
         return rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
         )
+
+    def _masked(self, body: bytes) -> bytes:
+        return body.replace(self._secret.encode(), MASK.encode()) if self._secret else body
 
 
 def _retry_after_s(answer: Answer) -> float | None:

@@ -26,6 +26,19 @@ LOCAL_RESOURCE = RetryLimit("local_resource", None, 120.0)
 MODEL_ENDPOINT = RetryLimit("model_endpoint", 10, 300.0)
 
 
+@dataclass(frozen=True)
+class TransportLimits:
+    """Bounds for one call: a limit for each class of trouble, and the size of its answer in bytes."""
+
+    cannot_connect: RetryLimit = CANNOT_CONNECT
+    connection_lost: RetryLimit = CONNECTION_LOST
+    local_resource: RetryLimit = LOCAL_RESOURCE
+    max_answer_bytes: int = 256 * 1024 * 1024
+
+
+TRANSPORT_LIMITS = TransportLimits()
+
+
 @dataclass
 class RetryCounter:
     """Counts the failures of one request, one count and one clock for each class of trouble."""

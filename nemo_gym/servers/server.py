@@ -20,25 +20,30 @@ from nemo_gym.global_config import (
     get_global_config_dict,
 )
 from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.endpoint import EndpointPolicy
+from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.route import route_class_for
 from nemo_gym.servers.serve import serve
 from nemo_gym.servers.session_cookie import SessionCookieMiddleware
+from nemo_gym.servers.session_id import cookie_name
 from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.worker import own_worker_index
 
 RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"
-WORKER_ENV = "NEMO_GYM_WORKER"
 
 
 def is_nemo_gym_fastapi_worker() -> bool:
     """Tell whether this process is one of several workers of a server."""
-    return os.environ.get(WORKER_ENV) == "1"
+    return own_worker_index() is not None
 
 
 @cache
 def run_secret() -> str:
     """Return the secret all servers of the run share; a process outside a run makes its own."""
     return os.environ.get(RUN_SECRET_ENV) or secrets.token_hex(32)
+
+
+collected_classes: list[type["SimpleServer"]] | None = None
+"""While a list: `run_webserver` adds its class here instead of serving (see `nemo_gym.launch.colocated`)."""
 
 
 class BaseServer(BaseModel):
@@ -49,22 +54,23 @@ class BaseServer(BaseModel):
     config: BaseRunServerInstanceConfig
 
     @classmethod
-    def load_config_from_global_config(cls) -> BaseRunServerInstanceConfig:
-        """Return this process's instance configuration, typed by the annotation of `config`.
+    def load_config_from_global_config(cls, name: str | None = None) -> BaseRunServerInstanceConfig:
+        """Return an instance's configuration, typed by the annotation of `config`; by default this process's.
 
         Raises:
             ConfigError: It does not validate; every mistake is named.
         """
-        name = os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
+        name = name or os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
         block = get_first_server_config_dict(get_global_config_dict(), name)
         settings: Any = OmegaConf.to_container(block, resolve=True)
         config_class = cls.model_fields["config"].annotation
         try:
             return config_class.model_validate({**settings, "name": name})  # type: ignore[union-attr,no-any-return]
         except ValidationError as error:
+            # Without the value: at a missing key it is the whole block, API keys and all.
             mistakes = [
-                Mistake(f"{d['msg']} (got {d['input']!r})", where=".".join([name, *map(str, d["loc"])]))
-                for d in error.errors(include_url=False)
+                Mistake(d["msg"], where=".".join([name, *map(str, d["loc"])]))
+                for d in error.errors(include_url=False, include_input=False)
             ]
             raise ConfigError(*mistakes) from error
 
@@ -78,7 +84,12 @@ class SimpleServer(BaseServer):
         """Return the app with the routes every server has."""
         app = FastAPI(title=self.config.name or type(self).__name__, lifespan=self._lifespan)
         app.router.route_class = route_class_for(self.endpoint_policy)
-        app.add_middleware(SessionCookieMiddleware, cookie_name=self.session_cookie_name(), secret=run_secret())
+        app.add_middleware(
+            SessionCookieMiddleware,
+            cookie_name=self.session_cookie_name(),
+            secret=run_secret(),
+            worker_urls=self.config.worker_urls,
+        )
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
         return app
@@ -89,7 +100,7 @@ class SimpleServer(BaseServer):
 
     def session_cookie_name(self) -> str:
         """Return `<ClassName>___<instance name>`."""
-        return f"{type(self).__name__}___{self.config.name}"
+        return cookie_name(type(self).__name__, self.config.name)
 
     async def startup(self) -> None:
         """Called before the server is ready: open what it needs."""
@@ -99,17 +110,23 @@ class SimpleServer(BaseServer):
 
     @classmethod
     def run_webserver(cls) -> None:
-        """Serve the instance that the environment names, until told to stop."""
+        """Serve the instance that the environment names, until told to stop.
+
+        Where several servers share a process, the script that calls this only says which class it serves.
+        """
+        if collected_classes is not None:
+            collected_classes.append(cls)
+            return
         try:
-            server = cls.from_environment()
+            server = cls.from_configuration()
         except ConfigError as error:
             raise SystemExit(str(error)) from None
         serve(server.setup_webserver(), host=server.config.host, port=server.config.port)
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """Build the server for this process's instance."""
-        config = cls.load_config_from_global_config()
+    def from_configuration(cls, name: str | None = None) -> Self:
+        """Build the server of an instance of this process's configuration; by default the one the environment names."""
+        config = cls.load_config_from_global_config(name)
         everything = get_global_config_dict()
         head = BaseServerConfig.model_validate(dict(everything[HEAD_SERVER_KEY_NAME]))
         return cls(config=config, server_client=ServerClient(head, everything))

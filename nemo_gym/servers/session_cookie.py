@@ -5,8 +5,7 @@ session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose 
 """
 
 import re
-import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from itsdangerous import BadSignature, Signer
@@ -14,27 +13,29 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemo_gym.servers.session_id import (
+    SESSION_ID_HEADER,
+    SESSION_ID_KEY,
+    SESSION_KEPT_HEADER,
+    SESSION_KEPT_KEY,
+)
+from nemo_gym.servers.worker import new_session_id, own_worker_index, owner_of
+from nemo_gym.servers.worker_forward import forward
 from nemo_gym.wire.failure import failure_body, rollout_error
-
-SESSION_ID_KEY = "session_id"
-SESSION_ID_HEADER = "x-nemo-gym-session-id"
-SESSION_KEPT_HEADER = "x-nemo-gym-session-kept"
-SESSION_KEPT_KEY = "kept"
-"""Set in `request.session` by a server that keeps the session: the answer says so, and the agent closes it later."""
 
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-def new_session_id() -> str:
-    """Return an id nobody can guess (128 random bits)."""
-    return secrets.token_urlsafe(16)
-
-
 class SessionCookieMiddleware:
-    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and the cookie on the answer when the id is new."""
+    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and the cookie on the answer when the id is new.
 
-    def __init__(self, app: ASGIApp, cookie_name: str, secret: str) -> None:
+    Args:
+        worker_urls: The own address of each worker of this server; a request of another worker's session goes there.
+    """
+
+    def __init__(self, app: ASGIApp, cookie_name: str, secret: str, worker_urls: Sequence[str] = ()) -> None:
         self.app = app
+        self._worker_urls = worker_urls
         self._name = cookie_name
         self._signer = Signer(secret, salt=cookie_name)
 
@@ -47,6 +48,11 @@ class SessionCookieMiddleware:
         except BadSignature:
             await _refuse(self._name, scope, receive, send)
             return
+        if self._worker_urls:
+            owner = owner_of(session_id, len(self._worker_urls))
+            if owner != own_worker_index():
+                await forward(self._worker_urls[owner], scope, receive, send)
+                return
         session: dict[str, Any] = {SESSION_ID_KEY: session_id}
         scope["session"] = session
         await self.app(scope, receive, self._with_cookie(send, session) if is_new else send)

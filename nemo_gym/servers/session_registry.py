@@ -8,6 +8,7 @@ The rules, so that a lost session is never mistaken for a fresh one:
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +19,10 @@ from typing import Any
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
 _REMEMBERED_ENDINGS = 100_000
+_CLEAN_UP_LIMIT_S = 30.0
+_CLEAN_UP_AT_STOP_LIMIT_S = 2.0
+
+_log = logging.getLogger("nemo_gym.server")
 
 
 @dataclass
@@ -52,6 +57,7 @@ class SessionRegistry:
         self._idle_limit_s = idle_limit_s
         self._open: dict[str, Session] = {}
         self._endings: OrderedDict[str, str] = OrderedDict()
+        self._cleaning: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -67,11 +73,21 @@ class SessionRegistry:
             session.seeding = asyncio.ensure_future(seed())
         elif session.payload_digest != digest:
             raise rollout_error("session_lost", f"session {session_id[:8]}… was seeded with another payload")
+        async with self.inside(session_id):
+            return await self._seeded(session)
+
+    async def _seeded(self, session: Session) -> Any:
         assert session.seeding is not None
         try:
+            # Shielded: a replay of the seed may be waiting for it too. What nobody waits for is closed, or expires.
             return await asyncio.shield(session.seeding)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise self._lost(session.session_id) from None  # not the caller was cancelled, but the seeding: closed
         except Exception:
-            await self.close(session_id)
+            await self.close(session.session_id)
             raise
 
     @asynccontextmanager
@@ -95,30 +111,41 @@ class SessionRegistry:
         return session.state
 
     async def close(self, session_id: str, *, ending: str = "closed") -> bool:
-        """End the session and clean up; False when it was not open."""
+        """End the session and clean up; False when it was not open. A seed that comes later is refused."""
         session = self._open.pop(session_id, None)
-        if session is None:
-            return False
-        self._endings[session_id] = ending
+        self._endings.setdefault(session_id, ending)
         while len(self._endings) > _REMEMBERED_ENDINGS:
             self._endings.popitem(last=False)
-        if session.seeding is not None and not session.seeding.done():
+        if session is None:
+            return False
+        if session.seeding is not None:
             session.seeding.cancel()
-        await self._clean_up(session_id, session.state)
+        cleaning = asyncio.ensure_future(self._clean(session))
+        self._cleaning.add(cleaning)
+        cleaning.add_done_callback(self._cleaning.discard)
+        await asyncio.shield(cleaning)  # half a clean-up is none: it goes on when the caller leaves
         return True
+
+    async def _clean(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(_CLEAN_UP_LIMIT_S):
+                await self._clean_up(session.session_id, session.state)
+        except Exception:  # one session's trouble must not keep the others from being cleaned up
+            _log.exception("cleaning up session %s… failed", session.session_id[:8])
 
     async def expire_idle(self) -> int:
         """End every session past the idle limit that no call is inside of; return how many."""
         limit = time.monotonic() - self._idle_limit_s
         idle = [s.session_id for s in self._open.values() if not s.calls_inside and s.used_at < limit]
-        for session_id in idle:
-            await self.close(session_id, ending="expired")
+        await asyncio.gather(*(self.close(session_id, ending="expired") for session_id in idle))
         return len(idle)
 
     async def close_all(self) -> None:
-        """End every session: the server stops."""
-        for session_id in list(self._open):
-            await self.close(session_id)
+        """End every session: the server stops, and waits 2 s at most for what is being cleaned up."""
+        closing = [asyncio.ensure_future(self.close(session_id)) for session_id in list(self._open)]
+        unfinished = {*closing, *self._cleaning}
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=_CLEAN_UP_AT_STOP_LIMIT_S)
 
     def _lost(self, session_id: str) -> RolloutError:
         match self._endings.get(session_id):

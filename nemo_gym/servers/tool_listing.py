@@ -6,8 +6,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session"})
-"""Paths of a resources server that are no tools: a policy can never reach them."""
+from nemo_gym.servers.reserved_paths import RESERVED_PATHS
+
+__all__ = ["RESERVED_PATHS", "list_tools"]
 
 
 def list_tools(app: FastAPI) -> list[dict[str, Any]]:

@@ -5,20 +5,20 @@ import errno
 import logging
 import socket
 import weakref
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
 
+from nemo_gym.config.secrets import mask_text
 from nemo_gym.servers.answer import Answer, cookie_header
 from nemo_gym.servers.answer_body import encode_json
-from nemo_gym.servers.retry import CANNOT_CONNECT, CONNECTION_LOST, LOCAL_RESOURCE, RetryCounter, RetryLimit
-from nemo_gym.wire.failure import RolloutError, rollout_error
+from nemo_gym.servers.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
+from nemo_gym.wire.failure import Delivery, RolloutError, rollout_error
 
 CONNECT_TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _LOCAL_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 _log = logging.getLogger("nemo_gym.client")
@@ -75,6 +75,7 @@ async def request(
     replay_safe: bool = False,
     deadline: Deadline | None = None,
     server: str = "",
+    limits: TransportLimits = TRANSPORT_LIMITS,
     **kwargs: Any,
 ) -> Answer:
     """Send one request and return its answer, whatever its status.
@@ -85,10 +86,12 @@ async def request(
         replay_safe: The receiver recognises a replay, so a lost connection may be retried.
         deadline: Bound for everything, retries included. Without one the caller bounds the call.
         server: Name of the peer, for errors.
+        limits: How often and how long each class of trouble is retried, and the largest answer.
         kwargs: aiohttp's own (`data`, `params`, …).
 
     Raises:
-        RolloutError: `transport_unreachable`, `transport_dropped`, `transport_local_resource`, or the deadline's kind.
+        RolloutError: `transport_unreachable`, `transport_dropped`, `transport_local_resource`, `transport_timeout`
+            (aiohttp's own `timeout`), or the deadline's kind.
     """
     sent_headers = CIMultiDict(headers or {})
     if cookies:
@@ -96,18 +99,24 @@ async def request(
     if json is not None:
         kwargs["data"] = encode_json(json)
         sent_headers["content-type"] = "application/json"
-    call = _Call(method, url, sent_headers, kwargs, server or url, replay_safe or method.upper() in ("GET", "HEAD"))
+    replay_safe = replay_safe or method.upper() in ("GET", "HEAD")
+    call = _Call(method, url, sent_headers, kwargs, server or mask_text(url), replay_safe, limits)
+    return await bounded(call.send(), deadline, call.server, f"{method} {mask_text(url)}")
+
+
+async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server: str, what: str) -> Answer:
+    """Await an answer within a deadline; raises RolloutError of the deadline's kind, which names its setting."""
     if deadline is None:
-        return await call.send()
+        return await sending
     timeout = asyncio.timeout(deadline.seconds)
     try:
         async with timeout:
-            return await call.send()
+            return await sending
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        reason = f"{call.server} did not answer {method} {url} within {deadline.seconds:g} s ({deadline.setting})"
-        raise rollout_error(deadline.kind, reason, server=call.server, delivery="possibly_delivered") from error
+        reason = f"{server} did not answer {what} within {deadline.seconds:g} s ({deadline.setting})"
+        raise rollout_error(deadline.kind, reason, server=server, delivery="possibly_delivered") from error
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ class _Call:
     options: dict[str, Any]
     server: str
     replay_safe: bool
+    limits: TransportLimits
 
     async def send(self) -> Answer:
         counter = RetryCounter()
@@ -135,26 +145,42 @@ class _Call:
     async def _attempt(self) -> Answer:
         client = get_global_aiohttp_client()
         async with client.request(self.method, self.url, headers=self.headers, **self.options) as response:
-            if (response.content_length or 0) > MAX_ANSWER_BYTES:
-                raise rollout_error("transport_dropped", f"{self.server}: answer over {MAX_ANSWER_BYTES} bytes")
-            body = await response.read()
+            body = await self._read(response)
             return Answer(
                 response.status, CIMultiDict(response.headers), body, self.method, self.url, server=self.server
             )
 
-    def _classify(self, error: Exception) -> tuple[RetryLimit | None, RolloutError]:
-        number = getattr(error, "errno", None)
-        text = f"{self.server} at {self.url}: {error or type(error).__name__}"
-        if number in _LOCAL_ERRNOS:
-            reason = f"out of descriptors or ports for {text}; raise `ulimit -n` or lower num_samples_in_parallel"
-            return LOCAL_RESOURCE, self._failure("transport_local_resource", reason, "not_sent")
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            bound = f"{CANNOT_CONNECT.attempts} attempts within {CANNOT_CONNECT.within_s:g} s"
-            return CANNOT_CONNECT, self._failure(
-                "transport_unreachable", f"cannot connect to {text} ({bound})", "not_sent"
-            )
-        failure = self._failure("transport_dropped", f"connection lost: {text}", "possibly_delivered")
-        return (CONNECTION_LOST if self.replay_safe else None), failure
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        parts: list[bytes] = []
+        size_bytes, announced = 0, response.content_length or 0
+        # Counted while it comes in: an answer in chunks, or compressed, does not say how long it is.
+        while max(size_bytes, announced) <= self.limits.max_answer_bytes:
+            part = await response.content.readany()
+            if not part:
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.append(part)
+            size_bytes += len(part)
+        reason = f"the answer of {self.server} is longer than {self.limits.max_answer_bytes} bytes"
+        raise self._failure("transport_dropped", reason, "delivered")
 
-    def _failure(self, kind: str, reason: str, delivery: Any) -> RolloutError:
+    def _classify(self, error: Exception) -> tuple[RetryLimit | None, RolloutError]:
+        limits = self.limits
+        text = f"{self.server} at {mask_text(f'{self.url}: {error or type(error).__name__}')}"
+        if getattr(error, "errno", None) in _LOCAL_ERRNOS:
+            bound = f"for {limits.local_resource.within_s:g} s"
+            reason = f"out of descriptors or ports {bound}: {text}; raise `ulimit -n` or work on less at a time"
+            return limits.local_resource, self._failure("transport_local_resource", reason, "not_sent")
+        if isinstance(error, aiohttp.InvalidURL):
+            return None, self._failure("transport_unreachable", f"not a URL: {text}", "not_sent")
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            limit = limits.cannot_connect
+            reason = f"cannot connect to {text} ({limit.attempts} attempts within {limit.within_s:g} s)"
+            return limit, self._failure("transport_unreachable", reason, "not_sent")
+        if isinstance(error, TimeoutError):
+            reason = f"no answer within the caller's `timeout`: {text}"
+            return None, self._failure("transport_timeout", reason, "possibly_delivered")
+        failure = self._failure("transport_dropped", f"connection lost: {text}", "possibly_delivered")
+        return (limits.connection_lost if self.replay_safe else None), failure
+
+    def _failure(self, kind: str, reason: str, delivery: Delivery) -> RolloutError:
         return rollout_error(kind, reason, server=self.server, delivery=delivery)

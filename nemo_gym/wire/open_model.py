@@ -1,6 +1,6 @@
 """Base classes of the wire types: nothing unknown is lost, nothing is streamed."""
 
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 
@@ -23,11 +23,13 @@ AnyObject: TypeAlias = SerializeAsAny[OpenModel]
 
 
 class TypedModel(OpenModel):
-    """An object that its reader recognises by its `type`; `type` is therefore part of every dump."""
+    """An object that its reader recognises by its `type`; what is `always_dumped` is therefore part of every dump."""
+
+    always_dumped: ClassVar[tuple[str, ...]] = ("type",)
 
     def model_post_init(self, context: Any, /) -> None:
         # An object built in Python with its default `type` would lose it in `model_dump(exclude_unset=True)`.
-        self.__pydantic_fields_set__.add("type")
+        self.__pydantic_fields_set__.update(self.always_dumped)
 
 
 class NonStreamingParams(OpenModel):

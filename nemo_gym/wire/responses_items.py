@@ -36,6 +36,8 @@ class NeMoGymMessage(TypedModel):
 class NeMoGymResponseOutputMessage(TypedModel):
     """A message the model wrote. `status`: in_progress, completed, incomplete. `id`: some engines give none."""
 
+    always_dumped = ("type", "role")
+
     content: list[ContentPart]
     id: str | None = None
     role: Literal["assistant"] = "assistant"

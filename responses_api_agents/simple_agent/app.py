@@ -80,14 +80,18 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     _offered_tools: list[dict[str, Any]] | None = PrivateAttr(default=None)
 
     async def responses(
-        self, request: Request, body: NeMoGymResponseCreateParamsNonStreaming = Body()
+        self, request: Request, response: Response, body: NeMoGymResponseCreateParamsNonStreaming = Body()
     ) -> NeMoGymResponse:
         session = EnvironmentSession(self.server_client, self.config.resources_server.name, request.cookies)
-        return (await self._loop(session, body)).response()
+        trajectory = await self._loop(session, body)
+        # The caller seeded the session and will verify in it: it passes on the cookies of the last answer, this one.
+        for name, value in session.cookies.items():
+            response.set_cookie(name, getattr(value, "value", value))
+        return trajectory.response()
 
-    async def run(self, request: Request, body: BaseRunRequest = Body()) -> Response:
+    async def run(self, body: BaseRunRequest = Body()) -> Response:
         config = self.config
-        session = EnvironmentSession(self.server_client, config.resources_server.name, request.cookies)
+        session = EnvironmentSession(self.server_client, config.resources_server.name)
         try:
             await session.seed(body, self._deadline("seed_timeout_s", "transport_timeout"))
             trajectory = await self._loop(session, body.responses_create_params)

@@ -28,23 +28,25 @@ class EnvironmentSession:
     def __init__(self, client: ServerClient, server_name: str, cookies: dict[str, Any] | None = None) -> None:
         self._client = client
         self._server = server_name
-        self._cookies: dict[str, Any] = dict(cookies or {})
+        self.cookies: dict[str, Any] = dict(cookies or {})
+        self._id_header: dict[str, str] = {}
         self._is_open = False
 
     async def seed(self, row: BaseRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose answer was lost can be sent again."""
-        headers = {SESSION_ID_HEADER: new_session_id()}
+        self._id_header = {SESSION_ID_HEADER: new_session_id()}
+        self._is_open = True  # until we know better: whoever is cancelled meanwhile has it closed by its id
         answer = await self._post(
-            "/seed_session", "seed", json=row, headers=headers, deadline=deadline, replay_safe=True
+            "/seed_session", "seed", json=row, headers=self._id_header, deadline=deadline, replay_safe=True
         )
         self._is_open = SESSION_KEPT_HEADER in answer.headers
 
     async def call_tool(self, name: str, arguments: dict[str, Any], deadline: Deadline) -> Answer:
         """POST the arguments to the tool and return the answer whatever its status; raises transport failures."""
         answer = await self._client.post(
-            server_name=self._server, url_path=f"/{name}", json=arguments, cookies=self._cookies, deadline=deadline
+            server_name=self._server, url_path=f"/{name}", json=arguments, cookies=self.cookies, deadline=deadline
         )
-        self._cookies.update(answer.cookies)
+        self.cookies.update(answer.cookies)
         return answer
 
     async def verify(self, row: BaseRunRequest, response: NeMoGymResponse, deadline: Deadline) -> Answer:
@@ -75,19 +77,23 @@ class EnvironmentSession:
             await asyncio.shield(
                 asyncio.ensure_future(
                     self._client.post(
-                        server_name=self._server, url_path="/close_session", cookies=self._cookies, deadline=deadline
+                        server_name=self._server,
+                        url_path="/close_session",
+                        headers=self._id_header,
+                        cookies=self.cookies,
+                        deadline=deadline,
                     )
                 )
             )
 
     async def _post(self, path: str, stage: Stage, **options: Any) -> Answer:
         try:
-            answer = await self._client.post(server_name=self._server, url_path=path, cookies=self._cookies, **options)
+            answer = await self._client.post(server_name=self._server, url_path=path, cookies=self.cookies, **options)
             if not answer.ok:
                 raise failure_of(answer)
         except RolloutError as error:
             if error.failure.stage is None:
                 error.failure = error.failure.model_copy(update={"stage": stage})
             raise
-        self._cookies.update(answer.cookies)
+        self.cookies.update(answer.cookies)
         return answer

@@ -4,6 +4,7 @@ What the policy did wrong is text it can read and recover from. What broke on ou
 for a tool that raised or hung, text plus a mark on the rollout (`ToolTrouble`).
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from nemo_gym.server_utils import RESERVED_PATHS, Answer, Deadline, Failure, Rol
 from responses_api_agents.simple_agent.environment import EnvironmentSession
 
 _MAX_NAME_SHOWN = 80
+_ONE_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _TOOL_TROUBLE = ("tool_error", "tool_timeout")
 
 
@@ -35,9 +37,12 @@ async def run_tool_call(
     max_chars: int,
 ) -> ToolResult:
     """Run one call; raises RolloutError when the environment is lost."""
-    # The name is only ever compared: text of a model never becomes part of a path that was not declared.
-    if name not in declared or f"/{name}" in RESERVED_PATHS:
-        known = ", ".join(sorted(declared)) or "none"
+    # What a model wrote is only ever compared, and what a row declared has to be one path segment of its own.
+    callable_names = {
+        tool for tool in declared if _ONE_PATH_SEGMENT.fullmatch(tool) and f"/{tool}" not in RESERVED_PATHS
+    }
+    if name not in callable_names:
+        known = ", ".join(sorted(callable_names)) or "none"
         return _error(f"there is no tool named {name[:_MAX_NAME_SHOWN]!r}; the tools are: {known}")
     try:
         parsed = orjson.loads(arguments or "{}")

@@ -11,7 +11,9 @@ def add_usage(total: NeMoGymResponseUsage | None, more: NeMoGymResponseUsage | N
         {
             "input_tokens": total.input_tokens + more.input_tokens,
             "input_tokens_details": {
-                "cached_tokens": total.input_tokens_details.cached_tokens + more.input_tokens_details.cached_tokens
+                "cached_tokens": total.input_tokens_details.cached_tokens + more.input_tokens_details.cached_tokens,
+                "cache_write_tokens": total.input_tokens_details.cache_write_tokens
+                + more.input_tokens_details.cache_write_tokens,
             },
             "output_tokens": total.output_tokens + more.output_tokens,
             "output_tokens_details": {

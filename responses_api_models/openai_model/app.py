@@ -47,7 +47,7 @@ class OpenAIModel(SimpleResponsesAPIModel):
             raise self._bad_output("chat completion", error) from error
 
     def _params(self, body: BaseModel) -> dict[str, object]:
-        return {**body.model_dump(mode="json", exclude_unset=True), "model": self.config.openai_model}
+        return {**body.model_dump(exclude_unset=True), "model": self.config.openai_model}
 
     def _bad_output(self, shape: str, error: ValidationError) -> RolloutError:
         first = error.errors(include_url=False)[0]

@@ -99,9 +99,7 @@ def test_make_quickstart_rolls_out_five_tasks_with_the_real_model_twice(environm
         assert all(any(item["type"] == "function_call" for item in row["response"]["output"]) for row in rows)
 
 
-def test_own_environment_made_as_the_readme_says_passes_its_tests(
-    project: Path, environment: dict[str, str]
-) -> None:
+def test_own_environment_made_as_the_readme_says_passes_its_tests(project: Path, environment: dict[str, str]) -> None:
     (block,) = blocks_of("## Write your own environment")
     done = bash(block, project, environment)
     assert done.returncode == 0, done.stdout + done.stderr

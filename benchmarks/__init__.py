@@ -1,0 +1,1 @@
+"""Ours against the floor, scene by scene: see docs/benchmarks.md."""

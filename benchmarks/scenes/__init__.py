@@ -1,0 +1,1 @@
+"""The scenes, one module each: `run(options)` gives the report."""

@@ -1,0 +1,12 @@
+"""Weather, colocated: all servers in one process, against both floors."""
+
+from benchmarks.floor_run import colocated_floor, separate_floor
+from benchmarks.options import COLOCATE, Options
+from benchmarks.report import Report
+from benchmarks.throughput import compare_throughput
+
+
+def run(options: Options) -> Report:
+    """Compare rollouts per second with the colocated floor and the separate one."""
+    report = Report("colocated", "weather rollouts, all servers in one process")
+    return compare_throughput(report, options, [colocated_floor, separate_floor], COLOCATE)

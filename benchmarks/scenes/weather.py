@@ -1,0 +1,12 @@
+"""Weather, separate processes: what one rollout costs beside the same HTTP calls with nothing else."""
+
+from benchmarks.floor_run import separate_floor
+from benchmarks.options import Options
+from benchmarks.report import Report
+from benchmarks.throughput import compare_throughput
+
+
+def run(options: Options) -> Report:
+    """Compare rollouts per second with the separate floor."""
+    report = Report("weather", "weather rollouts, every server a process")
+    return compare_throughput(report, options, [separate_floor])

@@ -1,0 +1,83 @@
+"""A run as other processes see it: which there are, how its servers are, how to stop it."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psutil
+
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.launch.run_directory import RunRecord, live_run_on, live_runs
+from nemo_gym.servers.instance_state import ServerInstanceState
+
+_ANSWER_S = 2.0
+_POLL_S = 0.05
+_MARGIN_S = 2.0  # beyond the launcher's own stop budget, before it counts as stuck
+
+
+def chosen_runs(port: int | None) -> list[RunRecord]:
+    """Return the live runs of this machine's home, or the one whose head has `port`; ConfigError when none has."""
+    if port is None:
+        return [record for record, _ in live_runs()]
+    run = live_run_on(port)
+    if run is None:
+        known = [f"{record.head_port} ({record.run_id})" for record, _ in live_runs()]
+        raise ConfigError(Mistake(f"no run has its head on port {port}", where="head_server.port", known=known))
+    return [run[0]]
+
+
+def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
+    """Return the servers of a run as its head reports them; None when the head does not answer (yet)."""
+    answer = _get(f"http://{record.head_host}:{record.head_port}/server_instances")
+    return None if answer is None else [ServerInstanceState.model_validate(item) for item in answer]
+
+
+def healthy(instances: Sequence[ServerInstanceState]) -> list[bool]:
+    """Ask every server for its health, all at once; in the order given."""
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as askers:
+        return list(askers.map(lambda instance: _get(f"{instance.url}/health") is not None, instances))
+
+
+def stop_run(record: RunRecord) -> bool:
+    """Stop a run: ask its launcher, and when that does not end in time, kill it and its servers.
+
+    Returns:
+        True when the launcher ended by itself, False when it had to be killed.
+    """
+    if not record.is_alive:
+        return True
+    launcher = psutil.Process(record.pid)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        launcher.terminate()
+    deadline = time.monotonic() + record.stop_timeout_s + _MARGIN_S
+    while record.is_alive:
+        if time.monotonic() > deadline:
+            _kill(launcher)
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _kill(launcher: psutil.Process) -> None:
+    servers = launcher.children()
+    launcher.kill()
+    for server in servers:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(server.pid) == server.pid:  # every server leads its own group
+                os.killpg(server.pid, signal.SIGKILL)
+    psutil.wait_procs([launcher, *servers], timeout=_MARGIN_S)
+
+
+def _get(url: str) -> Any:
+    try:
+        # urllib: a few small synchronous requests are not worth the import of a larger client.
+        with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,147 @@
+"""A run inside a program of the user: start, look after, stop, without an event loop of one's own."""
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+
+from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.load import RunConfig, load_config
+from nemo_gym.config.validation import validated
+from nemo_gym.global_config import GlobalConfigDictParserConfig, get_global_config_dict
+from nemo_gym.launch.console import ServerConsole
+from nemo_gym.launch.launcher import Launcher
+from nemo_gym.launch.options import LaunchOptions
+
+_POLL_S = 1.0
+_Result = TypeVar("_Result")
+
+
+class RunHelper:
+    """Starts the servers of a configuration, in processes of their own, and stops them."""
+
+    def __init__(self) -> None:
+        self._launcher: Launcher | None = None
+        self._loop = _LoopThread()
+
+    def start(self, global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None) -> None:
+        """Start everything and return when all servers are ready. The servers end with this process at the latest.
+
+        Args:
+            global_config_dict_parser_config: Where the configuration comes from; None reads this process's arguments
+                and `env.yaml`. It also becomes the configuration of this process, unless that was read before.
+
+        Raises:
+            ConfigError: The configuration has mistakes, or a port or an environment can't be had.
+            StartError: A server ended or was not ready in time.
+            RuntimeError: This helper runs already.
+        """
+        if self._launcher is not None:
+            raise RuntimeError("already started: call shutdown() first")
+        wanted = global_config_dict_parser_config or GlobalConfigDictParserConfig()
+        config = _load(wanted)
+        get_global_config_dict(wanted)
+        self._launcher = Launcher(config, _launch_options(config), ServerConsole().say, is_command=False)
+        self._loop.begin()
+        try:
+            self._loop.result_of(self._launcher.start())
+        except BaseException:
+            self.shutdown()
+            raise
+
+    def poll(self) -> None:
+        """Return when all is well; a server that is being restarted counts as well.
+
+        Raises:
+            RuntimeError: Nothing is started, or servers died too often and are not restarted any more.
+        """
+        if self._launcher is None:
+            raise RuntimeError("not started")
+        failed = [f"{s.name} (log: {s.log})" for s in self._launcher.states_now() if s.state == "failed"]
+        if failed:
+            raise RuntimeError(f"servers died and are not restarted any more: {', '.join(failed)}")
+
+    def shutdown(self) -> None:
+        """Stop everything, within `stop_timeout_s`; nothing when nothing is started."""
+        if self._launcher is None:
+            return
+        try:
+            self._loop.result_of(self._launcher.stop())
+        finally:
+            self._loop.end()
+            self._launcher = None
+
+    def run_forever(self) -> None:
+        """Look after the servers until Ctrl-C or SIGTERM, then stop them. Call it in the main thread.
+
+        Raises:
+            RuntimeError: As in `poll`; the rest is stopped first.
+        """
+        before = signal.signal(signal.SIGTERM, _as_interrupt)
+        try:
+            while True:
+                self.poll()
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt:
+            return
+        finally:
+            self.shutdown()
+            signal.signal(signal.SIGTERM, before)
+
+
+class _LoopThread:
+    """An event loop in a background thread, where the launcher lives."""
+
+    def begin(self) -> None:
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="nemo-gym-launcher", daemon=True)
+        self._thread.start()
+        self._begun.wait()
+
+    def result_of(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    async def _live(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._begun.set()
+        await self._over.wait()
+
+
+def _load(wanted: GlobalConfigDictParserConfig) -> RunConfig:
+    return load_config(
+        None if wanted.skip_load_from_cli else parse_command_line(sys.argv[1:]),
+        dotenv_path=wanted.dotenv_path,
+        skip_dotenv=wanted.skip_load_from_dotenv,
+        initial=wanted.initial_global_config_dict,
+        own_keys=list(LaunchOptions.model_fields),
+    )
+
+
+def _launch_options(config: RunConfig) -> LaunchOptions:
+    values: Any = OmegaConf.to_container(config.global_config_dict)
+    own = {key: value for key, value in values.items() if key in LaunchOptions.model_fields}
+    options, findings = validated(LaunchOptions, own, (), set(), lambda *path: ".".join(map(str, path)))
+    if options is None:
+        raise ConfigError(*(finding.mistake for finding in findings))
+    return options
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,16 @@
+"""The one way to run code that a model wrote: bounded, without secrets, and gone afterwards. See docs/sandbox.md."""
+
+from nemo_gym.sandbox.limits import SandboxLimits
+from nemo_gym.sandbox.result import LimitName, SandboxError, SandboxLevel, SandboxResult, SandboxUnavailable
+from nemo_gym.sandbox.sandbox import RequiredLevel, Sandbox
+
+__all__ = [
+    "LimitName",
+    "RequiredLevel",
+    "Sandbox",
+    "SandboxError",
+    "SandboxLevel",
+    "SandboxLimits",
+    "SandboxResult",
+    "SandboxUnavailable",
+]

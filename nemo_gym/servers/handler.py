@@ -1,0 +1,84 @@
+"""The lean way into a handler: it gets the request, an answer to set cookies on, and one body, as it asks for them."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+import orjson
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Body
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+Source = type[Request] | type[Response] | TypeAdapter[Any]
+
+
+class Handler:
+    """Calls one handler with what its parameters ask for; a plain `def` runs in a thread."""
+
+    def __init__(self, handler: Callable[..., Any], sources: dict[str, Source]) -> None:
+        self._handler = handler
+        self._sources = sources
+        self._is_async = inspect.iscoroutinefunction(handler)
+        self.takes_response = Response in sources.values()
+
+    @classmethod
+    def of(cls, handler: Callable[..., Any]) -> "Handler | None":
+        """Return the lean way into `handler`; None when it asks for more (query parameters, dependencies, forms)."""
+        if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+            return None
+        try:
+            hints = typing.get_type_hints(inspect.unwrap(handler), include_extras=True)
+        except (NameError, TypeError):  # a name only FastAPI's own reading finds, or a callable object
+            return None
+        parameters = inspect.signature(handler).parameters.values()
+        sources = {parameter.name: _source(hints.get(parameter.name), parameter.default) for parameter in parameters}
+        known = {name: source for name, source in sources.items() if source is not None}
+        bodies = [source for source in known.values() if isinstance(source, TypeAdapter)]
+        return cls(handler, known) if len(known) == len(sources) and len(bodies) <= 1 else None
+
+    async def __call__(self, request: Request, raw: bytes, response: Response | None) -> Any:
+        """Validate `raw` into the body the handler wants, call it, and return what it returned."""
+        arguments: dict[str, Any] = {}
+        for name, source in self._sources.items():
+            if isinstance(source, TypeAdapter):
+                arguments[name] = _validate(source, raw)
+            else:
+                arguments[name] = request if source is Request else response
+        if self._is_async:
+            return await self._handler(**arguments)
+        # Abandoned at the deadline: a thread cannot be stopped, but nobody has to wait for it.
+        answer = await anyio.to_thread.run_sync(lambda: self._handler(**arguments), abandon_on_cancel=True)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+def _source(annotation: Any, default: Any) -> Source | None:
+    kind, *marks = typing.get_args(annotation) if _is_annotated(annotation) else (annotation,)
+    if not isinstance(kind, type):
+        return None
+    if issubclass(kind, Request):
+        return Request
+    if kind is Response:
+        return Response
+    marks = [mark for mark in (*marks, default) if mark is not inspect.Parameter.empty]
+    whole = all(isinstance(mark, Body) and not mark.embed for mark in marks)
+    return TypeAdapter(typing.cast(Any, kind)) if issubclass(kind, BaseModel) and whole else None
+
+
+def _is_annotated(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is typing.Annotated
+
+
+def _validate(adapter: TypeAdapter[Any], raw: bytes) -> Any:
+    try:
+        data = orjson.loads(raw) if raw else {}
+    except orjson.JSONDecodeError as error:
+        detail = {"type": "json_invalid", "loc": ("body", error.pos), "msg": f"JSON decode error: {error.msg}"}
+        raise RequestValidationError([detail]) from error
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**d, "loc": ("body", *d["loc"])} for d in details]) from error

@@ -1,0 +1,106 @@
+"""Case 10: what may be resumed and what may not; one collector at a time; a torn line."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.chaos.conftest import MakeCollector
+from tests.chaos.invariants import beside, check_output
+from tests.chaos.processes import Collector, Endpoint, task, write_tasks
+
+
+@pytest.fixture
+def finished(endpoint: Endpoint, collector: MakeCollector) -> Collector:
+    collecting = collector(4, "+responses_create_params.temperature=0.5")
+    assert collecting.run() == 0, collecting.said()
+    return collecting
+
+
+def test_resuming_onto_something_else_is_refused_and_says_what_differs(finished: Collector, endpoint: Endpoint) -> None:
+    before = finished.output.read_bytes()
+    assert finished.run("+responses_create_params.temperature=0.7") == 2
+    assert "responses_create_params.temperature: 0.5 → 0.7" in finished.said()
+    write_tasks(finished.tasks, [task(0), task(1), task(2), task(9)])
+    assert finished.run() == 2
+    assert "1 task rows changed (index 3)" in finished.said()
+    finished.options = ("+responses_create_params.temperature=0.5",)
+    write_tasks(finished.tasks, [{**task(n), "agent_ref": {"name": "chaotic_agent"}} for n in range(4)])
+    assert finished.run() == 2
+    assert "agent_name: 'chaotic_agent' → None" in finished.said()
+    assert finished.output.read_bytes() == before, "a refused resume changed the output"
+
+
+def test_a_changed_port_or_key_is_no_difference(finished: Collector, endpoint: Endpoint) -> None:
+    manifest = beside(finished.output, "manifest.json").read_text()
+    assert "policy_base_url" not in manifest
+    assert endpoint.url not in manifest
+    assert "api_key" not in manifest
+    assert all(f'"{word}' not in manifest for word in ("port", "host"))
+    assert finished.run() == 0, finished.said()
+    assert "resumed: 4 of 4" in finished.said()
+
+
+def test_a_second_collector_on_the_same_output_refuses(endpoint: Endpoint, collector: MakeCollector) -> None:
+    endpoint.set_faults({"kind": "silent", "when": {"last_user_matches": "Task [2-5]"}})
+    collecting = collector(6)
+    process = collecting.start()
+    collecting.wait_for_rows(2)
+    assert collecting.run() == 2
+    assert "another collector writes" in collecting.said()
+    assert collecting.run("+overwrite=true") == 2, "and does not move the files away either"
+    process.kill()
+    process.wait()
+    assert check_output(collecting.output, 6, finished=False).scored == 2
+
+
+def test_a_torn_last_line_is_cut_off_said_and_run_again(finished: Collector, endpoint: Endpoint) -> None:
+    whole = finished.output.read_bytes().splitlines(keepends=True)
+    finished.output.write_bytes(b"".join(whole[:3]) + whole[3][:100])
+    before = endpoint.stats()["requests"]
+    assert finished.run() == 0, finished.said()
+    assert "cut off a torn last line" in finished.said()
+    assert check_output(finished.output, 4).scored == 4
+    assert endpoint.stats()["requests"] == before + 2
+
+
+def test_a_row_that_is_no_task_fails_with_its_line_and_the_others_run(
+    endpoint: Endpoint, collector: MakeCollector
+) -> None:
+    collecting = collector(3)
+    with collecting.tasks.open("a") as file:
+        file.write('{"responses_create_params": \n[1]\n{}\n')
+    assert collecting.run() == 1, collecting.said()
+    tally = check_output(collecting.output, 6)
+    assert (tally.scored, tally.failed) == (3, {"input_invalid": 3})
+    assert [f"line {n} " in f["failure_reason"] for n, f in zip((4, 5, 6), tally.failures, strict=True)] == [True] * 3
+    assert collecting.run() == 1, "they stay failures"
+    assert check_output(collecting.output, 6).failed == {"input_invalid": 3}
+
+
+def test_strict_stops_at_the_first_failure_and_the_budget_in_time(endpoint: Endpoint, collector: MakeCollector) -> None:
+    endpoint.set_faults({"kind": "status", "status": 401, "on_requests": [5]}, {"kind": "slow", "latency_s": 0.1})
+    collecting = collector(40, "+num_samples_in_parallel=1", "+strict=true")
+    assert collecting.run() == 1, collecting.said()
+    assert "strict is set" in collecting.said()
+    assert check_output(collecting.output, 40).not_settled == 37
+    endpoint.set_faults({"kind": "silent"})
+    began_at = time.monotonic()
+    collecting.options = ("+agent_name=chaotic_agent", "+time_budget_s=2")
+    assert collecting.run() == 1, collecting.said()
+    assert time.monotonic() - began_at < 6
+    assert "time_budget_s" in collecting.said()
+    stopped = check_output(collecting.output, 40)
+    assert (stopped.scored, stopped.failed, stopped.not_settled) == (2, {"model_auth": 1}, 37)
+
+
+def test_metrics_of_an_interrupted_run_add_up(endpoint: Endpoint, collector: MakeCollector) -> None:
+    endpoint.set_faults({"kind": "slow", "latency_s": 0.1})
+    collecting = collector(30, "+num_samples_in_parallel=2")
+    process = collecting.start()
+    collecting.wait_for_rows(2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=7) == 130
+    metrics = json.loads(beside(collecting.output, "metrics.json").read_text())
+    assert metrics["scored"] + metrics["not_settled"] == 30

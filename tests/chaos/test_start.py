@@ -1,0 +1,49 @@
+"""Case 9: servers that cannot start."""
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import processes
+from tests.chaos.invariants import assert_nothing_left
+from tests.chaos.processes import PROJECT, Place
+
+BROKEN_SERVERS = {
+    "exits-at-import": ("import a_module_that_is_nowhere\n", "No module named 'a_module_that_is_nowhere'"),
+    "never-binds": ("import time\n\ntime.sleep(3600)\n", "start_timeout_s"),
+}
+
+
+def start(place: Place, port: int, *more: str) -> tuple[int, str]:
+    log = place.folder / "run.log"
+    process = place.start("ng_run", *processes.run_arguments("http://127.0.0.1:9", port), *more, log=log)
+    return process.wait(timeout=20), log.read_text()
+
+
+@pytest.mark.parametrize("how", list(BROKEN_SERVERS))
+def test_a_server_that_cannot_start_is_named_with_its_reason(how: str, tmp_path: Path) -> None:
+    script, said = BROKEN_SERVERS[how]
+    place, port = Place.make(tmp_path), processes.free_port()
+    (place.folder / "resources_servers").unlink()
+    shutil.copytree(PROJECT / "resources_servers", place.folder / "resources_servers")
+    (place.folder / "resources_servers" / "chaotic" / "app.py").write_text(script)
+    began_at = time.monotonic()
+    status, log = start(place, port, "start_timeout_s=4")
+    assert status == 1, log
+    assert "chaotic" in log
+    assert said in log
+    assert time.monotonic() - began_at < 12
+    assert_nothing_left(place.home, [port], place.folder)
+
+
+def test_a_port_that_is_taken_is_a_mistake_that_says_so(tmp_path: Path) -> None:
+    place = Place.make(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, log = start(place, port)
+    assert status == 2, log
+    assert str(port) in log
+    assert_nothing_left(place.home, [], place.folder)

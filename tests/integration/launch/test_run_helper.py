@@ -1,0 +1,104 @@
+"""`RunHelper`: a run inside a program of the user."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from omegaconf import DictConfig
+
+from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
+from nemo_gym.launch.run_directory import live_runs
+from nemo_gym.launch.start_error import StartError
+
+pytestmark = pytest.mark.integration
+AddServer = Callable[..., Path]
+PROGRAM = """
+import sys
+from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
+helper = RunHelper()
+helper.start(GlobalConfigDictParserConfig())
+print("up", flush=True)
+helper.run_forever()
+print("over", flush=True)
+"""
+
+
+@pytest.fixture
+def parser_config(free_port: int) -> Callable[..., GlobalConfigDictParserConfig]:
+    def make(config: Path, **values: object) -> GlobalConfigDictParserConfig:
+        initial = DictConfig({"config_paths": [str(config)], "head_server": {"port": free_port}, **values})
+        return GlobalConfigDictParserConfig(
+            initial_global_config_dict=initial, skip_load_from_cli=True, skip_load_from_dotenv=True
+        )
+
+    return make
+
+
+def children() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_run_in_a_program_starts_polls_and_shuts_down(
+    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    helper = RunHelper()
+    threads = threading.active_count()
+    helper.start(parser_config(add_server("plain")))
+    assert len(children()) == 1
+    helper.poll()
+    ((record, _),) = live_runs()
+    assert not record.is_command
+    helper.shutdown()
+    assert children() == []
+    assert live_runs() == []
+    assert threading.active_count() == threads
+    helper.shutdown()
+
+
+def test_poll_names_a_server_that_was_given_up(
+    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    helper = RunHelper()
+    helper.start(parser_config(add_server("plain"), max_restarts=0))
+    try:
+        children()[0].kill()
+        until = time.monotonic() + 2
+        while children() and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.2)  # until the launcher has heard of it
+        with pytest.raises(RuntimeError, match=r"not restarted any more: plain \(log: "):
+            helper.poll()
+    finally:
+        helper.shutdown()
+
+
+def test_start_that_fails_leaves_nothing_and_can_be_tried_again(
+    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    helper = RunHelper()
+    with pytest.raises(StartError, match="broken ended with status 1"):
+        helper.start(parser_config(add_server("broken", "exit(1)\n")))
+    assert children() == []
+    helper.start(parser_config(add_server("plain")))
+    helper.shutdown()
+
+
+def test_run_forever_ends_on_sigterm_with_everything_stopped(add_server: AddServer, free_port: int) -> None:
+    arguments = [str(add_server("plain")), f"+head_server.port={free_port}"]
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "up\n"
+        below = psutil.Process(program.pid).children()
+        os.kill(program.pid, signal.SIGTERM)
+        assert program.stdout.read() == "over\n"
+        assert program.wait(timeout=5) == 0
+    assert len(below) == 1
+    assert not below[0].is_running()

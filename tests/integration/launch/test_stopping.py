@@ -1,0 +1,85 @@
+"""Ctrl-C, a second one, one while starting, and a launcher that is killed: nothing is left. SIGTERM is `ng_stop`'s."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nemo_gym.launch.launcher import Launcher
+from tests.integration.launch.conftest import SERVES, TINY, Run
+
+pytestmark = pytest.mark.integration
+READY = "servers are ready"
+STUBBORN = TINY + "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve()\n"
+IMPORTING = "import time\nprint('importing for long', flush=True)\ntime.sleep(60)\n"
+STUBBORN_CHILD = (
+    TINY
+    + "import subprocess, sys\n"
+    + 'code = \'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("deaf", flush=True); '
+    + "time.sleep(60)'\n"
+    + "subprocess.Popen([sys.executable, '-c', code])\nserve()\n"
+)
+AddServer = Callable[..., Path]
+NgRun = Callable[..., Run]
+
+
+def is_refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_run_that_gets_ctrl_c_leaves_nothing(add_server: AddServer, ng_run: NgRun, free_port: int) -> None:
+    run = ng_run(add_server("plain"), add_server("with_child", STUBBORN_CHILD))
+    run.wait_for(READY)
+    run.wait_for("[with_child] deaf")
+    since = run.signal(signal.SIGINT)
+    run.assert_all_gone(since)
+    assert run.process.returncode == 130
+    assert run.output.endswith("stopped\n")
+    assert "Traceback" not in run.output
+    assert "never retrieved" not in run.output
+    assert is_refused(free_port)
+
+
+def test_second_ctrl_c_ends_a_stubborn_server_at_once(add_server: AddServer, ng_run: NgRun) -> None:
+    run = ng_run(add_server("stubborn", STUBBORN), overrides=("+stop_timeout_s=30",))
+    run.wait_for(READY)
+    run.signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert run.process.poll() is None
+    run.assert_all_gone(run.signal(signal.SIGINT), within_s=1.0)
+
+
+async def test_stubborn_server_is_killed_within_the_stop_budget(
+    add_server: AddServer, launcher_of: Callable[..., Launcher]
+) -> None:
+    launcher = launcher_of(add_server("stubborn", STUBBORN), stop_timeout_s=1.0)
+    await launcher.start()
+    since = time.monotonic()
+    await launcher.stop()
+    assert time.monotonic() - since < 1.5
+    assert launcher.states_now()[0].pid is None
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(add_server: AddServer, ng_run: NgRun) -> None:
+    run = ng_run(add_server("slow", IMPORTING), add_server("stubborn", STUBBORN))
+    run.wait_for("[slow] importing for long")
+    run.signal(signal.SIGINT)
+    run.assert_all_gone(run.signal(signal.SIGINT), within_s=2.0)
+    assert run.process.returncode == 130
+    assert READY not in run.output
+    assert "Traceback" not in run.output
+
+
+def test_killed_launcher_leaves_no_server_no_importing_one_and_no_grandchild(
+    add_server: AddServer, ng_run: NgRun, free_port: int
+) -> None:
+    run = ng_run(add_server("slow", IMPORTING), add_server("parent", STUBBORN_CHILD), add_server("plain", SERVES))
+    run.wait_for("[slow] importing for long")
+    run.wait_for("[parent] deaf")
+    assert len(run.look()) == 4
+    run.assert_all_gone(run.signal(signal.SIGKILL))
+    assert is_refused(free_port)

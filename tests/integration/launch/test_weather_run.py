@@ -1,0 +1,129 @@
+"""The weather example as real processes: table, logs, secrets, status, restart, stop. One run for all of these."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.launch.conftest import Run
+
+pytestmark = pytest.mark.integration
+CONFIGS = (
+    "resources_servers/example_simple_weather/configs/simple_weather.yaml",
+    "responses_api_models/openai_model/configs/openai_model.yaml",
+)
+NAMES = ["example_simple_weather", "policy_model", "simple_weather_simple_agent"]
+KEY = "sk-canary-0815"
+
+
+def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = f"from nemo_gym.commands.{module} import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def weather(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    folder = tmp_path_factory.mktemp("weather")
+    values = f"policy_base_url: http://127.0.0.1:9/v1\npolicy_api_key: {KEY}\npolicy_model_name: none\n"
+    (folder / "env.yaml").write_text(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("NEMO_GYM_HOME", str(folder / "home"))
+        run = Run([f"+config_paths=[{','.join(CONFIGS)}]", f"+head_server.port={port}"], folder / "run.log")
+        try:
+            run.wait_for("All 3 servers are ready")
+            yield run
+        finally:
+            run.process.terminate()
+            run.process.wait(timeout=10)
+
+
+def instances(port: int) -> list[dict[str, object]]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_instances", timeout=5) as answer:
+        return sorted(json.load(answer), key=lambda instance: instance["name"])
+
+
+def test_ready_table_names_every_server_its_address_pid_and_log(weather: Run, port: int) -> None:
+    found = instances(port)
+    assert [instance["name"] for instance in found] == NAMES
+    for instance in found:
+        line = next(line for line in weather.output.splitlines() if line.strip().startswith(str(instance["name"])))
+        for column in ("kind", "url", "pid", "log"):
+            assert str(instance[column]) in line
+
+
+def test_run_directory_is_private_and_holds_one_log_per_server(weather: Run, port: int) -> None:
+    (folder,) = (Path.cwd() / "home" / "runs").iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert sorted(path.name for path in (folder / "logs").iterdir()) == [f"{name}.log" for name in NAMES]
+    assert [Path(str(instance["log"])).exists() for instance in instances(port)] == [True] * 3
+
+
+def test_key_is_told_only_to_the_server_that_has_it(weather: Run) -> None:
+    holders = [p for p in weather.look() if p.is_running() and KEY in p.environ().get("NEMO_GYM_CONFIG_DICT", "")]
+    assert [p.environ()["NEMO_GYM_CONFIG_PATH"] for p in holders] == ["policy_model"]
+    assert all(KEY not in " ".join(p.cmdline()) for p in weather.look() if p.is_running())
+    assert KEY not in weather.output
+
+
+def test_status_shows_every_server_ready_and_ends_with_zero(weather: Run, port: int) -> None:
+    shown = command("status", f"+head_server.port={port}")
+    assert shown.returncode == 0, shown.stderr
+    assert f"head http://127.0.0.1:{port}, pid {weather.process.pid}" in shown.stdout
+    assert [line.split()[4:6] for line in shown.stdout.splitlines()[2:]] == [["ready", "ok"]] * 3
+
+
+def test_status_of_another_port_says_which_runs_there_are(weather: Run, port: int) -> None:
+    shown = command("status", "+head_server.port=9")
+    assert shown.returncode == 2
+    assert "no run has its head on port 9" in shown.stderr
+    assert f"known: {port} (" in shown.stderr
+
+
+def test_killed_server_is_back_on_its_port_and_healthy(weather: Run, port: int) -> None:
+    before = instances(port)[1]
+    os.kill(int(str(before["pid"])), signal.SIGKILL)
+    weather.wait_for("policy_model was ended by SIGKILL while running", timeout_s=1.0)
+    until = time.monotonic() + 10
+    while instances(port)[1]["state"] != "ready":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    after = instances(port)[1]
+    assert after["url"] == before["url"]
+    assert after["pid"] != before["pid"]
+    with urllib.request.urlopen(f"{after['url']}/health", timeout=5) as answer:
+        assert json.load(answer) == {"status": "ok", "name": "policy_model"}
+
+
+def test_stop_ends_everything_and_status_then_shows_nothing(weather: Run, port: int) -> None:
+    servers = weather.look()
+    began_at = time.monotonic()
+    stopped = command("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "with 3 servers\n" in stopped.stdout
+    weather.assert_all_gone(began_at, within_s=6.0)  # the command's own start included
+    assert len(servers) >= 3
+    assert [p for p in psutil.net_connections("tcp") if p.laddr[1:] == (port,) and p.status == "LISTEN"] == []
+    shown = command("status")
+    assert (shown.returncode, shown.stdout) == (1, "nothing runs here\n")
+    assert "never retrieved" not in weather.output
+    assert "Traceback" not in weather.output

@@ -1,0 +1,56 @@
+"""A server's lines: whole, in the file and on the console, whatever they hold and whoever reads."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from nemo_gym.launch.console import ServerConsole
+from nemo_gym.launch.log_pump import LogPump
+
+
+async def test_pump_keeps_every_byte_in_the_file_and_every_line_in_order(tmp_path: Path) -> None:
+    shown: list[str] = []
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"one\ntw")
+    stream.feed_data(b"o\r\n\xff broken\nlast")
+    stream.feed_eof()
+    pump = LogPump(tmp_path / "x.log", shown.append)
+    await pump.run(stream)
+    assert shown == ["one", "two", "\ufffd broken", "last"]
+    assert (tmp_path / "x.log").read_bytes() == b"one\ntwo\r\n\xff broken\nlast"
+
+
+async def test_pump_breaks_an_endless_line_instead_of_keeping_it(tmp_path: Path) -> None:
+    shown: list[str] = []
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"x" * 100_000)
+    stream.feed_eof()
+    await LogPump(tmp_path / "x.log", shown.append).run(stream)
+    assert "".join(shown) == "x" * 100_000
+
+
+def test_console_names_the_server_on_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console = ServerConsole()
+    console.say("judge", "hello")
+    console.say("", "all ready")
+    assert capsys.readouterr().out == "[judge] hello\nall ready\n"
+
+
+def test_console_that_nobody_reads_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    console = ServerConsole()
+    console.say("judge", "one")
+    console.say("judge", "two")
+
+
+def test_console_in_a_poor_encoding_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    poor = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", poor)
+    ServerConsole().say("judge", "25 \u00b0C")
+    assert poor.buffer.getvalue() == b"[judge] 25 \\xb0C\n"  # type: ignore[attr-defined]

@@ -1,0 +1,46 @@
+"""Runs on record: found while they run, not afterwards, and not for ever."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory, live_run_on, live_runs
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEMO_GYM_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_run_is_on_record_until_its_record_is_closed() -> None:
+    directory = RunDirectory()
+    directory.write_record(("127.0.0.1", 4711), ("one", "two"), 5.0, True)
+    found = live_run_on(4711)
+    assert found is not None
+    assert found[0].servers == ("one", "two")
+    assert found[0].pid == os.getpid()
+    directory.close_record()
+    assert live_runs() == []
+
+
+def test_record_of_a_process_that_is_gone_is_no_live_run(home: Path) -> None:
+    code = "from nemo_gym.launch.run_directory import RunDirectory as R; R().write_record(('h', 1), (), 5.0, True)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    assert len(list(home.glob("runs/*/run.json"))) == 1
+    assert live_runs() == []
+
+
+def test_old_folders_are_removed_but_never_that_of_a_live_run(home: Path) -> None:
+    live = RunDirectory()
+    live.write_record(("127.0.0.1", 1), (), 5.0, True)
+    for number in range(KEPT_RUNS + 5):
+        (home / "runs" / f"29990101-{number:06}").mkdir()
+    RunDirectory()
+    left = sorted(path.name for path in (home / "runs").iterdir())
+    assert left[0] == live.run_id
+    assert len(left) == KEPT_RUNS + 1
+    assert left[-1] == f"29990101-{KEPT_RUNS + 4:06}"
