@@ -25,12 +25,17 @@ class Driven:
     peak_rss_mb: float
 
 
-def drive(contestant: Contestant, folder: Path, count: int, concurrency: int) -> Driven:
-    """Post `count` rollouts, `concurrency` at a time, after a short warm-up that is not counted."""
+def drive_command(contestant: Contestant, count: int, concurrency: int, warm_up: int = 50) -> list[str]:
+    """Return the command that posts `count` rollouts, `concurrency` at a time, after a warm-up that is not counted."""
     headers = [part for name, value in contestant.headers.items() for part in ("--header", f"{name}={value}")]
-    arguments = [contestant.run_url, str(ROW), str(count), str(concurrency), *headers]
+    arguments = [contestant.run_url, str(ROW), str(count), str(concurrency), "--warm-up", str(warm_up), *headers]
+    return python_module("benchmarks.floor.drive", *arguments)
+
+
+def drive(contestant: Contestant, folder: Path, count: int, concurrency: int, warm_up: int = 50) -> Driven:
+    """Run that command to its end; raises ProgramError when the driver itself fails."""
     done = subprocess.run(
-        python_module("benchmarks.floor.drive", *arguments),
+        drive_command(contestant, count, concurrency, warm_up),
         cwd=folder,
         env=environment(folder / "home"),
         capture_output=True,

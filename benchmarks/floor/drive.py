@@ -1,7 +1,7 @@
 """Drive POST /run on an agent at a fixed concurrency; prints one line of JSON.
 
-usage: python -m benchmarks.floor.drive URL_RUN ROW_FILE N CONCURRENCY [--header NAME=VALUE ...]
-Up to 50 rollouts go first and are not counted. An answer that is not 200 with reward 1 counts as bad.
+usage: python -m benchmarks.floor.drive URL_RUN ROW_FILE N CONCURRENCY [--warm-up 50] [--header NAME=VALUE ...]
+The warm-up rollouts, at most N, go first and are not counted. An answer that is not 200 with reward 1 counts as bad.
 """
 
 import argparse
@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 
 import aiohttp
-
-WARM_UP = 50
 
 
 class Driver:
@@ -56,12 +54,14 @@ class Driver:
         self.first_bad = self.first_bad or what
 
 
-async def drive(url: str, row: bytes, count: int, concurrency: int, headers: dict[str, str]) -> dict[str, float | str]:
+async def drive(
+    url: str, row: bytes, count: int, concurrency: int, warm_up: int, headers: dict[str, str]
+) -> dict[str, float | str]:
     """Return the figures of `count` rollouts, `concurrency` at a time."""
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout()
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as client:
         driver = Driver(client, url, row, concurrency)
-        await driver.run(min(count, WARM_UP))
+        await driver.run(min(count, warm_up))
         seconds = await driver.run(count)
     ordered = sorted(driver.seconds)
     return {
@@ -82,10 +82,11 @@ def main() -> None:
     parser.add_argument("row_file", type=Path)
     parser.add_argument("count", type=int)
     parser.add_argument("concurrency", type=int)
+    parser.add_argument("--warm-up", type=int, default=50)
     parser.add_argument("--header", action="append", default=[])
     a = parser.parse_args()
     headers = dict(pair.split("=", 1) for pair in a.header)
-    figures = asyncio.run(drive(a.url, a.row_file.read_bytes(), a.count, a.concurrency, headers))
+    figures = asyncio.run(drive(a.url, a.row_file.read_bytes(), a.count, a.concurrency, a.warm_up, headers))
     sys.stdout.write(json.dumps(figures) + "\n")
 
 

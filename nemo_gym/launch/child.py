@@ -1,6 +1,6 @@
 """First code of every server process: watch for the launcher's end, then run the server's script.
 
-usage: python -m nemo_gym.launch.child app.py
+usage: python -m nemo_gym.launch.child (app.py | -m MODULE)
 Standard library only: this runs before anything else is imported, in the server's own environment.
 """
 
@@ -29,12 +29,16 @@ def end_with_launcher(fd: int) -> None:
 
 
 def main() -> None:
-    """Run the script named on the command line as `__main__`."""
+    """Run the script or module named on the command line as `__main__`."""
     _keep_from_grandchildren()
     fd = os.environ.pop(LIFELINE_FD_ENV, None)
     if fd is not None:
         threading.Thread(target=end_with_launcher, args=(int(fd),), daemon=True).start()
-    script = sys.argv[1]
+    script, *rest = sys.argv[1:]
+    if script == "-m":
+        del sys.path[0]  # the current folder: whatever happens to lie there is not meant to be imported
+        runpy.run_module(rest[0], run_name="__main__")
+        return
     sys.argv = sys.argv[1:]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
-from nemo_gym.launch.managed_server import ManagedServer
+from nemo_gym.launch.managed_process import ManagedProcess
 from nemo_gym.launch.options import LaunchOptions
-from nemo_gym.launch.plan import PlannedServer, addressed_config, plan, process_variables
+from nemo_gym.launch.plan import PlannedProcess, plan, plan_processes
+from nemo_gym.launch.process_variables import addressed_config, process_variables
 from nemo_gym.launch.ray_membership import join_ray
 from nemo_gym.launch.run_directory import RunDirectory
-from nemo_gym.launch.sockets import bind_head, bind_servers
+from nemo_gym.launch.run_sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, first_failure
 from nemo_gym.launch.supervisor import supervise
 from nemo_gym.servers.instance_state import ServerInstanceState
@@ -43,7 +44,7 @@ class Launcher:
         is_command: False when a program owns the run, which `ng_stop` then leaves to that program.
 
     Attributes:
-        servers: By instance name, in the order of the configuration; empty before `start`.
+        servers: Processes by name, in the order of the configuration; empty before `start`.
 
     Raises:
         ConfigError: The plan can't be made, e.g. a requirements file is missing.
@@ -60,11 +61,11 @@ class Launcher:
         self.config = config
         self.options = options
         self.say = say
-        self.planned: list[PlannedServer] = plan(config, options)
-        self.servers: dict[str, ManagedServer] = {}
+        self.planned: list[PlannedProcess] = plan_processes(plan(config, options), options)
+        self.servers: dict[str, ManagedProcess] = {}
         self.run_directory = run_directory
         self._is_command = is_command
-        self._sockets: list[socket.socket] = []
+        self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
         self._supervisors: list[asyncio.Task[None]] = []
         self._head: HeadProcess | None = None
@@ -111,43 +112,50 @@ class Launcher:
 
     def states_now(self) -> list[ServerInstanceState]:
         """Return the state of every instance at this moment."""
-        return [server.snapshot(self._port_of(server)) for server in self.servers.values()]
+        assert self._sockets is not None
+        port_of = self._sockets.port_of
+        return [state for process in self.servers.values() for state in process.snapshots(port_of)]
 
     def public_config(self) -> dict[str, Any]:
         """Return the configuration with every address filled in and every secret masked."""
         return mask_secrets(self._addressed)  # type: ignore[no-any-return]
 
     async def _start_all(self) -> None:
-        head = self._bind()
+        sockets = self._bind()
         ray_variables = await join_ray(self.config)
-        variables = process_variables(self.config, self._addressed)
+        variables = process_variables(self.planned, self._addressed)
         assert self._lifeline is not None
         assert self.run_directory is not None
-        for planned, listener in zip(self.planned, self._sockets[1:], strict=True):
-            name = planned.instance.name
-            log_path = self.run_directory.log_path(name)
-            told = {**variables[name], **ray_variables}
-            self.servers[name] = ManagedServer(planned, listener, told, log_path, self._lifeline[0], self.say)
-        await self._bring_all_up(head)
+        for planned in self.planned:
+            log_path = self.run_directory.log_path(planned.name)
+            told = {**variables[planned.name], **ray_variables}
+            self.servers[planned.name] = ManagedProcess(planned, sockets, told, log_path, self._lifeline[0], self.say)
+        await self._bring_all_up(sockets.head)
         self._supervisors = [
-            asyncio.create_task(supervise(server, self.options, self.say)) for server in self.servers.values()
+            asyncio.create_task(supervise(server, self.options, self.say, self._give_up))
+            for server in self.servers.values()
         ]
 
-    def _bind(self) -> socket.socket:
-        """Take all sockets, tell other commands about this run, and return the head's socket."""
+    def _bind(self) -> RunSockets:
+        """Take all sockets, and tell other commands about this run."""
         config = self.config
-        head = bind_head(config.head_host, config.head_port)
-        self._sockets = [head]
-        listeners = bind_servers(config.instances, config.global_config_dict.get("disallowed_ports", []))
-        self._sockets += listeners.values()
-        self._addressed = addressed_config(config, listeners)
+        self._sockets = sockets = RunSockets(config, self.planned)
+        self._addressed = addressed_config(config, sockets)
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
         self.run_directory = self.run_directory or RunDirectory()
         self.run_directory.write_record(
-            (config.head_host, config.head_port), tuple(listeners), self.options.stop_timeout_s, self._is_command
+            (config.head_host, config.head_port),
+            tuple(instance.name for instance in config.instances),
+            self.options.stop_timeout_s,
+            self._is_command,
         )
-        return head
+        return sockets
+
+    def _give_up(self, process: ManagedProcess) -> None:
+        others = [p for p in self.servers.values() if p.planned.servers == process.planned.servers]
+        if self._sockets is not None:
+            self._sockets.give_up(process.planned, is_last=all(other.state == "failed" for other in others))
 
     async def _bring_all_up(self, head: socket.socket) -> None:
         """Return when all servers and the head are ready; the first that fails ends the start."""
@@ -160,7 +168,7 @@ class Launcher:
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
 
-    async def _bring_up(self, server: ManagedServer, all_ready: "asyncio.Future[None]") -> None:
+    async def _bring_up(self, server: ManagedProcess, all_ready: "asyncio.Future[None]") -> None:
         await server.bring_up()
         if all(other.state == "ready" for other in self.servers.values()) and not all_ready.done():
             all_ready.set_result(None)
@@ -178,10 +186,6 @@ class Launcher:
         run_id = self.run_directory.run_id if self.run_directory else ""
         self._head = await HeadProcess.start(where, listener, self.public_config(), self.states_now, run_id)
 
-    def _port_of(self, server: ManagedServer) -> int:
-        instance = server.planned.instance
-        return int(self._addressed[instance.name][instance.kind][instance.implementation]["port"])
-
     def _signal_all(self, number: signal.Signals) -> None:
         for server in self.servers.values():
             server.signal(number)
@@ -192,8 +196,8 @@ class Launcher:
             await asyncio.wait(ends, timeout=max(timeout_s, 0.1))
 
     def _release(self) -> None:
-        for listener in self._sockets:
-            listener.close()
+        if self._sockets is not None:
+            self._sockets.close()
         for fd in self._lifeline or ():
             os.close(fd)
         self._lifeline = None

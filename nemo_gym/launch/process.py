@@ -24,12 +24,14 @@ class ProcessSpec:
     """How to start one server process.
 
     Attributes:
+        command: What `nemo_gym.launch.child` is given: a script, or `-m` and a module.
         listeners: Bound sockets by the name of the instance that answers on them.
         lifeline_fd: Read end of a pipe that closes when the launcher is gone.
     """
 
     python: Path
-    entrypoint: Path
+    command: tuple[str, ...]
+    folder: Path
     variables: Mapping[str, str]
     listeners: Mapping[str, Sequence[socket.socket]]
     log_path: Path
@@ -125,12 +127,12 @@ async def _spawn(spec: ProcessSpec, output_fd: int, status_fd: int) -> asyncio.s
         str(spec.python),
         "-m",
         "nemo_gym.launch.child",
-        str(spec.entrypoint),
+        *spec.command,
         stdin=asyncio.subprocess.DEVNULL,
         # Pipes of our own: asyncio's would make waiting for the process wait for whoever else holds its output.
         stdout=output_fd,
         stderr=output_fd,
-        cwd=spec.entrypoint.parent,
+        cwd=spec.folder,
         env={**spec.variables, **told},
         pass_fds=(*descriptors.values(), *(fd for group in listen_fds.values() for fd in group)),
         start_new_session=True,

@@ -6,15 +6,20 @@ import time
 from collections.abc import Callable
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.launch.managed_server import ManagedServer
+from nemo_gym.launch.managed_process import ManagedProcess
 from nemo_gym.launch.options import LaunchOptions
 from nemo_gym.launch.start_error import StartError
 
 _FIRST_DELAY_S = 0.5
 
 
-async def supervise(server: ManagedServer, options: LaunchOptions, say: Callable[[str, str], None]) -> None:
-    """Keep one server up until it is cancelled, or until the server has died too often."""
+async def supervise(
+    server: ManagedProcess,
+    options: LaunchOptions,
+    say: Callable[[str, str], None],
+    give_up: Callable[[ManagedProcess], None],
+) -> None:
+    """Keep one process up until cancelled, or until it has died too often: then its state is failed, `give_up` told."""
     deaths: list[float] = []
     reason = await server.until_death()
     while True:
@@ -22,7 +27,8 @@ async def supervise(server: ManagedServer, options: LaunchOptions, say: Callable
         now = time.monotonic()
         deaths = [at for at in deaths if now - at < options.restart_window_s] + [now]
         if len(deaths) > options.max_restarts:
-            server.give_up()
+            server.state = "failed"
+            give_up(server)
             bound = f"{options.max_restarts} restarts in {options.restart_window_s:g} s (max_restarts)"
             say("", f"{server.name} died again after {bound}: not started any more")
             return
@@ -36,7 +42,7 @@ async def supervise(server: ManagedServer, options: LaunchOptions, say: Callable
         reason = failure
 
 
-async def _restart(server: ManagedServer, timeout_s: float) -> str | None:
+async def _restart(server: ManagedProcess, timeout_s: float) -> str | None:
     """Return None when the server is ready again, else why it is not."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -39,6 +39,7 @@ def bubblewrap_argv(view: View, limits: SandboxLimits, inputs: Path, stage: Path
         raise SandboxError("bubblewrap (bwrap) is not installed")
     argv = [bwrap, *_UNSHARE, *(_AS_ROOT if os.geteuid() == 0 else _AS_OTHER)]
     argv += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--chdir", SCRATCH]
+    argv += ["--perms", "0755", "--dir", "/etc"]
     for path in (*_SYSTEM, *_LINKER):
         argv += ["--ro-bind-try", path, path]
     argv += ["--proc", "/proc", "--dev", "/dev"]

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 
 
 class ServerInstanceState(BaseModel):
-    """One entry of `GET /server_instances`. `state`: starting, ready, restarting, failed."""
+    """One entry of `GET /server_instances`; one for each worker. `state`: starting, ready, restarting, failed."""
 
     name: str
     kind: str
@@ -13,5 +13,6 @@ class ServerInstanceState(BaseModel):
     port: int
     url: str
     pid: int | None
+    worker: int | None = None
     state: str
     log: str | None = None

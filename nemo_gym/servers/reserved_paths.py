@@ -1,4 +1,4 @@
-"""Paths of a resources server that are no tools. Apart from their users, since clients need them without a web framework."""
+"""Paths of a resources server that are no tools: clients need them too, without loading a web framework."""
 
 RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session"})
 """A policy can never reach these."""

@@ -50,14 +50,22 @@ SimpleWeatherServer.run_webserver()
 @pytest.mark.parametrize(
     ("settings", "options", "where"),
     [
-        pytest.param("num_workers: 2", {}, "plain.resources_servers.plain.num_workers", id="workers"),
-        pytest.param("", {"colocate": True}, "colocate", id="colocate"),
+        pytest.param("", {"num_workers": 2}, "num_workers", id="workers-of-the-run-without-colocation"),
+        pytest.param(
+            "num_workers: 2",
+            {"colocate": True},
+            "plain.resources_servers.plain.num_workers",
+            id="own-workers-colocated",
+        ),
+        pytest.param(
+            "", {"colocate": True, "isolate": "always"}, "plain.resources_servers.plain", id="own-environment"
+        ),
     ],
 )
-def test_what_is_not_built_is_refused_in_words(
-    settings: str, options: dict[str, bool], where: str, add_server: AddServer, launcher_of: MakeLauncher
+def test_what_does_not_go_together_is_refused_in_words(
+    settings: str, options: dict[str, object], where: str, add_server: AddServer, launcher_of: MakeLauncher
 ) -> None:
-    with pytest.raises(ConfigError, match="is not built yet") as caught:
+    with pytest.raises(ConfigError) as caught:
         launcher_of(add_server("plain", settings=settings), **options)
     assert caught.value.mistakes[0].where == where
 

@@ -11,7 +11,11 @@ from tests.unit.sandbox.conftest import scratch_folders
 async def test_program_gets_its_files_and_input_and_its_result_comes_back(
     sandbox: Sandbox, level: SandboxLevel
 ) -> None:
-    source = "import sys, data.rows; print(open('note.txt').read(), sys.stdin.read(), data.rows.N); print('!', file=sys.stderr)"
+    source = (
+        "import sys, data.rows\n"
+        "print(open('note.txt').read(), sys.stdin.read(), data.rows.N)\n"
+        "print('!', file=sys.stderr)\n"
+    )
     files = {"note.txt": "é", "data/rows.py": b"N = 3"}
     before = scratch_folders()
     result = await sandbox.run_python(source, files=files, stdin=b"input")

@@ -214,12 +214,12 @@ async def test_handlers_can_be_awaited_directly_on_a_server_with_a_mock_client()
 
 
 class JudgingServer(ShapesServer):
-    async def verify(self, body: BaseVerifyRequest, strict: bool = False) -> Response:
+    async def verify(self, body: BaseVerifyRequest, strict: bool = False) -> Response:  # type: ignore[override]
         return JSONResponse({"reward": 0.5, "strict": strict})
 
 
 def test_a_verify_with_a_query_parameter_and_its_own_answer_is_checked_like_any_other() -> None:
     client = TestClient(make_server(JudgingServer).setup_webserver())
-    row = {"responses_create_params": {"input": "hi"}}
+    row: dict[str, Any] = {"responses_create_params": {"input": "hi"}}
     row["response"] = {"id": "r", "created_at": 1, "model": "m", "output": []}
     assert client.post("/verify?strict=true", json=row).json() == {"reward": 0.5, "strict": True}

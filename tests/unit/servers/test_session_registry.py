@@ -52,7 +52,8 @@ async def test_seeding_again_with_the_same_payload_answers_as_the_first_time() -
 
 async def test_seeding_twice_at_once_seeds_once() -> None:
     environment = Environment()
-    assert await asyncio.gather(environment.seed(takes_s=0.02), environment.seed()) == [1, 1]
+    answers = await asyncio.gather(environment.seed(takes_s=0.02), environment.seed())
+    assert list(answers) == [1, 1]
 
 
 async def test_seeding_again_with_another_payload_is_refused_and_the_session_stays() -> None:

@@ -1,21 +1,22 @@
-"""One instance of a run over all its restarts: its plan, socket, log and state, and the process of the moment."""
+"""One process of a run over all its restarts: its plan, sockets, log and state, and the process of the moment."""
 
 import signal
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nemo_gym.config.instances import ServerInstance
 from nemo_gym.launch.environment_build import build
-from nemo_gym.launch.plan import PlannedServer
+from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.process import ProcessSpec, ServerProcess
+from nemo_gym.launch.run_sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, refused_settings
 from nemo_gym.servers.instance_state import ServerInstanceState
 
 _TAIL_IN_MESSAGE = 10
 
 
-class ManagedServer:
-    """Brings one instance up, as often as asked, and knows how it is.
+class ManagedProcess:
+    """Brings one planned process up, as often as asked, and knows how it is.
 
     Attributes:
         state: starting, ready, restarting or failed, as the head reports it.
@@ -24,32 +25,32 @@ class ManagedServer:
 
     def __init__(
         self,
-        planned: PlannedServer,
-        listener: socket.socket,
+        planned: PlannedProcess,
+        sockets: RunSockets,
         variables: Mapping[str, str],
         log_path: Path,
         lifeline_fd: int,
         say: Callable[[str, str], None],
     ) -> None:
         self.planned = planned
-        self.listener = listener
         self.state = "starting"
         self.process: ServerProcess | None = None
         self._installing = False
         self._say = say
         self._spec = ProcessSpec(
             python=planned.environment.python,
-            entrypoint=planned.instance.entrypoint,
+            command=_command(planned),
+            folder=Path.cwd() if planned.is_colocated else planned.servers[0].instance.directory,
             variables=variables,
-            listeners={planned.instance.name: [listener]},
+            listeners=sockets.of_process(planned),
             log_path=log_path,
             lifeline_fd=lifeline_fd,
         )
 
     @property
     def name(self) -> str:
-        """Name of the instance."""
-        return self.planned.instance.name
+        """Name of the process."""
+        return self.planned.name
 
     @property
     def is_running(self) -> bool:
@@ -109,14 +110,11 @@ class ManagedServer:
         if self.process is not None:
             self.process.signal_group(number)
 
-    def give_up(self) -> None:
-        """Never start it again: whoever calls is refused at once instead of waiting in a queue nobody serves."""
-        self.state = "failed"
-        self.listener.close()
+    def snapshots(self, port_of: Callable[[str], int]) -> list[ServerInstanceState]:
+        """Return the state of its instances at this moment."""
+        return [self._snapshot(server.instance, port_of(server.instance.name)) for server in self.planned.servers]
 
-    def snapshot(self, port: int) -> ServerInstanceState:
-        """Return its state at this moment."""
-        instance = self.planned.instance
+    def _snapshot(self, instance: ServerInstance, port: int) -> ServerInstanceState:
         return ServerInstanceState(
             name=instance.name,
             kind=instance.kind,
@@ -124,6 +122,7 @@ class ManagedServer:
             host=instance.host,
             port=port,
             url=f"http://{instance.host}:{port}",
+            worker=self.planned.worker,
             pid=self.process.pid if self.process is not None and self.is_running else None,
             state=self.state,
             log=str(self._spec.log_path),
@@ -143,6 +142,12 @@ class ManagedServer:
             return list(self.process.pump.tail)
         log = self._spec.log_path
         return log.read_text(errors="replace").splitlines() if log.exists() else []
+
+
+def _command(planned: PlannedProcess) -> tuple[str, ...]:
+    if planned.is_colocated:
+        return ("-m", "nemo_gym.launch.colocated")
+    return (str(planned.servers[0].instance.entrypoint),)
 
 
 def _signal_name(number: int) -> str:

@@ -1,0 +1,64 @@
+"""What a process of a run is told: its own settings, everyone's address, and nobody else's keys."""
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME
+from nemo_gym.config.load import RunConfig
+from nemo_gym.config.secrets import mask_secrets
+from nemo_gym.global_config import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME
+from nemo_gym.launch.plan import PlannedProcess
+from nemo_gym.launch.python_path import python_path
+from nemo_gym.launch.run_sockets import RunSockets
+from nemo_gym.servers.worker import WORKER_INDEX_ENV, WORKER_URLS_KEY
+
+RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"  # not imported from the servers: they take a second that a start need not wait
+COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"  # likewise
+
+
+def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:
+    """Return the configuration as plain data, with the addresses of every instance filled in. It holds secrets."""
+    plain: Any = OmegaConf.to_container(config.global_config_dict, resolve=True)
+    for instance in config.instances:
+        block = plain[instance.name][instance.kind][instance.implementation]
+        block["host"] = instance.host
+        block["port"] = sockets.port_of(instance.name)
+        ports = sockets.worker_ports_of(instance.name)
+        if ports:
+            block[WORKER_URLS_KEY] = [f"http://{instance.host}:{port}" for port in ports]
+    return plain  # type: ignore[no-any-return]
+
+
+def process_variables(processes: Sequence[PlannedProcess], addressed: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the environment variables of every process by its name."""
+    masked = mask_secrets(addressed)
+    masked.pop(CONFIG_PATHS_KEY_NAME, None)  # merged already; a server's folder is the wrong place to look for them
+    run_secret = secrets.token_hex(32)
+    return {process.name: _variables(process, addressed, masked, run_secret) for process in processes}
+
+
+def _variables(
+    process: PlannedProcess, addressed: dict[str, Any], masked: dict[str, Any], run_secret: str
+) -> dict[str, str]:
+    own = {server.instance.name: addressed[server.instance.name] for server in process.servers}
+    variables = {
+        **os.environ,
+        "PYTHONPATH": python_path(*(server.instance.directory for server in process.servers)),
+        "PYTHONUNBUFFERED": "1",
+        NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME: yaml.safe_dump({**masked, **own}, sort_keys=False),
+        RUN_SECRET_ENV: run_secret,
+    }
+    if process.is_colocated:
+        scripts = {server.instance.name: str(server.instance.entrypoint) for server in process.servers}
+        variables[COLOCATED_SCRIPTS_ENV] = json.dumps(scripts)
+    else:
+        variables[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME] = process.servers[0].instance.name
+    if process.worker is not None:
+        variables[WORKER_INDEX_ENV] = str(process.worker)
+    return variables

@@ -1,0 +1,220 @@
+"""The collector against a real agent: bounds, attempts, stops, cancellation."""
+
+import asyncio
+import time
+
+import pytest
+from aiohttp import web
+
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.rollouts.line_file import read_lines
+from tests.unit.rollouts.conftest import Agent, MakeCollection, Row, after, failing, scored, task_line
+
+
+async def test_every_task_and_repeat_is_scored_once_and_carries_its_place(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    made = collection(5, num_repeats=3, responses_create_params={"temperature": 0.3})
+    report = await made.run()
+    assert report.is_complete
+    rows = list(read_lines(made.paths.rollouts))
+    assert sorted((row["_ng_task_index"], row["_ng_rollout_index"]) for row in rows) == [
+        (task, repeat) for task in range(5) for repeat in range(3)
+    ]
+    assert all(row["number"] == row["_ng_task_index"] for row in rows)
+    assert {asked["responses_create_params"]["temperature"] for asked in agent.asked} == {0.3}
+    assert rows[0]["agent_ref"] == {"type": "responses_api_agents", "name": "agent"}
+
+
+async def test_no_more_than_the_bound_are_in_flight_and_the_bound_is_used(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(0.02, row)
+    report = await collection(40, num_samples_in_parallel=5).run()
+    assert report.counts.scored == 40
+    assert agent.peak == 5
+
+
+async def test_a_failure_is_attempted_again_and_the_history_is_kept(agent: Agent, collection: MakeCollection) -> None:
+    async def answer(row: Row) -> web.Response:
+        return await (failing("agent_error") if len(agent.asked) < 3 else scored)(row)
+
+    agent.answer = answer
+    made = collection(1, max_attempts=3)
+    report = await made.run()
+    assert (report.counts.scored, report.counts.failed) == (1, 0)
+    events = [(event["event"], event["attempt"]) for event in read_lines(made.paths.journal)]
+    assert events == [("dispatched", 0), ("failed", 0), ("dispatched", 1), ("failed", 1), ("dispatched", 2)]
+
+
+@pytest.mark.parametrize(("terminal", "asked"), [(True, 1), (False, 2)], ids=["terminal", "not-terminal"])
+async def test_a_terminal_failure_is_not_attempted_again(
+    terminal: bool, asked: int, agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = failing("model_auth", terminal=terminal)
+    report = await collection(1, max_attempts=2).run()
+    assert len(agent.asked) == asked
+    assert report.counts.failed_by_kind == {"model_auth": 1}
+
+
+async def test_attempts_are_counted_on_over_a_resume(agent: Agent, collection: MakeCollection) -> None:
+    agent.answer = failing("agent_error")
+    made = collection(1)
+    await made.run()
+    await collection(1).run()
+    assert [failure["attempt"] for failure in read_lines(made.paths.failures)] == [0, 1]
+    agent.answer = None
+    report = await collection(1).run()
+    assert (report.counts.scored, report.counts.failed) == (1, 0)
+
+
+async def test_a_rollout_past_its_deadline_fails_and_names_the_setting(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(30, row)
+    made = collection(1, rollout_timeout_s=0.2)
+    await made.run()
+    (failure,) = read_lines(made.paths.failures)
+    assert failure["failure_kind"] == "agent_timeout"
+    assert "rollout_timeout_s" in failure["failure_reason"]
+
+
+async def test_strict_stops_at_the_first_failure(agent: Agent, collection: MakeCollection) -> None:
+    agent.answer = failing("agent_error")
+    report = await collection(9, strict=True, num_samples_in_parallel=1).run()
+    assert (report.counts.failed, report.counts.not_settled) == (1, 8)
+    assert "strict" in str(report.stopped_because)
+
+
+@pytest.mark.parametrize("parallel", [2, None], ids=["waiting-for-a-slot", "all-in-flight"])
+async def test_the_time_budget_ends_a_collection_that_hangs(
+    parallel: int | None, agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(30, row)
+    began_at = time.monotonic()
+    report = await collection(6, time_budget_s=0.5, num_samples_in_parallel=parallel).run()
+    assert time.monotonic() - began_at < 2.0
+    assert report.counts.not_settled == 6
+    assert "time_budget_s" in str(report.stopped_because)
+
+
+async def test_the_time_budget_starts_nothing_that_would_not_end_in_time(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(0.2, row)
+    report = await collection(20, time_budget_s=1.0, num_samples_in_parallel=1).run()
+    assert 2 <= report.counts.scored <= 4
+    assert len(agent.asked) == report.counts.scored, "what was started has ended"
+
+
+async def test_a_stop_lets_what_runs_end_and_starts_nothing_more(agent: Agent, collection: MakeCollection) -> None:
+    agent.answer = lambda row: after(0.3, row)
+    made = collection(50, num_samples_in_parallel=4)
+    running = asyncio.ensure_future(made.run())
+    await asyncio.sleep(0.15)
+    made.stop("interrupted")
+    report = await running
+    assert (report.counts.scored, report.counts.not_settled) == (4, 46)
+    assert report.stopped_because == "interrupted"
+
+
+async def test_a_stop_before_the_first_rollout_starts_nothing(agent: Agent, collection: MakeCollection) -> None:
+    made = collection(3)
+    made.stop("interrupted")
+    assert (await made.run()).counts.not_settled == 3
+    assert not agent.asked
+
+
+async def test_a_stop_ends_the_wait_for_another_attempt(agent: Agent, collection: MakeCollection) -> None:
+    agent.answer = failing("agent_error")
+    made = collection(1, max_attempts=1_000)
+    running = asyncio.ensure_future(made.run())
+    await asyncio.sleep(0.3)
+    made.stop("interrupted")
+    report = await asyncio.wait_for(running, 2.0)
+    assert report.counts.failed_by_kind == {"agent_error": 1}
+
+
+async def test_a_cancelled_collection_passes_the_cancellation_on_and_can_be_resumed(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(30, row)
+    running = asyncio.ensure_future(collection(3).run())
+    await asyncio.sleep(0.2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0.1)
+    assert agent.cancelled == 3
+    agent.answer = None
+    assert (await collection(3).run()).counts.scored == 3
+
+
+async def test_a_stop_with_nothing_left_to_do_ends_in_order(agent: Agent, collection: MakeCollection) -> None:
+    agent.answer = lambda row: after(0.2, row)
+    made = collection(2)
+    running = asyncio.ensure_future(made.run())
+    await asyncio.sleep(0.1)
+    made.stop("interrupted")
+    assert (await running).counts.scored == 2
+
+
+async def test_an_agent_that_goes_away_with_the_rollout_inside_has_died(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    async def answer(row: Row) -> web.Response:
+        agent.transports[-1].abort()
+        return await after(30, row)
+
+    agent.answer = answer
+    report = await collection(1).run()
+    assert report.counts.failed_by_kind == {"server_died": 1}
+
+
+async def test_rows_that_name_no_agent_or_one_that_is_unknown_fail_and_the_others_run(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    lines = [task_line(0, agent_ref={"name": "agent"}), task_line(1, agent_ref={"name": "agnt"}), task_line(2)]
+    made = collection(lines, agent_name=None)
+    report = await made.run()
+    assert report.counts.scored == 1
+    reasons = [failure["failure_reason"] for failure in read_lines(made.paths.failures)]
+    assert any("did you mean 'agent'" in reason for reason in reasons)
+    assert any("no agent_ref" in reason for reason in reasons)
+    assert report.counts.failed_by_kind == {"input_invalid": 2}
+
+
+async def test_masked_rollouts_are_kept_and_enter_no_mean(agent: Agent, collection: MakeCollection) -> None:
+    async def answer(row: Row) -> web.Response:
+        mask = {"mask_sample": True, "failure_kind": "tool_error", "failure_reason": "x"} if row["number"] else {}
+        return web.json_response({**row, "reward": 0.0 if mask else 1.0, **mask})
+
+    agent.answer = answer
+    report = await collection(4, num_repeats=2).run()
+    assert (report.counts.scored, report.counts.masked) == (2, 6)
+    assert report.metrics["mean_reward"] == 1.0
+    assert report.metrics["pass@k"] == {"1": 1.0, "2": 1.0}
+    resumed = await collection(4, num_repeats=2).run()
+    assert {**resumed.metrics} == {**report.metrics}
+    assert len(agent.asked) == 8
+
+
+async def test_an_answer_that_is_no_verdict_is_a_failure(agent: Agent, collection: MakeCollection) -> None:
+    async def answer(row: Row) -> web.Response:
+        return web.Response(text="<html>") if row["number"] else web.json_response([1])
+
+    agent.answer = answer
+    report = await collection(2).run()
+    assert report.counts.failed_by_kind == {"verifier_error": 1, "agent_error": 1}
+
+
+async def test_an_output_without_manifest_is_refused(agent: Agent, collection: MakeCollection) -> None:
+    made = collection(1)
+    made.paths.rollouts.parent.mkdir()
+    made.paths.rollouts.write_text('{"reward": 1}\n')
+    with pytest.raises(ConfigError, match="has no manifest"):
+        await made.run()
+    assert made.paths.rollouts.read_text() == '{"reward": 1}\n'
+    report = await collection(1, overwrite=True).run()
+    assert report.counts.scored == 1
+    assert any("moved aside" in note for note in report.notes)
