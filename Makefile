@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test lint lock clean
+.PHONY: help setup quickstart test lint bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -36,6 +36,9 @@ lint: $(READY)  ## Lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
+	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
 
 lock: $(READY)  ## Choose the newest versions anew
 	@$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-annotate --no-header --python-version 3.11 \

@@ -29,6 +29,7 @@ SCENES = (
     "loop_lag",
     "stop",
 )
+HAVE_A_MODE = ("weather", "colocated", "workers")
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -36,7 +37,8 @@ def main() -> int:
     """Run the named scenes one after the other; a scene that fails does not stop the others."""
     names, options = _arguments()
     _allow_many_sockets()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     status = DONE
     try:
         for name in names:
@@ -54,7 +56,7 @@ def _run(name: str, options: Options) -> int:
     except (ProgramError, Refused, TimeoutError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return FAILED
-    if options.colocate:
+    if options.colocate and name not in HAVE_A_MODE:
         report.scene += "_colocated"
     report.show()
     sys.stdout.write(f"written: {report.write(options.out)}\n")
@@ -91,6 +93,8 @@ def _allow_many_sockets() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):  # what was started is being stopped now: bounded, and to be left alone
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

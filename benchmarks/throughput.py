@@ -29,6 +29,7 @@ def compare_throughput(report: Report, options: Options, floors: list[Floor], *o
             return report
         contestants: list[Contestant] = [ours]
         contestants += [stack.enter_context(floor(folder, endpoint.url)) for floor in floors]
+        report.note(f"processes: {_process_counts(contestants)}")
         for concurrency in options.concurrency or CONCURRENCY:
             _compare_at(report, options, folder, contestants, concurrency)
     return report
@@ -46,6 +47,10 @@ def _compare_at(
             base = [driven.rollouts_per_s for driven in found[name]]
             report.compare(f"concurrency {concurrency}", "rollouts/s", ours, base, name, "higher")
     report.add(f"concurrency {concurrency}: p99 of one rollout", "ms", [driven.p99_ms for driven in found[OURS]])
+
+
+def _process_counts(contestants: list[Contestant]) -> str:
+    return "; ".join(f"{one.name}: {len(one.processes())} ({', '.join(one.processes())})" for one in contestants)
 
 
 def note_bad(report: Report, found: dict[str, list[Driven]]) -> None:

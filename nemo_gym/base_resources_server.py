@@ -166,7 +166,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         around = self._inside_session if keeps else None
         match path:
             case "/seed_session":
-                seed = self._seed_once if keeps else None
+                seed = self._seed_once if keeps else _seed_unkept
                 return EndpointPolicy(name, f"{name}:seed_error", "seed", around=seed)
             case "/verify":
                 return EndpointPolicy(
@@ -213,7 +213,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         return {"closed": await self._sessions.close(request.session[SESSION_ID_KEY])}
 
     async def _seed_once(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
-        request.session[SESSION_KEPT_KEY] = True
+        request.session[SESSION_KEPT_KEY] = "1"
         return await self._sessions.seed(request.session[SESSION_ID_KEY], raw, invoke)
 
     async def _inside_session(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
@@ -234,3 +234,8 @@ def _reward(answer: Any) -> Any:
         except orjson.JSONDecodeError:
             return None
     return answer.get("reward") if isinstance(answer, dict) else getattr(answer, "reward", None)
+
+
+async def _seed_unkept(request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
+    request.session[SESSION_KEPT_KEY] = "0"
+    return await invoke()

@@ -25,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 Work = Callable[[str, Body], Awaitable[Body]]
 
 BACKLOG = 65_535
+KEEP_ALIVE_S = 75  # longer than the client keeps a connection: under load it would pick one that is being closed here
 
 
 class Floor:
@@ -162,7 +163,14 @@ def main() -> None:
         colocated=a.kind == "colocated",
     )
     work = floor.agent if a.kind == "colocated" else getattr(floor, a.kind)
-    config = uvicorn.Config(asgi_app(work), log_level="error", access_log=False, lifespan="off", backlog=BACKLOG)
+    config = uvicorn.Config(
+        asgi_app(work),
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
     uvicorn.Server(config).run(sockets=[_listener(a.port, reuse_port=a.reuse_port)])
 
 

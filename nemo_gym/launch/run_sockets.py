@@ -24,6 +24,7 @@ class RunSockets:
         except BaseException:
             self.head.close()
             raise
+        self._port_of = {name: listener.getsockname()[1] for name, listener in self._of_instance.items()}
         self._of_worker: dict[tuple[str, str], socket.socket] = {
             (process.name, server.instance.name): bind(server.instance.host, 0)
             for process in processes
@@ -33,7 +34,7 @@ class RunSockets:
 
     def port_of(self, instance: str) -> int:
         """Return the port on which an instance answers."""
-        return int(self._of_instance[instance].getsockname()[1])
+        return int(self._port_of[instance])
 
     def worker_ports_of(self, instance: str) -> list[int]:
         """Return the own port of each worker of an instance, in order; empty where it has only one."""

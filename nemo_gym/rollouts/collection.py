@@ -1,5 +1,6 @@
 """A collection from its options to its report: check, resume, collect, measure."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -88,7 +89,11 @@ class Collection:
                 collector.stop(self._stop_reason)
             with ProgressDisplay(self._progress) as display:
                 self._display = display
-                await collector.run(self._work(settled))
+                showing = asyncio.ensure_future(display.keep_showing())
+                try:
+                    await collector.run(self._work(settled))
+                finally:
+                    showing.cancel()
             for record in settled.earlier_failures():  # a stop came before they could be tried again
                 self.counts.add_failure(record)
         metrics = self.metrics.as_dict(self.counts)

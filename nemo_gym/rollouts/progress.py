@@ -1,5 +1,6 @@
 """Progress while a collection runs: a bar on a terminal, else a plain line now and then."""
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _PLAIN_EVERY_S = 5.0
+_TICK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class ProgressDisplay:
         if self._bar is not None:
             self._show_bar(self._bar)
             self._bar.stop()
+
+    async def keep_showing(self) -> None:
+        """Show the state also while nothing is settled; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self.update()
 
     def update(self) -> None:
         """Show the state, unless it was shown a moment ago."""

@@ -68,12 +68,12 @@ async def _verify_in_fresh_session(
     seeded = await client.post(server, "/seed_session", json=row, headers=headers, deadline=deadline, replay_safe=True)
     cookies = dict(_checked(seeded).cookies)
     try:
-        if SESSION_KEPT_HEADER in seeded.headers:
+        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
             await _replay_tool_calls(client, server, verify_request, cookies, deadline)
         verdict = await client.post(server, "/verify", json=verify_request, cookies=cookies, deadline=deadline)
         return _verdict(_checked(verdict), server)
     finally:
-        if SESSION_KEPT_HEADER in seeded.headers:
+        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
             await _close(client, server, cookies)
 
 

@@ -30,6 +30,9 @@ class Sandbox:
         python: Interpreter for `run_python`, an absolute path; None is the running one without installed packages.
         visible: Further host folders that programs may read, e.g. of a virtual environment made for them.
         max_parallel: Programs that run at the same time; the others wait, and their time does not run meanwhile.
+
+    Raises:
+        ValueError: A visible folder does not exist, or `python` lies in none.
     """
 
     def __init__(
@@ -68,15 +71,16 @@ class Sandbox:
         Raises:
             SandboxUnavailable: This machine does not give the required level.
             SandboxError: The program was not run, e.g. because there is no such program.
-            ValueError: `command` is empty, or a file's name leads out of the folder.
+            ValueError: `command` is empty, `timeout_s` not positive, or a file's name leads out of the folder.
         """
-        if not command:
-            raise ValueError("sandbox command is empty")
+        timeout_s = self._limits.timeout_s if timeout_s is None else timeout_s
+        if not command or timeout_s <= 0:
+            raise ValueError(f"sandbox needs a command and a time, not {list(command)} and {timeout_s} s")
         for name in files or {}:
             checked_name(name)
         async with self._slots:
             level = await self.level()
-            return await self._run_at(level, command, files or {}, stdin, timeout_s or self._limits.timeout_s)
+            return await self._run_at(level, command, files or {}, stdin, timeout_s)
 
     async def run_python(
         self,

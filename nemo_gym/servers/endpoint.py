@@ -36,6 +36,7 @@ class Endpoint:
         policy: EndpointPolicy,
         fallback: Callable[[Request], Awaitable[Response]],
     ) -> None:
+        self.is_lean = handler is not None
         self._handler = handler
         self._policy = policy
         self._fallback = fallback

@@ -44,7 +44,7 @@ async def request_in_memory(
     if cookies:
         sent["cookie"] = cookie_header(cookies)
     call = _InMemoryCall(app, method, url, sent, body, urlencode(params or {}), server)
-    return await bounded(call.send(), deadline, server, f"{method} {url}")
+    return await bounded(call.send(), deadline, server, method, url)
 
 
 class _InMemoryCall:

@@ -92,6 +92,7 @@ def uvicorn_config(app: ASGIApp, lifespan: Literal["auto", "on", "off"] = "on") 
         ws="none",
         lifespan=lifespan,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,

@@ -10,6 +10,7 @@ from typing import Any, Self
 from fastapi import FastAPI
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, BaseServerConfig
@@ -19,6 +20,7 @@ from nemo_gym.global_config import (
     get_first_server_config_dict,
     get_global_config_dict,
 )
+from nemo_gym.servers.app import ServerApp
 from nemo_gym.servers.client import ServerClient
 from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.route import route_class_for
@@ -82,14 +84,9 @@ class SimpleServer(BaseServer):
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with the routes every server has."""
-        app = FastAPI(title=self.config.name or type(self).__name__, lifespan=self._lifespan)
+        title = self.config.name or type(self).__name__
+        app = ServerApp(with_sessions=self._with_sessions, title=title, lifespan=self._lifespan)
         app.router.route_class = route_class_for(self.endpoint_policy)
-        app.add_middleware(
-            SessionCookieMiddleware,
-            cookie_name=self.session_cookie_name(),
-            secret=run_secret(),
-            worker_urls=self.config.worker_urls,
-        )
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
         return app
@@ -130,6 +127,9 @@ class SimpleServer(BaseServer):
         everything = get_global_config_dict()
         head = BaseServerConfig.model_validate(dict(everything[HEAD_SERVER_KEY_NAME]))
         return cls(config=config, server_client=ServerClient(head, everything))
+
+    def _with_sessions(self, app: ASGIApp) -> ASGIApp:
+        return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), self.config.worker_urls)
 
     async def _health(self) -> dict[str, str]:
         return {"status": "ok", "name": self.config.name}

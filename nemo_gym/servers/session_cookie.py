@@ -4,6 +4,8 @@ Cookie `<ClassName>___<instance name>` = signed id. A request without one gets a
 session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose answer was lost can be sent again.
 """
 
+import hashlib
+import hmac
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,6 +25,7 @@ from nemo_gym.servers.worker import new_session_id, own_worker_index, owner_of
 from nemo_gym.servers.worker_forward import forward
 from nemo_gym.wire.failure import failure_body, rollout_error
 
+SEED_PATH = "/seed_session"
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
@@ -37,7 +40,9 @@ class SessionCookieMiddleware:
         self.app = app
         self._worker_urls = worker_urls
         self._name = cookie_name
-        self._signer = Signer(secret, salt=cookie_name)
+        # The key of this server alone, derived once: itsdangerous would derive it anew for every signature.
+        key = hmac.digest(secret.encode(), cookie_name.encode(), "sha256")
+        self._signer = Signer(key, key_derivation="none", digest_method=hashlib.sha256)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,7 +60,9 @@ class SessionCookieMiddleware:
                 return
         session: dict[str, Any] = {SESSION_ID_KEY: session_id}
         scope["session"] = session
-        await self.app(scope, receive, self._with_cookie(send, session) if is_new else send)
+        # A seed is always answered with its cookie: it tells the caller whether the session is kept.
+        answers = is_new or scope["path"] == SEED_PATH
+        await self.app(scope, receive, self._with_cookie(send, session) if answers else send)
 
     def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bool]:
         chosen = None
@@ -76,8 +83,8 @@ class SessionCookieMiddleware:
                 value = self._signer.sign(session[SESSION_ID_KEY]).decode()
                 headers = MutableHeaders(scope=message)
                 headers.append("set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax")
-                if session.get(SESSION_KEPT_KEY):
-                    headers.append(SESSION_KEPT_HEADER, "1")
+                if SESSION_KEPT_KEY in session:
+                    headers.append(SESSION_KEPT_HEADER, session[SESSION_KEPT_KEY])
             await send(message)
 
         return send_with_cookie

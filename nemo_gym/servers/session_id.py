@@ -7,7 +7,8 @@ SESSION_ID_KEY = "session_id"
 SESSION_ID_HEADER = "x-nemo-gym-session-id"
 SESSION_KEPT_HEADER = "x-nemo-gym-session-kept"
 SESSION_KEPT_KEY = "kept"
-"""Set in `request.session` by a server that keeps the session: the answer says so, and the agent closes it later."""
+"""Set in `request.session` while seeding, and sent with the answer: "1" from a server that keeps the session, so that
+the agent closes it later; "0" from one that never keeps any, so that the agent need not open one."""
 
 _COOKIE_INFIX = "___"
 

@@ -101,10 +101,10 @@ async def request(
         sent_headers["content-type"] = "application/json"
     replay_safe = replay_safe or method.upper() in ("GET", "HEAD")
     call = _Call(method, url, sent_headers, kwargs, server or mask_text(url), replay_safe, limits)
-    return await bounded(call.send(), deadline, call.server, f"{method} {mask_text(url)}")
+    return await bounded(call.send(), deadline, call.server, method, url)
 
 
-async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server: str, what: str) -> Answer:
+async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server: str, method: str, url: str) -> Answer:
     """Await an answer within a deadline; raises RolloutError of the deadline's kind, which names its setting."""
     if deadline is None:
         return await sending
@@ -115,7 +115,7 @@ async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server:
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        reason = f"{server} did not answer {what} within {deadline.seconds:g} s ({deadline.setting})"
+        reason = f"{server} did not answer {method} {mask_text(url)} within {deadline.seconds:g} s ({deadline.setting})"
         raise rollout_error(deadline.kind, reason, server=server, delivery="possibly_delivered") from error
 
 

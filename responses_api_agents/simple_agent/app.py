@@ -20,7 +20,15 @@ from nemo_gym.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
 )
-from nemo_gym.server_utils import Deadline, Failure, RolloutError, get_response_json, raise_for_status, rollout_error
+from nemo_gym.server_utils import (
+    Answer,
+    Deadline,
+    Failure,
+    RolloutError,
+    get_response_json,
+    raise_for_status,
+    rollout_error,
+)
 from responses_api_agents.simple_agent.environment import EnvironmentSession
 from responses_api_agents.simple_agent.tool_calls import run_tool_call
 from responses_api_agents.simple_agent.usage import add_usage
@@ -78,6 +86,7 @@ class Trajectory:
 class SimpleAgent(SimpleResponsesAPIAgent):
     config: SimpleAgentConfig
     _offered_tools: list[dict[str, Any]] | None = PrivateAttr(default=None)
+    _sessionless: set[str] = PrivateAttr(default_factory=set)
 
     async def responses(
         self, request: Request, response: Response, body: NeMoGymResponseCreateParamsNonStreaming = Body()
@@ -91,17 +100,30 @@ class SimpleAgent(SimpleResponsesAPIAgent):
 
     async def run(self, body: BaseRunRequest = Body()) -> Response:
         config = self.config
-        session = EnvironmentSession(self.server_client, config.resources_server.name)
+        session = EnvironmentSession(self.server_client, config.resources_server.name, sessionless=self._sessionless)
         try:
             await session.seed(body, self._deadline("seed_timeout_s", "transport_timeout"))
             trajectory = await self._loop(session, body.responses_create_params)
             deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
-            verdict = await session.verify(body, trajectory.response(), deadline)
+            verdict = await self._verdict(session, body, trajectory, deadline)
         finally:
             await session.close()
-        if trajectory.trouble is None or config.on_tool_failure == "tell":
+        if trajectory.trouble is None or not self._masks():
             return Response(verdict.body, media_type="application/json")
         return Response(_masked(verdict.body, trajectory.trouble), media_type="application/json")
+
+    async def _verdict(
+        self, session: EnvironmentSession, body: BaseRunRequest, trajectory: Trajectory, deadline: Deadline
+    ) -> Answer:
+        try:
+            return await session.verify(body, trajectory.response(), deadline)
+        except RolloutError as error:
+            if error.trajectory is not None and trajectory.trouble is not None and self._masks():
+                error.trajectory |= _mask(trajectory.trouble)  # for whoever verifies it later
+            raise
+
+    def _masks(self) -> bool:
+        return self.config.on_tool_failure == "mask"
 
     async def _loop(self, session: EnvironmentSession, params: NeMoGymResponseCreateParamsNonStreaming) -> Trajectory:
         start = _as_items(params.input)
@@ -183,8 +205,11 @@ def _as_items(given: Any) -> list[Any]:
 
 
 def _masked(verdict: bytes, trouble: Failure) -> bytes:
-    mask = {"mask_sample": True, "failure_kind": trouble.kind, "failure_reason": trouble.reason}
-    return orjson.dumps({**orjson.loads(verdict), **mask})
+    return orjson.dumps({**orjson.loads(verdict), **_mask(trouble)})
+
+
+def _mask(trouble: Failure) -> dict[str, Any]:
+    return {"mask_sample": True, "failure_kind": trouble.kind, "failure_reason": trouble.reason}
 
 
 if __name__ == "__main__":

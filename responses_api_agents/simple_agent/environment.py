@@ -23,10 +23,22 @@ _NEVER_VERDICTS = ("session_lost", "session_expired", "input_invalid")
 
 
 class EnvironmentSession:
-    """The session of one rollout at one resources server; its cookies are those of the last answer."""
+    """The session of one rollout at one resources server; its cookies are those of the last answer.
 
-    def __init__(self, client: ServerClient, server_name: str, cookies: dict[str, Any] | None = None) -> None:
+    Args:
+        sessionless: Servers that said they never keep a session; shared by the rollouts of an agent, which open none
+            there.
+    """
+
+    def __init__(
+        self,
+        client: ServerClient,
+        server_name: str,
+        cookies: dict[str, Any] | None = None,
+        sessionless: set[str] | None = None,
+    ) -> None:
         self._client = client
+        self._sessionless = sessionless if sessionless is not None else set()
         self._server = server_name
         self.cookies: dict[str, Any] = dict(cookies or {})
         self._id_header: dict[str, str] = {}
@@ -34,12 +46,16 @@ class EnvironmentSession:
 
     async def seed(self, row: BaseRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose answer was lost can be sent again."""
+        if self._server in self._sessionless:
+            return
         self._id_header = {SESSION_ID_HEADER: new_session_id()}
         self._is_open = True  # until we know better: whoever is cancelled meanwhile has it closed by its id
         answer = await self._post(
             "/seed_session", "seed", json=row, headers=self._id_header, deadline=deadline, replay_safe=True
         )
-        self._is_open = SESSION_KEPT_HEADER in answer.headers
+        self._is_open = answer.headers.get(SESSION_KEPT_HEADER) == "1"
+        if answer.headers.get(SESSION_KEPT_HEADER) == "0":
+            self._sessionless.add(self._server)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], deadline: Deadline) -> Answer:
         """POST the arguments to the tool and return the answer whatever its status; raises transport failures."""
@@ -60,6 +76,7 @@ class EnvironmentSession:
             return await self._post("/verify", "verification", json=request, deadline=deadline)
         except RolloutError as error:
             if error.failure.kind in _NEVER_VERDICTS:
+                self._sessionless.discard(self._server)  # another server may have taken its place
                 raise
             plain = {
                 key: value.model_dump(mode="json", exclude_unset=True) if hasattr(value, "model_dump") else value

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import processes
-from tests.chaos.invariants import assert_no_drafts, assert_nothing_left, listens, processes_of
+from tests.chaos.invariants import assert_no_drafts, assert_nothing_left, processes_of
 from tests.chaos.processes import Collector, Endpoint, Place, Run, task, write_tasks
 
 MakeCollector = Callable[..., Collector]
@@ -29,10 +29,7 @@ def run(place: Place, shared_endpoint: Endpoint) -> Iterator[Run]:
     with processes.run(place, shared_endpoint.url) as started:
         ports = started.ports()
         yield started
-    left = {pid: line for pid, line in processes_of(place.home).items() if pid != shared_endpoint.process.pid}
-    assert not left, f"left running: {left}"
-    assert not [port for port in ports if listens(port)]
-    assert_no_drafts(place.folder, place.home)
+    assert_nothing_left(place.home, ports, place.folder, place.home, but=[shared_endpoint.process.pid])
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import json
 import socket
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import psutil
 
 Key = tuple[int, int]
+SHUTDOWN_BUDGET_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,12 @@ def beside(output: Path, name: str) -> Path:
     return output.with_name(f"{output.stem}_{name}")
 
 
-def assert_nothing_left(home: Path, ports: Iterable[int], *folders: Path) -> None:
-    """Assert that no process of this home lives, nobody listens on its ports, and no draft of a file is left."""
-    left = processes_of(home)
-    assert not left, f"left running: {left}"
+def assert_nothing_left(home: Path, ports: Iterable[int], *folders: Path, but: Collection[int] = ()) -> None:
+    """Assert that soon no process of this home lives, nobody listens on its ports, and no draft of a file is left."""
+    end = time.monotonic() + SHUTDOWN_BUDGET_S
+    while (left := processes_of(home).keys() - set(but)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left, f"left running: {processes_of(home)}"
     for port in ports:
         assert not listens(port), f"port {port} is still listened on"
     assert_no_drafts(*folders)

@@ -16,7 +16,7 @@ OVERLOADED = (
     {"kind": "status", "status": 429, "headers": {"Retry-After": "0.1"}, "rate": 0.3},
     {"kind": "status", "status": 500, "rate": 0.1},
 )
-TIMEOUT_S = 4.0
+TIMEOUT_S = 3.0
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"kind": "silent"}, "agent_timeout"),
     ({"kind": "drop_after_headers"}, "transport_dropped"),
@@ -60,20 +60,11 @@ def test_each_way_an_endpoint_breaks_is_a_failure_of_its_kind_in_bounded_time(
     assert all(failure["failure_reason"] for failure in tally.failures)
 
 
-@pytest.mark.parametrize("size_bytes", [50_000_000])
-def test_a_body_of_fifty_megabytes_is_carried_in_bounded_time(
-    size_bytes: int, endpoint: Endpoint, collector: MakeCollector
-) -> None:
+@pytest.mark.parametrize("full", SHORT_OR_SOAK)
+def test_a_huge_body_is_carried_in_bounded_time(full: bool, endpoint: Endpoint, collector: MakeCollector) -> None:
+    size_bytes = 50_000_000 if full else 10_000_000
     endpoint.set_faults({"kind": "huge_body", "size_bytes": size_bytes})
     collecting = collector(1, "+max_attempts=1", "+rollout_timeout_s=20")
     assert collecting.run() == 0, collecting.said()
     (row,) = check_output(collecting.output, 1).rows
     assert len(row["response"]["output"][-1]["content"][0]["text"]) == size_bytes
-
-
-def test_a_terminal_failure_is_not_tried_again(endpoint: Endpoint, collector: MakeCollector) -> None:
-    endpoint.set_faults({"kind": "status", "status": 401})
-    collecting = collector(3)
-    assert collecting.run() == 1, collecting.said()
-    assert check_output(collecting.output, 3).failed == {"model_auth": 3}
-    assert endpoint.stats()["requests"] == 3

@@ -20,7 +20,7 @@ SLOW = {"kind": "slow", "latency_s": 0.1}
 @pytest.mark.parametrize(
     ("expected", "killed"),
     [
-        pytest.param(90, ["chaotic_agent", "policy_model", "chaotic"], id="short"),
+        pytest.param(60, ["chaotic_agent", "policy_model", "chaotic"], id="short"),
         pytest.param(500, ["chaotic_agent"], id="agent", marks=FULL),
         pytest.param(500, ["policy_model"], id="model", marks=FULL),
         pytest.param(500, ["chaotic"], id="resources", marks=FULL),
@@ -46,7 +46,7 @@ def test_a_killed_server_is_restarted_and_the_rollouts_inside_run_again(
 def test_a_killed_head_takes_its_servers_along_and_another_run_can_resume(
     full: bool, run: Run, endpoint: Endpoint, collector: MakeCollector, tmp_path: Path
 ) -> None:
-    expected = 500 if full else 60
+    expected = 500 if full else 40
     endpoint.set_faults(SLOW)
     collecting = collector(expected, IN_PARALLEL, "+max_attempts=1")
     (tmp_path / "other").mkdir()
@@ -54,14 +54,14 @@ def test_a_killed_head_takes_its_servers_along_and_another_run_can_resume(
     with processes.run(place, endpoint.url) as doomed:
         ports = doomed.ports()
         collecting.head_port = doomed.head_port
-        process = collecting.start("+time_budget_s=4")
+        process = collecting.start("+time_budget_s=3")
         collecting.wait_for_rows(5)
         doomed.process.kill()
         assert process.wait(timeout=30) == 1, collecting.said()
     tally = check_output(collecting.output, expected)
     assert tally.failed or tally.not_settled
     assert set(tally.failed) <= INFRASTRUCTURE
-    assert_nothing_left(place.home, ports, tmp_path)
+    assert_nothing_left(place.home, ports, tmp_path, place.home)
     collecting.head_port = run.head_port
     assert collecting.run() == 0, collecting.said()
     assert check_output(collecting.output, expected).scored == expected

@@ -1,9 +1,5 @@
 """Case 10: what may be resumed and what may not; one collector at a time; a torn line."""
 
-import json
-import signal
-import time
-
 import pytest
 
 from tests.chaos.conftest import MakeCollector
@@ -77,30 +73,3 @@ def test_a_row_that_is_no_task_fails_with_its_line_and_the_others_run(
     assert [f"line {n} " in f["failure_reason"] for n, f in zip((4, 5, 6), tally.failures, strict=True)] == [True] * 3
     assert collecting.run() == 1, "they stay failures"
     assert check_output(collecting.output, 6).failed == {"input_invalid": 3}
-
-
-def test_strict_stops_at_the_first_failure_and_the_budget_in_time(endpoint: Endpoint, collector: MakeCollector) -> None:
-    endpoint.set_faults({"kind": "status", "status": 401, "on_requests": [5]}, {"kind": "slow", "latency_s": 0.1})
-    collecting = collector(40, "+num_samples_in_parallel=1", "+strict=true")
-    assert collecting.run() == 1, collecting.said()
-    assert "strict is set" in collecting.said()
-    assert check_output(collecting.output, 40).not_settled == 37
-    endpoint.set_faults({"kind": "silent"})
-    began_at = time.monotonic()
-    collecting.options = ("+agent_name=chaotic_agent", "+time_budget_s=2")
-    assert collecting.run() == 1, collecting.said()
-    assert time.monotonic() - began_at < 6
-    assert "time_budget_s" in collecting.said()
-    stopped = check_output(collecting.output, 40)
-    assert (stopped.scored, stopped.failed, stopped.not_settled) == (2, {"model_auth": 1}, 37)
-
-
-def test_metrics_of_an_interrupted_run_add_up(endpoint: Endpoint, collector: MakeCollector) -> None:
-    endpoint.set_faults({"kind": "slow", "latency_s": 0.1})
-    collecting = collector(30, "+num_samples_in_parallel=2")
-    process = collecting.start()
-    collecting.wait_for_rows(2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=7) == 130
-    metrics = json.loads(beside(collecting.output, "metrics.json").read_text())
-    assert metrics["scored"] + metrics["not_settled"] == 30

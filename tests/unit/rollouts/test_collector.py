@@ -218,3 +218,29 @@ async def test_an_output_without_manifest_is_refused(agent: Agent, collection: M
     report = await collection(1, overwrite=True).run()
     assert report.counts.scored == 1
     assert any("moved aside" in note for note in report.notes)
+
+
+async def test_a_failure_that_a_stop_keeps_from_another_attempt_stays_counted(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = failing("agent_error")
+    await collection(2).run()
+    agent.answer = lambda row: after(30, row)
+    report = await collection(2, time_budget_s=0.2).run()
+    assert report.counts.failed_by_kind == {"agent_error": 2}
+    assert report.counts.not_settled == 0
+
+
+async def test_what_could_not_be_verified_is_saved_at_once_and_only_once(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    async def answer(row: Row) -> web.Response:
+        error = {"kind": "judge_failed", "reason": "it broke", "stage": "verification"}
+        return web.json_response({"error": error, "trajectory": {"response": {"output": []}}}, status=500)
+
+    agent.answer = answer
+    made = collection(1, max_attempts=2)
+    report = await made.run()
+    assert report.counts.failed == 1
+    assert len(agent.asked) == 1, "the second attempt asks for the verdict alone"
+    assert [saved["attempt"] for saved in read_lines(made.paths.unverified)] == [0]

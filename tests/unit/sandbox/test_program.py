@@ -1,11 +1,14 @@
 """What an honest program gets: its files, its input, its result."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
 from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits
-from tests.unit.sandbox.conftest import scratch_folders
+from nemo_gym.sandbox.view import base_python
+from tests.unit.sandbox.conftest import SMALL, scratch_folders
 
 
 async def test_program_gets_its_files_and_input_and_its_result_comes_back(
@@ -16,7 +19,7 @@ async def test_program_gets_its_files_and_input_and_its_result_comes_back(
         "print(open('note.txt').read(), sys.stdin.read(), data.rows.N)\n"
         "print('!', file=sys.stderr)\n"
     )
-    files = {"note.txt": "é", "data/rows.py": b"N = 3"}
+    files: dict[str, bytes | str] = {"note.txt": "é", "data/rows.py": b"N = 3"}
     before = scratch_folders()
     result = await sandbox.run_python(source, files=files, stdin=b"input")
     assert result.ok
@@ -61,6 +64,26 @@ async def test_file_name_that_leads_out_of_the_folder_is_refused(name: str) -> N
 async def test_strict_without_bubblewrap_says_what_to_install(rlimits: Sandbox) -> None:
     with pytest.raises(SandboxError, match=r"bwrap\) is not installed\n  fix: install bubblewrap .*best_effort"):
         await Sandbox(level="strict").run(["true"])
+
+
+async def test_environment_made_for_programs_brings_its_packages(namespaces: Sandbox, tmp_path: Path) -> None:
+    graders = tmp_path / "graders"
+    packages = graders / f"lib/python3.{sys.version_info.minor}/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "grader_package.py").write_text("N = 3")
+    (graders / "bin").mkdir()
+    (graders / "bin/python").symlink_to(base_python())
+    (graders / "pyvenv.cfg").write_text(f"home = {Path(base_python()).parent}\n")
+    sandbox = Sandbox(SMALL, python=str(graders / "bin/python"), visible=[graders])
+    assert (await sandbox.run_python("import grader_package; print(grader_package.N)")).stdout == b"3\n"
+
+
+@pytest.mark.parametrize(
+    ("visible", "told"), [("/no/such", "no such folder"), ("/etc", "name its folder in 'visible'")]
+)
+def test_interpreter_that_programs_would_not_see_is_told_at_once(visible: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Sandbox(python="/opt/python/bin/python", visible=[visible])
 
 
 def test_limit_of_zero_is_refused() -> None:

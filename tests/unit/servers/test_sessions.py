@@ -103,7 +103,7 @@ def test_the_cookie_is_named_after_class_and_instance() -> None:
 def test_a_server_that_keeps_nothing_answers_without_a_session() -> None:
     client = TestClient(make(EchoServer).setup_webserver())
     assert client.post("/verify", json=ROW | {"response": RESPONSE}).json()["reward"] == 1.0
-    assert SESSION_KEPT_HEADER not in client.post("/seed_session", json=ROW).headers
+    assert client.post("/seed_session", json=ROW).headers[SESSION_KEPT_HEADER] == "0"
 
 
 def test_state_is_kept_from_seed_to_verify(client: TestClient) -> None:
