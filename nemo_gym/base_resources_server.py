@@ -129,7 +129,7 @@ class SimpleResourcesServer(BaseResourcesServer):
     def setup_webserver(self) -> FastAPI:
         """Return the app with `/seed_session`, `/verify`, `/close_session` and `/tools`."""
         app = super().setup_webserver()
-        app.post("/seed_session")(self.seed_session)
+        app.post("/seed_session")(self.seed_session if self._has_own_seed() else self._seed_nothing)
         app.post("/verify")(self.verify)
         app.post("/close_session")(self._close_session)
 
@@ -139,13 +139,15 @@ class SimpleResourcesServer(BaseResourcesServer):
 
         return app
 
-    async def seed_session(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:
-        """Prepare a session for the task in `body`. Handlers may also take `request: Request`."""
+    # The two handlers below are overridden with `body`, with `request: Request`, or with both, in any order.
+
+    async def seed_session(self, *args: Any, **kwargs: Any) -> Any:
+        """Prepare a session for the task in `body: BaseSeedSessionRequest`; return a BaseSeedSessionResponse."""
         return BaseSeedSessionResponse()
 
     @abstractmethod
-    async def verify(self, body: BaseVerifyRequest) -> BaseVerifyResponse:
-        """Return the verify request with its reward. A plain `def` runs in a thread."""
+    async def verify(self, *args: Any, **kwargs: Any) -> Any:
+        """Return `body`, a BaseVerifyRequest, with its reward: a BaseVerifyResponse. A plain `def` runs in a thread."""
         raise NotImplementedError
 
     async def close_session(self, session_id: str, state: Any) -> None:
@@ -157,8 +159,7 @@ class SimpleResourcesServer(BaseResourcesServer):
 
     def keeps_sessions(self) -> bool:
         """Tell whether a call needs a seeded session."""
-        own_seed = type(self).seed_session is not SimpleResourcesServer.seed_session
-        return own_seed or type(self).session_state is not None
+        return self._has_own_seed() or type(self).session_state is not None
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
         """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
@@ -208,6 +209,12 @@ class SimpleResourcesServer(BaseResourcesServer):
         while True:
             await asyncio.sleep(min(_SWEEP_EVERY_S, self.config.session_idle_limit_s / 4))
             await self._sessions.expire_idle()
+
+    def _has_own_seed(self) -> bool:
+        return type(self).seed_session is not SimpleResourcesServer.seed_session
+
+    async def _seed_nothing(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:
+        return BaseSeedSessionResponse()
 
     async def _close_session(self, request: Request) -> dict[str, bool]:
         return {"closed": await self._sessions.close(request.session[SESSION_ID_KEY])}

@@ -1,13 +1,12 @@
 """Agent servers: drive a rollout. They ask the model, run tools, and ask for the verdict."""
 
 from abc import abstractmethod
+from typing import Any
 
 from fastapi import Body, FastAPI
 from pydantic import Field
 
-from nemo_gym.base_resources_server import BaseRunRequest, BaseVerifyResponse
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
-from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
 
@@ -51,12 +50,17 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent):
             timeout_setting=f"{name}.run_timeout_s",
         )
 
+    # Both are overridden with `body`, with `request: Request` and `response: Response` beside it, as they need them.
+
     @abstractmethod
-    async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming = Body()) -> NeMoGymResponse:
-        """Return a Response whose `output` holds every new item, tool results included, in order."""
+    async def responses(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer `body: NeMoGymResponseCreateParamsNonStreaming` with a NeMoGymResponse.
+
+        Its `output` holds every new item, tool results included, in order.
+        """
         raise NotImplementedError
 
     @abstractmethod
-    async def run(self, body: BaseRunRequest = Body()) -> BaseVerifyResponse:
-        """Return the verify answer for one task row."""
+    async def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer a task row, `body: BaseRunRequest`, with the verify answer (or a Response that holds it)."""
         raise NotImplementedError

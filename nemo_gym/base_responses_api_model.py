@@ -1,16 +1,11 @@
 """Model servers: inference behind the Responses and the Chat Completions API."""
 
 from abc import abstractmethod
+from typing import Any
 
 from fastapi import Body, FastAPI
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
-from nemo_gym.openai_utils import (
-    NeMoGymChatCompletion,
-    NeMoGymChatCompletionCreateParamsNonStreaming,
-    NeMoGymResponse,
-    NeMoGymResponseCreateParamsNonStreaming,
-)
 from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
 
@@ -41,14 +36,14 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel):
         """Return what holds for the model's endpoints; the stage is the caller's: a policy or a judge was asked."""
         return EndpointPolicy(self.config.name, "model_unavailable")
 
+    # Both are overridden with `body`, with `request: Request` beside it, as they need it.
+
     @abstractmethod
-    async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming = Body()) -> NeMoGymResponse:
-        """Answer a Responses API request."""
+    async def responses(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer `body: NeMoGymResponseCreateParamsNonStreaming` with a NeMoGymResponse."""
         raise NotImplementedError
 
     @abstractmethod
-    async def chat_completions(
-        self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
-    ) -> NeMoGymChatCompletion:
-        """Answer a Chat Completions request."""
+    async def chat_completions(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer `body: NeMoGymChatCompletionCreateParamsNonStreaming` with a NeMoGymChatCompletion."""
         raise NotImplementedError

@@ -136,6 +136,19 @@ def get_global_config_dict(
     return _cached
 
 
+def configured_head() -> tuple[str, int]:
+    """Return host and port of the head that this process means, without starting from its whole command line.
+
+    The arguments of somebody's program are its own affair, but for those that name the head (`head_server.port=...`).
+    """
+    if _cached is not None or NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME in os.environ:
+        head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
+    else:
+        about_head = [argument for argument in sys.argv[1:] if argument.lstrip("+").startswith("head_server.")]
+        head = merge_sources(parse_command_line(about_head))[HEAD_SERVER_KEY_NAME]
+    return head["host"], head["port"]
+
+
 def get_first_server_config_dict(global_config_dict: DictConfig, server_name: str) -> DictConfig:
     """Return the innermost block of an instance: `global_config_dict[<name>][<kind>][<implementation>]`.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from nemo_gym import event_loop
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
 from nemo_gym.commands.show_rollouts import show_rollouts
 from nemo_gym.config.command_line import CommandLine
@@ -32,7 +33,7 @@ def collect(command_line: CommandLine) -> int:
     options = read_options(RolloutCollectionConfig, values)
     collection = Collection(options, connect(values))
     collection.check()
-    return asyncio.run(_collect_with_signals(collection))
+    return event_loop.run(_collect_with_signals(collection))
 
 
 def connect(values: DictConfig) -> ServerClient:

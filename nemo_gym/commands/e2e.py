@@ -1,12 +1,12 @@
 """Start the servers, collect rollouts, stop the servers: ng_run and ng_collect_rollouts in one command."""
 
-import asyncio
 import sys
 
 from omegaconf import DictConfig
 
+from nemo_gym import event_loop
 from nemo_gym.commands.collect import collect_until_signal
-from nemo_gym.commands.entry import INCOMPLETE, INTERRUPTED, read_options, run_command
+from nemo_gym.commands.entry import INTERRUPTED, read_options, run_command
 from nemo_gym.commands.run import RunOptions
 from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.load import RunConfig, load_config
@@ -35,7 +35,7 @@ def run_and_collect(command_line: CommandLine) -> int:
     head = BaseServerConfig(host=config.head_host, port=config.head_port)
     # The checks a collection can make before its servers are up; addresses come later.
     Collection(options, ServerClient(head, config.global_config_dict)).check()
-    return asyncio.run(_run(config, options, head))
+    return event_loop.run(_run(config, options, head))
 
 
 async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:
@@ -47,6 +47,6 @@ async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConf
         return await run_in_foreground(config, options, while_up)
     except StartError as error:
         print(f"start error: {error}", file=sys.stderr)
-        return INCOMPLETE
+        return error.exit_status
     except Interrupted:
         return INTERRUPTED

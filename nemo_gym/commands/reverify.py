@@ -1,6 +1,5 @@
 """Score existing rollouts again with today's verifier: the servers run, no model is asked."""
 
-import asyncio
 
 from nemo_gym.commands.collect import collect_until_signal, connect
 from nemo_gym.commands.entry import read_options, run_command
@@ -21,7 +20,7 @@ def reverify(command_line: CommandLine) -> int:
     values = merge_sources(command_line, own_keys=list(ReverifyConfig.model_fields))
     reverification = Reverification(read_options(ReverifyConfig, values), connect(values))
     reverification.check()
-    return asyncio.run(_reverify(reverification))
+    return event_loop.run(_reverify(reverification))
 
 
 async def _reverify(reverification: Reverification) -> int:

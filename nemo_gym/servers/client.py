@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
+from nemo_gym.global_config import configured_head, get_first_server_config_dict
 from nemo_gym.servers.answer import Answer, failure_of
 from nemo_gym.servers.in_memory import request_in_memory
 from nemo_gym.servers.session_id import session_id_of
@@ -45,8 +45,8 @@ class ServerClient:
             ConfigError: No head answers there.
         """
         if head_server_config is None:
-            head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
-            head_server_config = BaseServerConfig(host=head["host"], port=head["port"])
+            host, port = configured_head()
+            head_server_config = BaseServerConfig(host=host, port=port)
         return cls(head_server_config, fetch_global_config(head_server_config))
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:

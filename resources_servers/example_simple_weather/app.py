@@ -16,7 +16,7 @@ from nemo_gym.base_resources_server import (
     BaseVerifyResponse,
     SimpleResourcesServer,
 )
-from nemo_gym.openai_utils import NeMoGymResponse
+from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseFunctionToolCall
 
 
 class SimpleWeatherConfig(BaseResourcesServerConfig):
@@ -59,7 +59,7 @@ def cities_asked_for(response: NeMoGymResponse) -> list[str]:
     """Return the cities of all well-formed `get_weather` calls, in order."""
     cities = []
     for item in response.output:
-        if item.type == "function_call" and item.name == "get_weather":
+        if isinstance(item, NeMoGymResponseFunctionToolCall) and item.name == "get_weather":
             try:
                 arguments = json.loads(item.arguments)
             except json.JSONDecodeError:

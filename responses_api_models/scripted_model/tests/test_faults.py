@@ -85,7 +85,7 @@ async def test_latency_of_the_answer_replaces_the_server_latency_and_slow_adds_t
 async def test_request_cancelled_in_its_latency_is_no_longer_in_flight(client_for):
     async with client_for(latency_s=30) as client:
         waiting = asyncio.create_task(client.post("/v1/responses", json={"input": "x"}))
-        while (await client.get("/script/stats")).json()["in_flight"] == 0:  # noqa: ASYNC110 - the count is the endpoint's
+        while (await client.get("/script/stats")).json()["in_flight"] == 0:
             await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -75,7 +75,7 @@ async def test_silent_holds_the_request_until_the_client_leaves(url, session):
     with pytest.raises(TimeoutError):
         await session.post(f"{url}/v1/responses", json=BODY, timeout=aiohttp.ClientTimeout(total=0.3))
     async with asyncio.timeout(5):
-        while (stats := await (await session.get(f"{url}/script/stats")).json())["in_flight"]:  # noqa: ASYNC110 - in another process
+        while (stats := await (await session.get(f"{url}/script/stats")).json())["in_flight"]:
             await asyncio.sleep(0.02)
     assert stats["faults_by_kind"] == {"silent": 1}
 

@@ -118,7 +118,7 @@ def test_a_server_takes_and_gives_a_response_unchanged_and_without_warnings():
         warnings.simplefilter("error")
 
         @app.post("/echo", response_model_exclude_unset=True)
-        async def echo(body: NeMoGymResponse = Body()) -> NeMoGymResponse:  # noqa: B008
+        async def echo(body: NeMoGymResponse = Body()) -> NeMoGymResponse:
             return body
 
         app.openapi()
