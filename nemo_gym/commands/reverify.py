@@ -1,6 +1,6 @@
 """Score existing rollouts again with today's verifier: the servers run, no model is asked."""
 
-
+from nemo_gym import event_loop
 from nemo_gym.commands.collect import collect_until_signal, connect
 from nemo_gym.commands.entry import read_options, run_command
 from nemo_gym.config.command_line import CommandLine
