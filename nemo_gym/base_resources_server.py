@@ -244,5 +244,6 @@ def _reward(answer: Any) -> Any:
 
 
 async def _seed_unkept(request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
+    _ = request.session[SESSION_ID_KEY]  # asked for, and thereby made: a seed is answered with its cookie
     request.session[SESSION_KEPT_KEY] = "0"
     return await invoke()

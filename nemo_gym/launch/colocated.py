@@ -7,55 +7,92 @@ class it serves.
 
 import json
 import os
-import runpy
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.launch.announced import announced
 from nemo_gym.servers import server as server_module
 from nemo_gym.servers.listeners import inherited_listeners
-from nemo_gym.servers.serve import report_phase, serve_all
+from nemo_gym.servers.serve import Seat, report_phase, serve_all
 from nemo_gym.servers.server import SimpleServer
-
-SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"
-"""JSON in the environment: the script of every instance by name."""
+from nemo_gym.servers.worker import COLOCATED_SCRIPTS_ENV
 
 
 def main() -> None:
     """Build every server, then serve them all on one event loop."""
-    scripts: dict[str, str] = json.loads(os.environ[SCRIPTS_ENV])
-    apps: dict[str, ASGIApp] = {}
+    scripts: dict[str, str] = json.loads(os.environ[COLOCATED_SCRIPTS_ENV])
+    listeners = inherited_listeners()
+    ready: dict[str, ASGIApp] = {}
+    seats: list[Seat] = []
     try:
         for name, script in scripts.items():
-            server = class_served_by(Path(script)).from_configuration(name)
-            server.server_client.use_local_apps(apps)
-            apps[name] = server.setup_webserver()
+            app = _app_of(name, Path(script), ready)
+            seats.append((announced(app, name, ready), listeners[name]))
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     report_phase("binding")
-    listeners = inherited_listeners()
-    serve_all([(apps[name], listeners[name]) for name in scripts])
+    serve_all(seats)
 
 
-def class_served_by(script: Path) -> type[SimpleServer]:
-    """Run a server's script and return the class it would serve.
+def _app_of(name: str, script: Path, ready: dict[str, ASGIApp]) -> ASGIApp:
+    # Built while its script is `__main__`: what an annotation names is looked up there, at the latest by the routes.
+    with served_by(script) as server_class:
+        server = server_class.from_configuration(name)
+        server.server_client.use_local_apps(ready)
+        return server.setup_webserver()
+
+
+@contextmanager
+def served_by(script: Path) -> Iterator[type[SimpleServer]]:
+    """Run a server's script as `__main__`, which it stays within the `with` block; gives the class it would serve.
 
     Raises:
         SystemExit: It serves none, or several.
     """
     found: list[type[SimpleServer]] = []
-    server_module.collected_classes = found
-    sys.path.insert(0, str(script.parent))  # for what stands beside the script
+    main_before, modules_before = sys.modules["__main__"], set(sys.modules)
+    folder = str(script.parent)
+    sys.path.insert(0, folder)  # for what stands beside the script
     try:
-        runpy.run_path(str(script), run_name="__main__")
+        server_module.collected_classes = found
+        _run_as_main(script)
+        if len(found) != 1:
+            raise SystemExit(f"{script} calls run_webserver {len(found)} times; colocated it must call it once")
+        yield found[0]
     finally:
-        sys.path.remove(str(script.parent))
         server_module.collected_classes = None
-    if len(found) != 1:
-        raise SystemExit(f"{script} calls run_webserver {len(found)} times; colocated it must call it once")
-    return found[0]
+        sys.modules["__main__"] = main_before
+        sys.path.remove(folder)
+        sys.path.append(folder)  # last: what a handler imports only when it is called
+        _forget_neighbours(folder, modules_before)
+
+
+def _run_as_main(script: Path) -> None:
+    spec = spec_from_file_location("__main__", script)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["__main__"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def _forget_neighbours(folder: str, modules_before: set[str]) -> None:
+    """Two components may each have a `tables.py` beside their script, and each means its own."""
+    new = sys.modules.keys() - modules_before
+    neighbours = {name for name in new if "." not in name and _lies_in(folder, name)}
+    for name in new:
+        if name.partition(".")[0] in neighbours:
+            del sys.modules[name]
+
+
+def _lies_in(folder: str, module: str) -> bool:
+    file = getattr(sys.modules[module], "__file__", None) or ""
+    return folder in (os.path.dirname(file), os.path.dirname(os.path.dirname(file)))
 
 
 if __name__ == "__main__":

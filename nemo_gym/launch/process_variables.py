@@ -16,10 +16,9 @@ from nemo_gym.global_config import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_C
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.python_path import python_path
 from nemo_gym.launch.run_sockets import RunSockets
-from nemo_gym.servers.worker import WORKER_INDEX_ENV, WORKER_URLS_KEY
+from nemo_gym.servers.worker import COLOCATED_SCRIPTS_ENV, WORKER_INDEX_ENV, WORKER_URLS_KEY
 
 RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"  # not imported from the servers: they take a second that a start need not wait
-COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"  # likewise
 
 
 def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.sockets import bind_head, bind_servers
-from nemo_gym.servers.listeners import bind
 
 
 class RunSockets:
@@ -17,20 +17,24 @@ class RunSockets:
     """
 
     def __init__(self, config: RunConfig, processes: Sequence[PlannedProcess]) -> None:
+        disallowed = config.global_config_dict.get("disallowed_ports", [])
         self.head = bind_head(config.head_host, config.head_port)
+        self._of_instance: dict[str, socket.socket] = {}
+        self._of_worker: dict[tuple[str, str], socket.socket] = {}
         try:
-            disallowed = config.global_config_dict.get("disallowed_ports", [])
             self._of_instance = bind_servers(config.instances, disallowed)
+            for process in processes:
+                if process.worker is not None:
+                    self._bind_worker(process, disallowed)
         except BaseException:
-            self.head.close()
+            self.close()
             raise
         self._port_of = {name: listener.getsockname()[1] for name, listener in self._of_instance.items()}
-        self._of_worker: dict[tuple[str, str], socket.socket] = {
-            (process.name, server.instance.name): bind(server.instance.host, 0)
-            for process in processes
-            if process.worker is not None
-            for server in process.servers
-        }
+
+    def _bind_worker(self, process: PlannedProcess, disallowed: Sequence[int]) -> None:
+        instances = [replace(server.instance, port=None) for server in process.servers]
+        for name, listener in bind_servers(instances, disallowed).items():
+            self._of_worker[process.name, name] = listener
 
     def port_of(self, instance: str) -> int:
         """Return the port on which an instance answers."""

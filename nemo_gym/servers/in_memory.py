@@ -1,21 +1,29 @@
 """A request to a server in this process: the same ASGI app, called instead of connected to.
 
 The app sees what it would see behind a socket, middleware and sessions included; the body is encoded and decoded at
-this border as well, so that no two servers ever share an object. Cancelling the call cancels the handler.
+this border as well, so that no two servers ever share an object. It takes what `nemo_gym.servers.transport.request`
+takes; what is only about a wire (`ssl`, `proxy`, `compress`, …) changes nothing here.
 """
 
-import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote
 
+from aiohttp import BasicAuth, ClientTimeout, FormData
+from aiohttp.payload import PAYLOAD_REGISTRY, LookupError
 from multidict import CIMultiDict
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Scope
+from yarl import URL
 
 from nemo_gym.servers.answer import Answer, cookie_header
 from nemo_gym.servers.answer_body import encode_json
-from nemo_gym.servers.transport import Deadline, bounded
-from nemo_gym.wire.failure import rollout_error
+from nemo_gym.servers.in_memory_exchange import Exchange
+from nemo_gym.servers.retry import TRANSPORT_LIMITS, TransportLimits
+from nemo_gym.servers.transport import Deadline, bounded, request
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TO_GET = (301, 302, 303)
 
 
 async def request_in_memory(
@@ -25,89 +33,98 @@ async def request_in_memory(
     *,
     server: str,
     json: Any = None,
-    data: bytes | str | None = None,
-    params: Mapping[str, str] | None = None,
+    data: Any = None,
+    params: Any = None,
     cookies: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: Any = None,
+    timeout: ClientTimeout | float | None = None,
     deadline: Deadline | None = None,
-    replay_safe: bool = False,  # nothing is ever lost on this way
+    limits: TransportLimits = TRANSPORT_LIMITS,
+    allow_redirects: bool = True,
+    auth: BasicAuth | None = None,
+    **_about_a_wire: Any,
 ) -> Answer:
     """Send one request to `app` and return its answer; arguments as in `nemo_gym.servers.transport.request`.
 
     Raises:
-        RolloutError: The deadline's kind; `transport_dropped` when the app ended without an answer.
+        RolloutError: The deadline's kind; `transport_timeout` (aiohttp's own `timeout`); `transport_dropped` when the
+            app ended in the middle of its answer, or that is longer than the limit.
     """
-    body = encode_json(json) if json is not None else data.encode() if isinstance(data, str) else data or b""
-    sent = CIMultiDict(headers or {})
-    if json is not None:
-        sent["content-type"] = "application/json"
+    sent: CIMultiDict[str] = CIMultiDict(headers or {})
     if cookies:
         sent["cookie"] = cookie_header(cookies)
-    call = _InMemoryCall(app, method, url, sent, body, urlencode(params or {}), server)
-    return await bounded(call.send(), deadline, server, method, url)
+    if auth is not None:
+        sent["authorization"] = auth.encode()
+    if json is not None:
+        body = encode_json(json)
+        sent["content-type"] = "application/json"
+    else:
+        body = b"" if data is None else await _encoded(data, sent)
+    exchange = Exchange(app, _scope(method, url, params, sent, len(body)), body, server, limits.max_answer_bytes)
+    answer = await bounded(_within(exchange, timeout, method, url, server), deadline, server, method, url)
+    target = answer.headers.get("location") if answer.status in _REDIRECTS and allow_redirects else None
+    if target is None:
+        return answer
+    # It may lead anywhere, so it is followed as it would be from outside.
+    to_get = answer.status in _TO_GET and method.upper() != "HEAD"
+    options: dict[str, Any] = {} if to_get else {"data": body}
+    joined = str(URL(url).join(URL(target)))
+    return await request("GET" if to_get else method, joined, headers=sent, server=server, deadline=deadline, **options)
 
 
-class _InMemoryCall:
-    def __init__(
-        self, app: ASGIApp, method: str, url: str, headers: CIMultiDict[str], body: bytes, query: str, server: str
-    ) -> None:
-        self._app = app
-        self._method = method
-        self._url = url
-        self._server = server
-        self._body = body
-        scheme, _, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        self._scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": scheme,
-            "path": slash + path,
-            "raw_path": (slash + path).encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": _raw_headers(headers, host, len(body)),
-            "client": ("127.0.0.1", 0),
-            "server": (host.rpartition(":")[0], None),
-            "state": {},
-        }
-        self._is_read = False
-        self._status: int | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._chunks: list[bytes] = []
-        self._is_complete = False
-
-    async def send(self) -> Answer:
-        await self._app(self._scope, self._receive, self._take)
-        if self._status is None or not self._is_complete:
-            raise rollout_error(
-                "transport_dropped",
-                f"{self._server} ended {self._method} {self._url} without an answer",
-                server=self._server,
-                delivery="possibly_delivered",
-            )
-        headers: CIMultiDict[str] = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in self._headers)
-        return Answer(self._status, headers, b"".join(self._chunks), self._method, self._url, server=self._server)
-
-    async def _receive(self) -> Message:
-        if not self._is_read:
-            self._is_read = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
-        # The caller cannot hang up: when it goes away it cancels this very task.
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("unreachable")
-
-    async def _take(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = list(message.get("headers", []))
-        elif message["type"] == "http.response.body":
-            self._chunks.append(message.get("body", b""))
-            self._is_complete = not message.get("more_body", False)
+async def _within(
+    exchange: Exchange, timeout: ClientTimeout | float | None, method: str, url: str, server: str
+) -> Answer:
+    seconds = _seconds(timeout)
+    if seconds is None:
+        return await exchange.answer(method, url)
+    said = "the caller's `timeout`"
+    return await bounded(exchange.answer(method, url), Deadline(seconds, said), server, method, url)
 
 
-def _raw_headers(headers: CIMultiDict[str], host: str, length: int) -> list[tuple[bytes, bytes]]:
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return [(b"host", host.encode()), (b"content-length", str(length).encode()), *raw]
+def _seconds(timeout: ClientTimeout | float | None) -> float | None:
+    """Return aiohttp's `timeout` as one bound; None: there is none. There is no socket to connect or to wait for."""
+    if timeout is None or isinstance(timeout, int | float):
+        return timeout or None
+    return min((bound for bound in (timeout.total, timeout.sock_read) if bound), default=None)
+
+
+async def _encoded(data: Any, headers: CIMultiDict[str]) -> bytes:
+    """Return aiohttp's form of `data` (text, bytes, forms, files, …); its headers are added where there are none."""
+    try:
+        payload = PAYLOAD_REGISTRY.get(data() if isinstance(data, FormData) else data, disposition=None)
+    except LookupError:
+        payload = FormData(data)()
+    for name, value in (payload.headers or {}).items():
+        headers.setdefault(name, value)
+    return await payload.as_bytes()
+
+
+def _scope(method: str, url: str, params: Any, headers: CIMultiDict[str], length: int) -> Scope:
+    return {
+        **_address(str(URL(url).extend_query(params)) if params else url),
+        "method": method.upper(),
+        "headers": [
+            (b"host", url.partition("://")[2].partition("/")[0].encode()),
+            (b"content-length", str(length).encode()),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+        ],
+        "state": {},
+    }
+
+
+@lru_cache(maxsize=1024)
+def _address(url: str) -> Scope:
+    parsed = URL(url)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": parsed.scheme,
+        "path": unquote(parsed.raw_path),
+        "raw_path": parsed.raw_path.encode(),
+        "query_string": parsed.raw_query_string.encode(),
+        "root_path": "",
+        "client": ("127.0.0.1", 0),
+        "server": (parsed.host, parsed.port),
+    }

@@ -26,11 +26,31 @@ from nemo_gym.servers.worker_forward import forward
 from nemo_gym.wire.failure import failure_body, rollout_error
 
 SEED_PATH = "/seed_session"
+_ID_HEADER = SESSION_ID_HEADER.encode()
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
+class NewSession(dict[str, Any]):
+    """The session of a request that names none: its id is made when somebody asks for it, which most never do."""
+
+    def __missing__(self, key: str) -> Any:
+        if key != SESSION_ID_KEY:
+            raise KeyError(key)
+        self[key] = made = new_session_id(is_own=True)
+        return made
+
+    def __contains__(self, key: object) -> bool:
+        return key == SESSION_ID_KEY or super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value as `[]` does, or the default."""
+        if key == SESSION_ID_KEY:
+            return self[key]
+        return super().get(key, default)
+
+
 class SessionCookieMiddleware:
-    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and the cookie on the answer when the id is new.
+    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and a new id that somebody asked for into a cookie.
 
     Args:
         worker_urls: The own address of each worker of this server; a request of another worker's session goes there.
@@ -53,33 +73,34 @@ class SessionCookieMiddleware:
         except BadSignature:
             await _refuse(self._name, scope, receive, send)
             return
-        if self._worker_urls:
+        if self._worker_urls and session_id is not None:
             owner = owner_of(session_id, len(self._worker_urls))
             if owner != own_worker_index():
                 await forward(self._worker_urls[owner], scope, receive, send)
                 return
-        session: dict[str, Any] = {SESSION_ID_KEY: session_id}
+        session = NewSession() if session_id is None else {SESSION_ID_KEY: session_id}
         scope["session"] = session
         # A seed is always answered with its cookie: it tells the caller whether the session is kept.
         answers = is_new or scope["path"] == SEED_PATH
         await self.app(scope, receive, self._with_cookie(send, session) if answers else send)
 
-    def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, bool]:
+    def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
+        """The id a request names, None when it names none; and whether the caller has no cookie for it."""
         chosen = None
         for name, value in headers:
             if name == b"cookie":
                 signed = _cookie_value(value.decode("latin-1"), self._name)
                 if signed is not None:
                     return self._signer.unsign(signed).decode(), False
-            elif name == SESSION_ID_HEADER.encode():
+            elif name == _ID_HEADER:
                 chosen = value.decode("latin-1")
         if chosen is not None and _ID_PATTERN.fullmatch(chosen):
             return chosen, True
-        return new_session_id(), True
+        return None, True
 
     def _with_cookie(self, send: Send, session: dict[str, Any]) -> Send:
         async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and dict.__contains__(session, SESSION_ID_KEY):
                 value = self._signer.sign(session[SESSION_ID_KEY]).decode()
                 headers = MutableHeaders(scope=message)
                 headers.append("set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax")

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from nemo_gym.config.secrets import mask_text
 from nemo_gym.servers.answer import Answer, cookie_header
 from nemo_gym.servers.answer_body import encode_json
+from nemo_gym.servers.connections import GatedConnector, max_connections
 from nemo_gym.servers.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
 from nemo_gym.wire.failure import Delivery, RolloutError, rollout_error
 
@@ -35,11 +36,11 @@ class Deadline:
 
 
 def get_global_aiohttp_client() -> aiohttp.ClientSession:
-    """Return this event loop's client: no connection limit, no cookie jar, no read timeout, TCP keep-alive."""
+    """Return this event loop's client: no cookie jar, no read timeout, TCP keep-alive; connections as `max_connections`."""
     loop = asyncio.get_running_loop()
     session = _sessions.get(loop)
     if session is None or session.closed:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15, socket_factory=_keep_alive_socket)
+        connector = GatedConnector(limit=max_connections(), keepalive_timeout=15, socket_factory=_keep_alive_socket)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
         session = _sessions[loop] = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, auto_decompress=True

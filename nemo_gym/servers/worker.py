@@ -11,6 +11,9 @@ import secrets
 import zlib
 
 WORKER_INDEX_ENV = "NEMO_GYM_WORKER_INDEX"
+COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"
+"""JSON in the environment of a process that holds several servers: the script of each by instance name."""
+
 WORKER_URLS_KEY = "worker_urls"
 """In an instance's block of the configuration: the own address of each worker, in order."""
 
@@ -23,11 +26,18 @@ def own_worker_index() -> int | None:
     return None if value is None else int(value)
 
 
-def new_session_id() -> str:
-    """Return an id nobody can guess (128 random bits), owned by this process where it is a worker."""
+def new_session_id(*, is_own: bool = False) -> str:
+    """Return an id nobody can guess (128 random bits).
+
+    Args:
+        is_own: The session is one of a server in this process, which therefore has to own it. For another server's
+            session an id names this worker only where every worker holds every server, so that a rollout never leaves
+            it; elsewhere the workers of that server have nothing to do with ours, and the id is spread over all.
+    """
     index = own_worker_index()
     token = secrets.token_urlsafe(16)
-    return token if index is None else f"w{index}-{token}"
+    names_worker = index is not None and (is_own or COLOCATED_SCRIPTS_ENV in os.environ)
+    return f"w{index}-{token}" if names_worker else token
 
 
 def owner_of(session_id: str, num_workers: int) -> int:

@@ -42,7 +42,7 @@ class NonStreamingParams(OpenModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_streaming(cls, params: Any) -> Any:
-        if not isinstance(params, dict) or not any(key in params for key in _STREAMING_KEYS):
+        if not isinstance(params, dict) or not ("stream" in params or "stream_options" in params):
             return params
         if params.get("stream"):
             raise ValueError("streaming is not supported: leave `stream` out or set it to false")

@@ -1,0 +1,92 @@
+"""One request and its answer, between a caller and an ASGI app on the same event loop.
+
+The app runs in a task of its own, as it does behind a socket: its context variables, a cancellation that it causes
+itself, and what it still does after its answer are not the caller's. A caller that is cancelled cancels the app.
+"""
+
+import asyncio
+import logging
+
+from multidict import CIMultiDict
+from starlette.types import ASGIApp, Message, Scope
+
+from nemo_gym.servers.answer import Answer
+from nemo_gym.wire.failure import RolloutError, rollout_error
+
+_log = logging.getLogger("nemo_gym.server")
+_running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+
+
+class Exchange:
+    """Calls `app` once. `server` is its name in errors."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, body: bytes, server: str, max_answer_bytes: int) -> None:
+        self._app = app
+        self._scope = scope
+        self._body: bytes | None = body
+        self._server = server
+        self._max_answer_bytes = max_answer_bytes
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._status: int | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+        self._size_bytes = 0
+        self._is_complete = False
+
+    async def answer(self, method: str, url: str) -> Answer:
+        """Return the app's answer; raises the `transport_dropped` failure when it is not whole, or too long."""
+        app_task = asyncio.create_task(self._call())
+        _running.add(app_task)
+        app_task.add_done_callback(_running.discard)
+        try:
+            await self._over
+        except asyncio.CancelledError:
+            app_task.cancel("the caller is gone")
+            raise
+        if self._size_bytes > self._max_answer_bytes:
+            raise self._dropped(f"the answer of {self._server} is longer than {self._max_answer_bytes} bytes")
+        if not self._is_complete:
+            raise self._dropped(f"{self._server} ended in the middle of its answer to {method} {url}")
+        headers: CIMultiDict[str] = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in self._headers)
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        return Answer(self._status or 500, headers, body, method, url, server=self._server)
+
+    async def _call(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._take)
+        except Exception:  # behind a socket uvicorn logs it, and answers if the app has not
+            _log.exception("%s failed at %s", self._server, self._scope["path"])
+        finally:
+            self._end()
+
+    async def _receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await asyncio.wait([self._over])
+        return {"type": "http.disconnect"}
+
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            chunk = message.get("body", b"")
+            self._size_bytes += len(chunk)
+            self._chunks.append(chunk)
+            self._is_complete = not message.get("more_body", False)
+            if self._is_complete or self._size_bytes > self._max_answer_bytes:
+                self._settle()
+
+    def _end(self) -> None:
+        if self._status is None:
+            self._status, self._headers = 500, [(b"content-type", b"text/plain; charset=utf-8")]
+            self._chunks, self._is_complete = [b"Internal Server Error"], True
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _dropped(self, reason: str) -> RolloutError:
+        return rollout_error("transport_dropped", reason, server=self._server, delivery="possibly_delivered")

@@ -1,0 +1,135 @@
+"""One run of the same servers, placed in one of the ways there are."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.server_utils import Answer, ServerClient
+from tests.chaos.processes import BIN, free_port, wait_for
+
+PROJECT = Path(__file__).parent / "project"
+START_BOUND_S = 40.0
+
+PLACEMENTS: dict[str, tuple[str, ...]] = {
+    "separate": (),
+    "colocated": ("+colocate=true",),
+    "colocated_workers": ("+colocate=true", "+num_workers=2"),
+    "separate_workers": (
+        "++placed.resources_servers.placed.num_workers=3",
+        "++placed_agent.responses_api_agents.simple_agent.num_workers=2",
+    ),
+}
+WITH_WORKERS = ("colocated_workers", "separate_workers")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A started run."""
+
+    name: str
+    folder: Path
+    home: Path
+    head_port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> str:
+        """Everything the launcher and the servers have printed."""
+        return (self.folder / "run.log").read_text()
+
+    def client(self) -> ServerClient:
+        """Return a client from outside."""
+        return ServerClient.load_from_global_config(BaseServerConfig(host="127.0.0.1", port=self.head_port))
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Return what the head says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.head_port}/server_instances", timeout=10) as answer:
+            said: list[dict[str, Any]] = json.load(answer)
+        return said
+
+    def pids(self, instance: str = "placed") -> list[int]:
+        """Return the process of every worker of an instance, in order."""
+        return [state["pid"] for state in self.instances() if state["name"] == instance]
+
+    def record(self, what: str, whom: str = "") -> list[dict[str, Any]]:
+        """Return what the environment wrote down of one sort, and about `whom`."""
+        path = self.folder / "record.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        return [entry for entry in entries if entry["what"] == what and (not whom or entry["whom"] == whom)]
+
+    def wait_for_record(self, what: str, whom: str, bound_s: float = 3.0) -> dict[str, Any]:
+        """Wait until the environment has written this down."""
+        wait_for(lambda: self.record(what, whom), bound_s, f"{what} {whom}")
+        return self.record(what, whom)[0]
+
+    def wait_until_ready(self) -> None:
+        """Wait until every process is ready (again)."""
+        wait_for(lambda: {state["state"] for state in self.instances()} == {"ready"}, START_BOUND_S, "ready")
+
+
+@contextlib.contextmanager
+def placed(name: str, folder: Path) -> Iterator[Placement]:
+    """Start a run in one placement; Ctrl-C at the end."""
+    home, port, log = folder / "home", free_port(), folder / "run.log"
+    for kind in ("resources_servers", "responses_api_models"):
+        (folder / kind).symlink_to(PROJECT / kind)
+    arguments = [str(PROJECT / "placed.yaml"), f"head_server.port={port}", f"+record_path={folder / 'record.jsonl'}"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(BIN / "ng_run"), *arguments, *PLACEMENTS[name]],
+            cwd=folder,
+            env={**os.environ, "NEMO_GYM_HOME": str(home)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        is_ready = b"servers are ready after "
+        wait_for(lambda: is_ready in log.read_bytes() or process.poll() is not None, START_BOUND_S, "ready")
+        assert process.poll() is None, log.read_text()
+        yield Placement(name, folder, home, port, process)
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> float:
+    """End a run as Ctrl-C does; return how long that took, in seconds."""
+    began_at = time.monotonic()
+    process.terminate()
+    process.wait(timeout=20)
+    return time.monotonic() - began_at
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    """Return one scripted step of the policy: a tool call."""
+    return {"call": {"name": name, "arguments": arguments}}
+
+
+def note(text: str, **more: Any) -> dict[str, Any]:
+    """Return one scripted step: a note."""
+    return call("note", entry={"text": text}, **more)
+
+
+def row(*steps: dict[str, Any], **verifier: Any) -> dict[str, Any]:
+    """Return a task row whose policy takes these steps and then says that it is done."""
+    script = json.dumps([*steps, {"message": "Done."}])
+    return {"responses_create_params": {"input": "Do it.", "metadata": {"script": script}}, **verifier}
+
+
+async def results(answer: Answer) -> list[Any]:
+    """Return the tool results of a rollout, decoded, in order."""
+    assert answer.ok, await answer.text()
+    outputs = defaultdict(list)
+    for item in (await answer.json())["response"]["output"]:
+        outputs[item["type"]].append(item)
+    return [json.loads(item["output"]) for item in outputs["function_call_output"]]

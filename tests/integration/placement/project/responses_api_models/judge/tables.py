@@ -1,0 +1,3 @@
+"""The environment has a module of this name too; each server means its own."""
+
+NAME = "judge"
