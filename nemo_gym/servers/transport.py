@@ -36,7 +36,7 @@ class Deadline:
 
 
 def get_global_aiohttp_client() -> aiohttp.ClientSession:
-    """Return this event loop's client: no cookie jar, no read timeout, TCP keep-alive; connections as `max_connections`."""
+    """Return this event loop's client: no cookie jar, no read timeout, at most `max_connections`."""
     loop = asyncio.get_running_loop()
     session = _sessions.get(loop)
     if session is None or session.closed:

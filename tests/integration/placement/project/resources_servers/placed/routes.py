@@ -1,10 +1,11 @@
 """What an author adds to an app beside tools: middleware, error handlers, routes of other shapes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from fastapi import BackgroundTasks, FastAPI, Form, Request, Response, UploadFile
+from fastapi import BackgroundTasks, FastAPI, Request, Response
 from starlette.responses import JSONResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -97,13 +98,12 @@ def add_plain_routes(app: FastAPI) -> None:
     ]
 
     @app.put("/rooms/{room}/files/{path:path}")
-    async def upload(room: str, path: str, file: UploadFile, title: str = Form(), loud: bool = False) -> dict[str, Any]:
-        return {"room": room, "path": path, "title": title, "loud": loud, "size": len(await file.read())}
+    async def upload(room: str, path: str, request: Request, loud: bool = False) -> dict[str, Any]:
+        content = await request.body()
+        return {"room": room, "path": path, "loud": loud, "size": len(content), "has_file": b"five.bin" in content}
 
 
 async def _work_on(label: str) -> None:
-    import asyncio
-
     mark.set(label)
     await asyncio.sleep(0.3)
     background_done.append(label)
