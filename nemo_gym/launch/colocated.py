@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def _app_of(name: str, script: Path, ready: dict[str, ASGIApp]) -> ASGIApp:
-    # Built while its script is `__main__`: what an annotation names is looked up there, at the latest by the routes.
+    # Built while its script is `__main__`: that is where the routes look up what an annotation names.
     with served_by(script) as server_class:
         server = server_class.from_configuration(name)
         server.server_client.use_local_apps(ready)
@@ -79,6 +80,10 @@ def _run_as_main(script: Path) -> None:
     assert spec.loader is not None
     sys.modules["__main__"] = module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    for model in vars(module).values():
+        # Else it would look for the later classes it names when it is first used, in the `__main__` of that moment.
+        if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == "__main__":
+            model.model_rebuild(raise_errors=False)
 
 
 def _forget_neighbours(folder: str, modules_before: set[str]) -> None:

@@ -61,14 +61,7 @@ async def _verdict(
 
 
 async def _run(client: ServerClient, agent_name: str, row: dict[str, Any], deadline: Deadline) -> Any:
-    try:
-        answer = await client.post(agent_name, "/run", json=row, deadline=deadline)
-    except RolloutError as error:
-        # The agent was there when the work began, and took the row: it died with the rollout inside.
-        if error.failure.kind == "transport_dropped" and error.failure.origin is not None:
-            died = error.failure.model_copy(update={"kind": "server_died"})
-            raise RolloutError(died) from error
-        raise
+    answer = await client.post(agent_name, "/run", json=row, deadline=deadline)
     if not answer.ok:
         raise failure_of(answer)
     try:

@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import orjson
 import yaml
 from omegaconf import DictConfig
@@ -18,6 +19,7 @@ from nemo_gym.servers.in_memory import request_in_memory
 from nemo_gym.servers.session_id import session_id_of
 from nemo_gym.servers.transport import request
 from nemo_gym.servers.worker import WORKER_URLS_KEY, owner_of
+from nemo_gym.wire.failure import RolloutError
 
 HEAD_TIMEOUT_S = 10.0
 
@@ -52,10 +54,13 @@ class ServerClient:
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:
         """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
         app = self._local_apps.get(server_name)
-        if app is not None:
-            url = self.base_url(server_name) + url_path
-            return await request_in_memory(app, method, url, server=server_name, **kwargs)
-        return await request(method, self._url_for(server_name, kwargs) + url_path, server=server_name, **kwargs)
+        try:
+            if app is not None:
+                url = self.base_url(server_name) + url_path
+                return await request_in_memory(app, method, url, server=server_name, **kwargs)
+            return await request(method, self._url_for(server_name, kwargs) + url_path, server=server_name, **kwargs)
+        except RolloutError as error:
+            raise _named_by_peer(error) from error
 
     async def get(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
         """GET from an instance."""
@@ -86,6 +91,14 @@ class ServerClient:
             return url
         session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
         return url if session_id is None else workers[owner_of(session_id, len(workers))]
+
+
+def _named_by_peer(error: RolloutError) -> RolloutError:
+    """A server of the run that hangs up before it answers has died: it was there when the work began."""
+    hung_up = isinstance(error.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+    if error.failure.kind != "transport_dropped" or not hung_up:
+        return error
+    return RolloutError(error.failure.model_copy(update={"kind": "server_died"}), error.trajectory)
 
 
 def fetch_global_config(head: BaseServerConfig) -> DictConfig:

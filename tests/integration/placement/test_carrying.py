@@ -52,6 +52,7 @@ async def test_a_redirect_can_be_left_to_the_caller(client: ServerClient) -> Non
 
 async def test_an_overridden_route_with_path_parameters_takes_an_upload(client: ServerClient) -> None:
     answer = await ask(client, "upload")
+    assert answer["status"] == 200, answer["text"]
     said = json.loads(answer["text"])
     assert said.pop("size") > 5
     assert said == {"room": "a room", "path": "deep/five.bin", "loud": True, "has_file": True}
