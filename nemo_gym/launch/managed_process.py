@@ -1,5 +1,6 @@
 """One process of a run over all its restarts: its plan, sockets, log and state, and the process of the moment."""
 
+import asyncio
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -89,7 +90,8 @@ class ManagedProcess:
     async def until_death(self) -> str:
         """Wait for the running process to end; return what to say about it."""
         assert self.process is not None
-        await self.process.ended
+        # Not awaited itself: it would be cancelled with the supervisor, and a stop would take the process for ended.
+        await asyncio.wait([self.process.ended])
         return self.death("while running")
 
     def death(self, when: str) -> str:

@@ -20,6 +20,7 @@ from nemo_gym.rollouts.outcome import Failed, Outcome, Scored
 from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, make_folder, write_json
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
 from nemo_gym.rollouts.settled import Settled
+from nemo_gym.rollouts.slots import AdaptiveSlots
 from nemo_gym.rollouts.task import Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.rollouts.work import Work, work_left
 from nemo_gym.servers.client import ServerClient, require_server
@@ -207,7 +208,12 @@ class Collection:
             expected=counts.expected,
             mean_reward=self.metrics.mean_reward,
             at_start=self._resumed,
+            limit=self._adaptive_limit(),
         )
+
+    def _adaptive_limit(self) -> int | None:
+        slots = None if self._collector is None else self._collector.slots
+        return slots.limit if isinstance(slots, AdaptiveSlots) else None
 
 
 def is_agent(block: Any) -> bool:

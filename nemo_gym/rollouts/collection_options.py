@@ -1,14 +1,16 @@
 """What may be said about a collection, and about scoring an existing one again."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 
 class _RunOptions(BaseModel):
     output_jsonl_fpath: Path = Field(description="Rollouts are appended here as they finish.")
-    num_samples_in_parallel: int | None = Field(default=None, ge=1, description="Rollouts in flight; null: no limit.")
+    num_samples_in_parallel: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        default=None, description="Rollouts in flight; null: no limit; auto: as many as the endpoint keeps up with."
+    )
     resume: bool = Field(default=True, description="Continue an output of the same collection; false: refuse one.")
     overwrite: bool = Field(default=False, description="Start anew; old files are moved aside.")
     max_attempts: int = Field(default=3, ge=1, description="Attempts for each rollout that fails.")

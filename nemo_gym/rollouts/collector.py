@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.outcome import Attempt, Failed, Outcome
 from nemo_gym.rollouts.output import Output
+from nemo_gym.rollouts.slots import AdaptiveSlots, Slots
 from nemo_gym.rollouts.task import agent_of, with_params
 from nemo_gym.rollouts.work import Work
 from nemo_gym.servers.client import ServerClient
@@ -17,6 +18,7 @@ from nemo_gym.wire.failure import rollout_error
 DRAIN_S = 5.0
 _BREATHE_EVERY = 64
 _UNLIMITED = 2**31
+_OVERLOAD_KINDS = ("model_rate_limited", "model_unavailable", "transport_unreachable", "transport_local_resource")
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,14 @@ class CollectorLimits:
     """Bounds of a collection. Times in seconds; None: no bound.
 
     Attributes:
-        max_in_flight: Rollouts at once.
+        max_in_flight: Rollouts at once; "auto": as many as the endpoint keeps up with.
         max_attempts: Attempts for each rollout in this run.
         rollout_timeout_s: Longest one attempt may take.
         time_budget_s: Nothing is started that would not end within it; what still runs then is cut off.
         strict: Stop at the first failure.
     """
 
-    max_in_flight: int | None = None
+    max_in_flight: int | Literal["auto"] | None = None
     max_attempts: int = 3
     rollout_timeout_s: float = 3600.0
     time_budget_s: float | None = None
@@ -46,6 +48,7 @@ class Collector:
         on_outcome: Told of every outcome after it was written.
         stopped_because: Why it ended early, in words; None when it ran to its end.
         in_flight: Rollouts that run now.
+        slots: How many may run.
     """
 
     client: ServerClient
@@ -56,11 +59,16 @@ class Collector:
     on_outcome: Callable[[Outcome], None]
     stopped_because: str | None = None
     in_flight: int = 0
+    slots: Slots = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _began_at: float = field(default_factory=time.monotonic)
     _longest_s: float = 0.0
     _drain_until: float = 0.0
     _error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        limit = self.limits.max_in_flight
+        self.slots = AdaptiveSlots() if limit == "auto" else Slots(limit)
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
         """Start nothing more. What runs has `drain_s` seconds to end, then it is cut off: not settled."""
@@ -76,7 +84,7 @@ class Collector:
             OutputError: The output could not be written.
         """
         tasks: set[asyncio.Task[None]] = set()
-        slots = asyncio.Semaphore(self.limits.max_in_flight or _UNLIMITED)
+        slots = self.slots
         budget_timer = self._stop_when_time_is_over()
         try:
             async for item in self._dispatches(work, slots):
@@ -92,7 +100,7 @@ class Collector:
         if self._error is not None:
             raise self._error
 
-    async def _dispatches(self, work: Iterator[Work], slots: asyncio.Semaphore) -> AsyncIterator[Work]:
+    async def _dispatches(self, work: Iterator[Work], slots: Slots) -> AsyncIterator[Work]:
         """Yield the next work each time a slot is free, until a stop."""
         for number, item in enumerate(work):
             if number % _BREATHE_EVERY == 0:
@@ -101,11 +109,10 @@ class Collector:
                 return
             yield item
 
-    async def _slot_or_stop(self, slots: asyncio.Semaphore) -> bool:
+    async def _slot_or_stop(self, slots: Slots) -> bool:
         if self._stop.is_set():
             return False
-        if not slots.locked():
-            await slots.acquire()
+        if slots.take_free():
             return True
         acquire, stop = asyncio.ensure_future(slots.acquire()), asyncio.ensure_future(self._stop.wait())
         try:
@@ -144,9 +151,10 @@ class Collector:
             stop.cancel()
             everyone.cancel()
 
-    async def _settle(self, work: Work, slots: asyncio.Semaphore) -> None:
+    async def _settle(self, work: Work, slots: Slots) -> None:
         self.in_flight += 1
         began_at = time.monotonic()
+        outcome: Outcome | None = None
         try:
             try:
                 outcome = await self._outcome(work)
@@ -160,8 +168,9 @@ class Collector:
             self._error = self._error or error
             self.stop(str(error), 0.0)
         finally:
-            self._longest_s = max(self._longest_s, time.monotonic() - began_at)
-            slots.release()
+            seconds = time.monotonic() - began_at
+            self._longest_s = max(self._longest_s, seconds)
+            slots.release(seconds, overloaded=_is_overload(outcome))
 
     async def _outcome(self, work: Work) -> Outcome:
         index = work.task.index, work.rollout_index, work.first_attempt
@@ -182,3 +191,7 @@ class Collector:
         except TimeoutError:
             return not self._stop.is_set()
         return False
+
+
+def _is_overload(outcome: Outcome | None) -> bool:
+    return isinstance(outcome, Failed) and outcome.record.failure_kind in _OVERLOAD_KINDS

@@ -17,7 +17,7 @@ _TICK_S = 1.0
 
 @dataclass(frozen=True)
 class ProgressState:
-    """What there is to show. `at_start` rollouts were settled by an earlier run."""
+    """What there is to show. `at_start` rollouts were settled by an earlier run; `limit` is an adaptive one."""
 
     done: int
     failed: int
@@ -25,6 +25,7 @@ class ProgressState:
     expected: int
     mean_reward: float | None
     at_start: int = 0
+    limit: int | None = None
 
 
 class ProgressDisplay:
@@ -87,6 +88,8 @@ class ProgressDisplay:
         rate = new / max(time.monotonic() - self._began_at, 1e-9)
         left = (state.expected - state.done - state.failed) / rate if rate > 0 else None
         parts = [f"{state.done} done", f"{state.failed} failed", f"{state.in_flight} in flight", f"{rate:.1f}/s"]
+        if state.limit is not None:
+            parts[2] += f" (limit {state.limit})"
         if left is not None:
             parts.append(f"{_duration(left)} left")
         if state.mean_reward is not None:
