@@ -4,7 +4,7 @@
 """
 
 import contextlib
-import os
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -163,7 +163,8 @@ def check_output_path(path: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(Mistake(f"{folder} is a file, so {path} can't be written", where=where))
     if not _is_writable(folder):
-        raise ConfigError(Mistake(f"the folder {folder} can't be written to", where=where, fix="choose another"))
+        what = f"{path} can't be written: nothing can be made in the folder {folder}"
+        raise ConfigError(Mistake(what, where=where, fix="choose another"))
 
 
 def _remove_if_empty(file: LineFile) -> None:
@@ -177,7 +178,12 @@ def _unused(path: Path) -> Path:
 
 
 def _is_writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
+    # Tried, not asked: permissions say nothing of a read-only or a special file system.
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _key(attempt: Attempt) -> dict[str, int]:

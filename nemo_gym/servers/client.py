@@ -58,7 +58,7 @@ class ServerClient:
             if app is not None:
                 url = self.base_url(server_name) + url_path
                 return await request_in_memory(app, method, url, server=server_name, **kwargs)
-            return await request(method, self._url_for(server_name, kwargs) + url_path, server=server_name, **kwargs)
+            return await self._request_over_http(server_name, url_path, method, kwargs)
         except RolloutError as error:
             raise _named_by_peer(error) from error
 
@@ -83,14 +83,29 @@ class ServerClient:
             self._worker_urls[server_name] = list(block.get(WORKER_URLS_KEY) or [])
         return url
 
-    def _url_for(self, server_name: str, options: Mapping[str, Any]) -> str:
-        """The instance's address; of one with several workers, that of the worker which owns the session."""
+    async def _request_over_http(
+        self, server_name: str, url_path: str, method: str, options: dict[str, Any]
+    ) -> Answer:
         url = self.base_url(server_name)
         workers = self._worker_urls[server_name]
         if not workers:
-            return url
+            return await request(method, url + url_path, server=server_name, **options)
         session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
-        return url if session_id is None else workers[owner_of(session_id, len(workers))]
+        if session_id is not None:
+            owner = workers[owner_of(session_id, len(workers))]
+            return await request(method, owner + url_path, server=server_name, **options)
+        # In turn: over the address they share, kept connections would all lead to the worker that took the first.
+        chosen = self._in_turn[server_name].popleft() if self._in_turn[server_name] else url
+        if chosen != url:
+            self._in_turn[server_name].append(chosen)
+        try:
+            return await request(method, chosen + url_path, server=server_name, **options)
+        except RolloutError as error:
+            if chosen == url or error.failure.kind != "transport_unreachable":
+                raise
+        with contextlib.suppress(ValueError):  # another call has noticed it too
+            self._in_turn[server_name].remove(chosen)  # it is not started any more: the others take over
+        return await request(method, url + url_path, server=server_name, **options)
 
 
 def _named_by_peer(error: RolloutError) -> RolloutError:

@@ -1,5 +1,7 @@
 """Errors keep their identity over every hop, and deadlines name their setting."""
 
+import asyncio
+
 import pytest
 
 from nemo_gym.server_utils import ServerClient, failure_of
@@ -59,13 +61,14 @@ async def test_a_body_that_does_not_validate_is_422_and_an_unknown_route_404(cli
 
 
 async def test_the_deadlines_of_tool_and_verifier_name_their_setting(client: ServerClient) -> None:
-    answer = await client.post("placed_agent", "/run", json=row(call("hang"), verdict="hang"))
-    error = failure_of(answer)
-    assert (answer.status, error.failure.kind) == (504, "verifier_timeout")
-    assert "setting placed.verify_timeout_s" in error.failure.reason
-    assert error.trajectory is not None
-    assert error.trajectory["failure_kind"] == "tool_timeout"
-    assert "setting placed.tool_timeout_s" in error.trajectory["failure_reason"]
+    hanging_tool = client.post("placed_agent", "/run", json=row(call("hang")))
+    hanging_verifier = client.post("placed_agent", "/run", json=row(verdict="hang"))
+    rollout, failed = await asyncio.gather(hanging_tool, hanging_verifier)
+    masked, failure = await rollout.json(), failure_of(failed).failure
+    assert (masked["mask_sample"], masked["failure_kind"]) == (True, "tool_timeout")
+    assert "setting placed.tool_timeout_s" in masked["failure_reason"]
+    assert (failed.status, failure.kind) == (504, "verifier_timeout")
+    assert "setting placed.verify_timeout_s" in failure.reason
 
 
 @pytest.mark.parametrize("how", ["timeout_object", "timeout_number", "timeout_of_reading"])
