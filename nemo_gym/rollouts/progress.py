@@ -74,7 +74,7 @@ class ProgressDisplay:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[details]}"))
+        columns = (BarColumn(bar_width=16), MofNCompleteColumn(), TextColumn("{task.fields[details]}"))
         self._bar = Progress(*columns, console=Console(stderr=True))
         self._task = self._bar.add_task("rollouts", total=self._state().expected, details="")
         self._bar.start()

@@ -18,7 +18,7 @@ from nemo_gym.servers.answer import Answer, failure_of
 from nemo_gym.servers.in_memory import request_in_memory
 from nemo_gym.servers.session_id import session_id_of
 from nemo_gym.servers.transport import request
-from nemo_gym.servers.worker import WORKER_URLS_KEY, owner_of
+from nemo_gym.servers.worker import WORKER_URLS_KEY, WorkerUrls
 from nemo_gym.wire.failure import RolloutError
 
 HEAD_TIMEOUT_S = 10.0
@@ -36,7 +36,7 @@ class ServerClient:
         self.head_server_config = head_server_config
         self.global_config_dict = global_config_dict
         self._base_urls: dict[str, str] = {}
-        self._worker_urls: dict[str, list[str]] = {}
+        self._workers: dict[str, WorkerUrls] = {}
         self._local_apps: Mapping[str, ASGIApp] = {}
 
     @classmethod
@@ -80,31 +80,25 @@ class ServerClient:
         if url is None:
             block = get_first_server_config_dict(self.global_config_dict, server_name)
             url = self._base_urls[server_name] = f"http://{block['host']}:{block['port']}"
-            self._worker_urls[server_name] = list(block.get(WORKER_URLS_KEY) or [])
+            if block.get(WORKER_URLS_KEY):
+                self._workers[server_name] = WorkerUrls(block[WORKER_URLS_KEY])
         return url
 
-    async def _request_over_http(
-        self, server_name: str, url_path: str, method: str, options: dict[str, Any]
-    ) -> Answer:
+    async def _request_over_http(self, server_name: str, url_path: str, method: str, options: dict[str, Any]) -> Answer:
         url = self.base_url(server_name)
-        workers = self._worker_urls[server_name]
-        if not workers:
+        workers = self._workers.get(server_name)
+        if workers is None:
             return await request(method, url + url_path, server=server_name, **options)
         session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
         if session_id is not None:
-            owner = workers[owner_of(session_id, len(workers))]
-            return await request(method, owner + url_path, server=server_name, **options)
-        # In turn: over the address they share, kept connections would all lead to the worker that took the first.
-        chosen = self._in_turn[server_name].popleft() if self._in_turn[server_name] else url
-        if chosen != url:
-            self._in_turn[server_name].append(chosen)
+            return await request(method, workers.owner_url(session_id) + url_path, server=server_name, **options)
+        worker_url = workers.next_url()
         try:
-            return await request(method, chosen + url_path, server=server_name, **options)
+            return await request(method, (worker_url or url) + url_path, server=server_name, **options)
         except RolloutError as error:
-            if chosen == url or error.failure.kind != "transport_unreachable":
+            if worker_url is None or error.failure.kind != "transport_unreachable":
                 raise
-        with contextlib.suppress(ValueError):  # another call has noticed it too
-            self._in_turn[server_name].remove(chosen)  # it is not started any more: the others take over
+        workers.leave_out(worker_url)  # it is not started any more: the others take over
         return await request(method, url + url_path, server=server_name, **options)
 
 

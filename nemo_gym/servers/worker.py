@@ -5,10 +5,13 @@ names it, any other is hashed. The client goes to the owner directly; a worker t
 passes the request on.
 """
 
+import contextlib
 import os
 import re
 import secrets
 import zlib
+from collections import deque
+from collections.abc import Sequence
 
 WORKER_INDEX_ENV = "NEMO_GYM_WORKER_INDEX"
 COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"
@@ -45,3 +48,30 @@ def owner_of(session_id: str, num_workers: int) -> int:
     named = _NAMES_WORKER.match(session_id)
     number = int(named.group(1)) if named else zlib.crc32(session_id.encode())
     return number % num_workers
+
+
+class WorkerUrls:
+    """The own addresses of an instance's workers, as a caller uses them: by session, else in turn.
+
+    Not the address they share: kept connections would lead most calls to the worker that took the first ones.
+    """
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = list(urls)
+        self._in_turn = deque(urls)
+
+    def owner_url(self, session_id: str) -> str:
+        """Return the address of the worker that holds a session."""
+        return self._urls[owner_of(session_id, len(self._urls))]
+
+    def next_url(self) -> str | None:
+        """Return the address of the worker whose turn it is; None when all are left out."""
+        if not self._in_turn:
+            return None
+        self._in_turn.rotate(-1)
+        return self._in_turn[-1]
+
+    def leave_out(self, url: str) -> None:
+        """Give a worker no more turns; nothing when it gets none."""
+        with contextlib.suppress(ValueError):
+            self._in_turn.remove(url)
