@@ -61,6 +61,18 @@ def add_server(project: Path) -> Callable[..., Path]:
     return add
 
 
+@pytest.fixture
+def new_children() -> Callable[[], list[psutil.Process]]:
+    """The processes this test started that still run; servers that other tests share are none of its business."""
+    before = {process.pid for process in psutil.Process().children()}
+
+    def running() -> list[psutil.Process]:
+        started = [process for process in psutil.Process().children() if process.pid not in before]
+        return [process for process in started if process.status() != psutil.STATUS_ZOMBIE]
+
+    return running
+
+
 class Said(list[str]):
     """Everything a launcher printed, line by line, with the servers' names."""
 

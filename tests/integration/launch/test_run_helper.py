@@ -19,6 +19,7 @@ from nemo_gym.launch.start_error import StartError
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]
+NewChildren = Callable[[], list[psutil.Process]]
 PROGRAM = """
 import sys
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
@@ -41,36 +42,32 @@ def parser_config(free_port: int) -> Callable[..., GlobalConfigDictParserConfig]
     return make
 
 
-def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-
-
 def test_run_in_a_program_starts_polls_and_shuts_down(
-    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+    new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
 ) -> None:
     helper = RunHelper()
     threads = threading.active_count()
     helper.start(parser_config(add_server("plain")))
-    assert len(children()) == 1
+    assert len(new_children()) == 1
     helper.poll()
     ((record, _),) = live_runs()
     assert not record.is_command
     helper.shutdown()
-    assert children() == []
+    assert new_children() == []
     assert live_runs() == []
     assert threading.active_count() == threads
     helper.shutdown()
 
 
 def test_poll_names_a_server_that_was_given_up(
-    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+    new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
 ) -> None:
     helper = RunHelper()
     helper.start(parser_config(add_server("plain"), max_restarts=0))
     try:
-        children()[0].kill()
+        new_children()[0].kill()
         until = time.monotonic() + 2
-        while children() and time.monotonic() < until:
+        while new_children() and time.monotonic() < until:
             time.sleep(0.02)
         time.sleep(0.2)  # until the launcher has heard of it
         with pytest.raises(RuntimeError, match=r"not restarted any more: plain \(log: "):
@@ -80,12 +77,12 @@ def test_poll_names_a_server_that_was_given_up(
 
 
 def test_start_that_fails_leaves_nothing_and_can_be_tried_again(
-    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+    new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
 ) -> None:
     helper = RunHelper()
     with pytest.raises(StartError, match="broken ended with status 1"):
         helper.start(parser_config(add_server("broken", "exit(1)\n")))
-    assert children() == []
+    assert new_children() == []
     helper.start(parser_config(add_server("plain")))
     helper.shutdown()
 

@@ -21,12 +21,14 @@ MakeLauncher = Callable[..., Launcher]
 
 async def failure_of(launcher: Launcher) -> StartError:
     """The error of a start that must fail; checks that no process is left."""
+    before = {process.pid for process in psutil.Process().children()}
     try:
         with pytest.raises(StartError) as caught:
             await launcher.start()
     finally:
         await launcher.stop()
-    assert [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE] == []
+    left = [process for process in psutil.Process().children() if process.pid not in before]
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
     return caught.value
 
 
