@@ -30,7 +30,8 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 	    output_jsonl_fpath=results/quickstart/rollouts.jsonl overwrite=true show=1
 
 test: $(READY) lint  ## Lint, types, and every test
-	@$(BIN)/python -m pytest -q -m "not soak"
+	@# Two at a time, file by file: most of the time is spent waiting for processes to start and to stop.
+	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 lint: $(READY)  ## Lint and types
 	@$(BIN)/ruff check .

@@ -71,11 +71,12 @@ async def test_the_deadlines_of_tool_and_verifier_name_their_setting(client: Ser
     assert "setting placed.verify_timeout_s" in failure.reason
 
 
-@pytest.mark.parametrize("how", ["timeout_object", "timeout_number", "timeout_of_reading"])
-async def test_the_timeout_of_the_caller_is_a_transport_timeout(client: ServerClient, how: str) -> None:
-    failure = (await (await client.post("judge", f"/calls/{how}")).json())["failure"]
-    assert (failure["kind"], failure["origin"]["server"]) == ("transport_timeout", "placed")
-    assert "the caller's `timeout`" in failure["reason"]
+async def test_the_timeout_of_the_caller_is_a_transport_timeout(client: ServerClient) -> None:
+    ways = ("timeout_object", "timeout_number", "timeout_of_reading")
+    for answer in await asyncio.gather(*(client.post("judge", f"/calls/{way}") for way in ways)):
+        failure = (await answer.json())["failure"]
+        assert (failure["kind"], failure["origin"]["server"]) == ("transport_timeout", "placed")
+        assert "the caller's `timeout`" in failure["reason"]
 
 
 async def test_the_deadline_of_the_caller_names_its_setting_and_kind(client: ServerClient) -> None:

@@ -54,7 +54,7 @@ async def test_a_rollout_stays_with_one_worker_and_rollouts_are_spread(
         answer = await client.post("placed_agent", "/run", json=row(call("where"), call("where"), call("where")))
         used = {result["pid"] for result in await results(answer)} | {(await answer.json())["pid"]}
         assert len(used) == 1
-        return used.pop()
+        return int(used.pop())
 
     used = Counter([*await asyncio.gather(*(rollout() for _ in range(60))), *[await rollout() for _ in range(10)]])
     assert set(used) == set(placement.pids())
@@ -68,7 +68,9 @@ async def test_an_outside_caller_with_only_the_cookie_reaches_its_worker_whichev
     pids = set()
     cookies: dict[str, str] = {}
     for path in ("/seed_session", *["/where"] * 12):
-        async with httpx.AsyncClient(base_url=url, cookies=cookies) as caller:  # a new connection: any may accept it
+        async with httpx.AsyncClient(
+            base_url=url, cookies=cookies, verify=False
+        ) as caller:  # a new connection: any may accept it
             answer = await caller.post(path, json={})
             cookies |= dict(answer.cookies)
         pids.add(answer.json().get("pid"))
@@ -100,7 +102,7 @@ async def test_a_caller_that_leaves_is_noticed_at_the_worker_that_its_call_was_p
     await asyncio.to_thread(placement.wait_for_record, "hanging", label)
     hanging.cancel()
     cancelled = await asyncio.to_thread(placement.wait_for_record, "cancelled", label)
-    assert cancelled["after_s"] < 1.1
+    assert cancelled["after_s"] < 0.85
 
 
 async def test_a_colocated_rollout_never_leaves_its_worker(client: ServerClient, placement: Placement) -> None:
