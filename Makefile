@@ -27,11 +27,13 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 	@$(BIN)/ng_e2e_collect_rollouts $(WEATHER)/configs/simple_weather.yaml \
 	    responses_api_models/local_model/configs/local_model.yaml \
 	    agent_name=simple_weather_simple_agent input_jsonl_fpath=$(WEATHER)/data/example.jsonl \
-	    output_jsonl_fpath=results/quickstart/rollouts.jsonl overwrite=true show=1
+	    output_jsonl_fpath=results/quickstart/rollouts.jsonl overwrite=true show=1 \
+	    responses_create_params.max_output_tokens=48
 
 test: $(READY) lint  ## Lint, types, and every test
-	@# Two at a time, file by file: most of the time is spent waiting for processes to start and to stop.
-	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
+	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
+	@$(BIN)/python -m pytest -q -m "not soak and not alone" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 lint: $(READY)  ## Lint and types
 	@$(BIN)/ruff check .

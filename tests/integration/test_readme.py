@@ -86,6 +86,7 @@ def test_quickstart_with_a_key_typed_literally_gives_one_row_with_reward_one(
     assert "sk-canary-4711" not in log.read_text() + (project / "weather_rollouts.jsonl").read_text()
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_make_quickstart_rolls_out_five_tasks_with_the_real_model_twice(environment: dict[str, str]) -> None:
     pytest.importorskip("xllamacpp")

@@ -21,6 +21,8 @@ from responses_api_models.local_model.generation import GenerationRequest, Sampl
 from responses_api_models.local_model.native_server import NativeSettings
 from responses_api_models.local_model.weights import find_weights
 
+pytestmark = pytest.mark.alone
+
 WEATHER = {
     "type": "function",
     "name": "get_weather",

@@ -5,11 +5,14 @@ import os
 from dataclasses import replace
 
 import psutil
+import pytest
 
 from nemo_gym.sandbox import Sandbox, SandboxLevel, SandboxResult
 from nemo_gym.sandbox.bubblewrap import OWN_PROCESSES
 from nemo_gym.sandbox.stage import SHARED_HEADROOM
 from tests.unit.sandbox.conftest import SMALL, alive, until
+
+pytestmark = pytest.mark.alone
 
 FORK_BOMB = """
 import os, sys

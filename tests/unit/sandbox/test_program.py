@@ -10,6 +10,8 @@ from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits
 from nemo_gym.sandbox.view import base_python
 from tests.unit.sandbox.conftest import SMALL, scratch_folders
 
+pytestmark = pytest.mark.alone
+
 
 async def test_program_gets_its_files_and_input_and_its_result_comes_back(
     sandbox: Sandbox, level: SandboxLevel

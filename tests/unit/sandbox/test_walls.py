@@ -14,6 +14,8 @@ from nemo_gym.sandbox import Sandbox
 from nemo_gym.sandbox.view import base_python
 from tests.unit.sandbox.conftest import alive, scratch_folders, until
 
+pytestmark = pytest.mark.alone
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only under root is the program another user at this level")
 READ = """
 import os, sys
