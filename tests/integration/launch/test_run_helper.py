@@ -1,6 +1,7 @@
 """`RunHelper`: a run inside a program of the user."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,17 @@ def test_start_that_fails_leaves_nothing_and_can_be_tried_again(
     helper.shutdown()
 
 
+def wait_until_caught(pid: int, number: signal.Signals) -> None:
+    """Wait until a process has a handler for a signal: it says that it is up a moment before it waits for one."""
+    until = time.monotonic() + 5.0
+    while time.monotonic() < until:
+        caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+        if caught and int(caught.group(1), 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"process {pid} does not catch {number.name}")
+
+
 def test_run_forever_ends_on_sigterm_with_everything_stopped(add_server: AddServer, free_port: int) -> None:
     arguments = [str(add_server("plain")), f"+head_server.port={free_port}"]
     command = [sys.executable, "-c", PROGRAM, *arguments]
@@ -94,6 +106,7 @@ def test_run_forever_ends_on_sigterm_with_everything_stopped(add_server: AddServ
         assert program.stdout is not None
         assert program.stdout.readline() == "up\n"
         below = psutil.Process(program.pid).children()
+        wait_until_caught(program.pid, signal.SIGTERM)
         os.kill(program.pid, signal.SIGTERM)
         assert program.stdout.read() == "over\n"
         assert program.wait(timeout=5) == 0
