@@ -9,8 +9,15 @@ from pydantic import Field
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
+from nemo_gym.wire.environment import CarriedRunRequest
 
-__all__ = ["BaseResponsesAPIAgent", "BaseResponsesAPIAgentConfig", "Body", "SimpleResponsesAPIAgent"]
+__all__ = [
+    "BaseResponsesAPIAgent",
+    "BaseResponsesAPIAgentConfig",
+    "Body",
+    "CarriedRunRequest",
+    "SimpleResponsesAPIAgent",
+]
 
 
 class BaseResponsesAPIAgentConfig(BaseRunServerInstanceConfig):

@@ -1,6 +1,13 @@
 """Public face: the types of the Responses and Chat Completions APIs, and the client for endpoints that speak them."""
 
 from nemo_gym.servers.openai_endpoint import NeMoGymAsyncOpenAI
+from nemo_gym.wire.carried_responses import (
+    CarriedItem,
+    CarriedItemHead,
+    CarriedOutputItem,
+    CarriedParams,
+    CarriedResponse,
+)
 from nemo_gym.wire.chat import (
     NeMoGymChatCompletion,
     NeMoGymChatCompletionMessage,
@@ -69,6 +76,11 @@ from nemo_gym.wire.training import (
 
 __all__ = [
     "RESPONSES_TO_TRAIN",
+    "CarriedItem",
+    "CarriedItemHead",
+    "CarriedOutputItem",
+    "CarriedParams",
+    "CarriedResponse",
     "NeMoGymAsyncOpenAI",
     "NeMoGymChatCompletion",
     "NeMoGymChatCompletionAssistantMessageForTrainingParam",

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.servers.endpoint import Endpoint
+from nemo_gym.servers.session_cookie import SessionCookieMiddleware
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class ServerApp(FastAPI):
@@ -23,7 +26,7 @@ class ServerApp(FastAPI):
         options: FastAPI's own.
     """
 
-    def __init__(self, *, with_sessions: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+    def __init__(self, *, with_sessions: Callable[[ASGIApp], SessionCookieMiddleware], **options: Any) -> None:
         super().__init__(**options)
         self._with_sessions = with_sessions(self._dispatch)
         self._endpoints: dict[str, Endpoint] = {}
@@ -33,8 +36,23 @@ class ServerApp(FastAPI):
         """Answer one request."""
         await self._with_sessions(scope, receive, send)
 
+    async def answer_directly(self, scope: Scope, receive: Receive, raw: bytes) -> tuple[Response, Headers] | None:
+        """Return the answer for a caller in this process, and its headers: no messages to and fro.
+
+        None when the request has to take the way of ASGI.
+        """
+        endpoint = self._direct_endpoint(scope)
+        visit = self._with_sessions.own_visit(scope) if endpoint is not None else None
+        if endpoint is None or visit is None:
+            return None
+        scope["session"] = visit.session
+        scope["app"] = self
+        scope["path_params"] = {}
+        answer = await endpoint.answer(Request(scope, receive), raw)
+        return answer, answer.raw_headers + self._with_sessions.answer_headers(visit)
+
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._direct_endpoint(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        endpoint = self._direct_endpoint(scope) if scope["type"] == "http" else None
         if endpoint is None:
             await super().__call__(scope, receive, send)
             return
@@ -43,6 +61,8 @@ class ServerApp(FastAPI):
         await endpoint(scope, receive, send)
 
     def _direct_endpoint(self, scope: Scope) -> Endpoint | None:
+        if scope["method"] != "POST":
+            return None
         if self._num_routes_seen != len(self.router.routes):
             self._endpoints = {} if self.user_middleware else self._plain_posts()
             self._num_routes_seen = len(self.router.routes)

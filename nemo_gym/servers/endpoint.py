@@ -1,4 +1,4 @@
-"""One request through one handler: read, validate, call with a deadline, answer; every error becomes an envelope.
+"""One request through one handler: validate, call with a deadline, answer; every error becomes an envelope.
 
 FastAPI keeps the routes and their OpenAPI pages. The call itself is ours, because it has to do what FastAPI's does not:
 cancel the handler when the caller has gone, bound every handler in time, keep blocking handlers off the event loop,
@@ -19,6 +19,7 @@ from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.error_answer import error_answer
 from nemo_gym.servers.handler import Handler
 from nemo_gym.wire.failure import rollout_error
+from nemo_gym.wire.token_spans import Spans, cut_token_arrays, put_back
 
 
 class Endpoint:
@@ -47,7 +48,7 @@ class Endpoint:
         try:
             raw = await request.body()
             with caller:
-                answer = await self._answer_or_failure(request, raw)
+                answer = await self.answer(request, raw)
         except ClientDisconnect:
             return  # gone before its request was whole
         except asyncio.CancelledError:
@@ -56,28 +57,36 @@ class Endpoint:
             return  # the task was ours to end: nobody is left to answer
         await answer(scope, receive, send)
 
-    async def _answer_or_failure(self, request: Request, raw: bytes) -> Response:
+    async def answer(self, request: Request, raw: bytes) -> Response:
+        """Return the answer to a request whose body is `raw`; what is raised in here is one too, save cancellation."""
         side = _side_answer() if self._handler is not None and self._handler.takes_response else None
+        raw, spans = cut_token_arrays(raw) if self._policy.carries_token_arrays else (raw, {})
         try:
-            answer = await self._guarded(request, raw, side)
-            return answer if isinstance(answer, Response) else _json_answer(answer, side)
+            answer = await self._within_bounds(request, raw, side)
+            return answer if isinstance(answer, Response) else JsonAnswer.of(answer, side, spans)
         except Exception as error:  # every error becomes an envelope here; CancelledError passes
             return error_answer(error, self._policy)
 
-    async def _guarded(self, request: Request, raw: bytes, side: Response | None) -> Any:
+    async def _within_bounds(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
+        if policy.timeout_s is None:
+            return await self._checked(request, raw, side)
         deadline = asyncio.timeout(policy.timeout_s)
         try:
             async with deadline:
-                if policy.around is not None:
-                    answer = await policy.around(request, raw, lambda: self._invoke(request, raw, side))
-                else:
-                    answer = await self._invoke(request, raw, side)
+                return await self._checked(request, raw, side)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             reason = f"no answer within {policy.timeout_s:g} s (setting {policy.timeout_setting})"
             raise rollout_error(policy.timeout_kind, reason, stage=policy.stage, server=policy.server_name) from error
+
+    async def _checked(self, request: Request, raw: bytes, side: Response | None) -> Any:
+        policy = self._policy
+        if policy.around is not None:
+            answer = await policy.around(request, raw, lambda: self._invoke(request, raw, side))
+        else:
+            answer = await self._invoke(request, raw, side)
         return policy.check_answer(answer) if policy.check_answer is not None else answer
 
     async def _invoke(self, request: Request, raw: bytes, side: Response | None) -> Any:
@@ -86,17 +95,29 @@ class Endpoint:
         return await self._handler(request, raw, side)
 
 
+class JsonAnswer(Response):
+    """A Response whose headers need no thought."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Any = None) -> None:
+        """Set the two headers of every JSON answer."""
+        length = str(len(self.body)).encode()
+        self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json")]
+
+    @classmethod
+    def of(cls, answer: Any, side: Response | None, spans: Spans) -> "JsonAnswer":
+        """Return what a handler returned, with the status and headers it set on its `response: Response`."""
+        made = cls(put_back(encode_answer(answer), spans))
+        if side is not None:
+            made.status_code = side.status_code
+            made.raw_headers.extend(side.raw_headers)
+        return made
+
+
 def _side_answer() -> Response:
     """Return what a handler gets as its `response: Response`: its headers and status go onto the real answer."""
     side = Response()
     del side.headers["content-length"]
     side.status_code = 200
     return side
-
-
-def _json_answer(answer: Any, side: Response | None) -> Response:
-    made = Response(encode_answer(answer), media_type="application/json")
-    if side is not None:
-        made.status_code = side.status_code
-        made.raw_headers.extend(side.raw_headers)
-    return made

@@ -10,9 +10,12 @@ import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Body
+from msgspec import DecodeError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-Source = type[Request] | type[Response] | TypeAdapter[Any]
+from nemo_gym.wire.carried import Carried
+
+Source = type[Request] | type[Response] | type[Carried[Any]] | TypeAdapter[Any]
 
 
 class Handler:
@@ -36,17 +39,19 @@ class Handler:
         parameters = inspect.signature(handler).parameters.values()
         sources = {parameter.name: _source(hints.get(parameter.name), parameter.default) for parameter in parameters}
         known = {name: source for name, source in sources.items() if source is not None}
-        bodies = [source for source in known.values() if isinstance(source, TypeAdapter)]
+        bodies = [source for source in known.values() if source not in (Request, Response)]
         return cls(handler, known) if len(known) == len(sources) and len(bodies) <= 1 else None
 
     async def __call__(self, request: Request, raw: bytes, response: Response | None) -> Any:
         """Validate `raw` into the body the handler wants, call it, and return what it returned."""
         arguments: dict[str, Any] = {}
         for name, source in self._sources.items():
-            if isinstance(source, TypeAdapter):
-                arguments[name] = _validate(source, raw)
+            if source is Request:
+                arguments[name] = request
+            elif source is Response:
+                arguments[name] = response
             else:
-                arguments[name] = request if source is Request else response
+                arguments[name] = _body(source, raw)
         if self._is_async:
             return await self._handler(**arguments)
         # Abandoned at the deadline: a thread cannot be stopped, but nobody has to wait for it.
@@ -64,6 +69,8 @@ def _source(annotation: Any, default: Any) -> Source | None:
         return Response
     marks = [mark for mark in (*marks, default) if mark is not inspect.Parameter.empty]
     whole = all(isinstance(mark, Body) and not mark.embed for mark in marks)
+    if issubclass(kind, Carried) and whole:
+        return kind
     return TypeAdapter(typing.cast(Any, kind)) if issubclass(kind, BaseModel) and whole else None
 
 
@@ -71,14 +78,19 @@ def _is_annotated(annotation: Any) -> bool:
     return typing.get_origin(annotation) is typing.Annotated
 
 
-def _validate(adapter: TypeAdapter[Any], raw: bytes) -> Any:
+def _body(source: Any, raw: bytes) -> Any:
     try:
-        data = orjson.loads(raw) if raw else {}
+        if isinstance(source, TypeAdapter):
+            return source.validate_python(orjson.loads(raw) if raw else {})
+        return source.read(raw or b"{}")
     except orjson.JSONDecodeError as error:
-        detail = {"type": "json_invalid", "loc": ("body", error.pos), "msg": f"JSON decode error: {error.msg}"}
-        raise RequestValidationError([detail]) from error
-    try:
-        return adapter.validate_python(data)
+        raise _no_json(error.msg, error.pos) from error
+    except DecodeError as error:
+        raise _no_json(str(error), 0) from error
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**d, "loc": ("body", *d["loc"])} for d in details]) from error
+
+
+def _no_json(said: str, at: int) -> RequestValidationError:
+    return RequestValidationError([{"type": "json_invalid", "loc": ("body", at), "msg": f"JSON decode error: {said}"}])

@@ -20,7 +20,7 @@ from nemo_gym.servers.answer import Answer, cookie_header
 from nemo_gym.servers.answer_body import encode_json
 from nemo_gym.servers.in_memory_exchange import Exchange
 from nemo_gym.servers.retry import TRANSPORT_LIMITS, TransportLimits
-from nemo_gym.servers.transport import Deadline, bounded, request
+from nemo_gym.servers.transport import Deadline, request
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TO_GET = (301, 302, 303)
@@ -60,8 +60,9 @@ async def request_in_memory(
         sent["content-type"] = "application/json"
     else:
         body = b"" if data is None else await _encoded(data, sent)
-    exchange = Exchange(app, _scope(method, url, params, sent, len(body)), body, server, limits.max_answer_bytes)
-    answer = await bounded(_within(exchange, timeout, method, url, server), deadline, server, method, url)
+    scope = _scope(method, url, params, sent, len(body))
+    exchange = Exchange(app, scope, body, server, limits.max_answer_bytes, _tighter(deadline, timeout))
+    answer = await exchange.answer(method, url)
     target = answer.headers.get("location") if answer.status in _REDIRECTS and allow_redirects else None
     if target is None:
         return answer
@@ -72,21 +73,15 @@ async def request_in_memory(
     return await request("GET" if to_get else method, joined, headers=sent, server=server, deadline=deadline, **options)
 
 
-async def _within(
-    exchange: Exchange, timeout: ClientTimeout | float | None, method: str, url: str, server: str
-) -> Answer:
-    seconds = _seconds(timeout)
-    if seconds is None:
-        return await exchange.answer(method, url)
-    said = "the caller's `timeout`"
-    return await bounded(exchange.answer(method, url), Deadline(seconds, said), server, method, url)
-
-
-def _seconds(timeout: ClientTimeout | float | None) -> float | None:
-    """Return aiohttp's `timeout` as one bound; None: there is none. There is no socket to connect or to wait for."""
-    if timeout is None or isinstance(timeout, int | float):
-        return timeout or None
-    return min((bound for bound in (timeout.total, timeout.sock_read) if bound), default=None)
+def _tighter(deadline: Deadline | None, timeout: ClientTimeout | float | None) -> Deadline | None:
+    """Return the one bound of a call: ours, or aiohttp's `timeout`. There is no socket to connect or to wait for."""
+    if timeout is None:
+        return deadline
+    given = (timeout,) if isinstance(timeout, int | float) else (timeout.total, timeout.sock_read)
+    seconds = min((bound for bound in given if bound), default=None)
+    if seconds is None or (deadline is not None and deadline.seconds <= seconds):
+        return deadline
+    return Deadline(seconds, "the caller's `timeout`")
 
 
 async def _encoded(data: Any, headers: CIMultiDict[str]) -> bytes:

@@ -8,9 +8,12 @@ import asyncio
 import logging
 
 from multidict import CIMultiDict
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
 from nemo_gym.servers.answer import Answer
+from nemo_gym.servers.app import ServerApp
+from nemo_gym.servers.transport import Deadline, too_late
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
 _log = logging.getLogger("nemo_gym.server")
@@ -18,15 +21,19 @@ _running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only we
 
 
 class Exchange:
-    """Calls `app` once. `server` is its name in errors."""
+    """Calls `app` once. `server` is its name in errors; `bound`, if any, is how long the answer may take."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, body: bytes, server: str, max_answer_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, scope: Scope, body: bytes, server: str, max_answer_bytes: int, bound: Deadline | None
+    ) -> None:
         self._app = app
         self._scope = scope
         self._body: bytes | None = body
         self._server = server
         self._max_answer_bytes = max_answer_bytes
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._bound = bound
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
         self._status: int | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
@@ -34,17 +41,31 @@ class Exchange:
         self._is_complete = False
 
     async def answer(self, method: str, url: str) -> Answer:
-        """Return the app's answer; raises the `transport_dropped` failure when it is not whole, or too long."""
-        app_task = asyncio.create_task(self._call())
+        """Return the app's answer.
+
+        Raises:
+            RolloutError: The bound's kind; `transport_dropped` when the answer is not whole, or too long.
+        """
+        app_task = self._loop.create_task(self._call())
         _running.add(app_task)
         app_task.add_done_callback(_running.discard)
+        timer = self._loop.call_later(self._bound.seconds, self._settle) if self._bound is not None else None
         try:
             await self._over
         except asyncio.CancelledError:
             app_task.cancel("the caller is gone")
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return self._whole_answer(app_task, method, url)
+
+    def _whole_answer(self, app_task: asyncio.Task[None], method: str, url: str) -> Answer:
         if self._size_bytes > self._max_answer_bytes:
             raise self._dropped(f"the answer of {self._server} is longer than {self._max_answer_bytes} bytes")
+        if not self._is_complete and self._bound is not None and not app_task.done():
+            app_task.cancel("the caller waits no longer")
+            raise too_late(self._bound, self._server, method, url)
         if not self._is_complete:
             raise self._dropped(f"{self._server} ended in the middle of its answer to {method} {url}")
         headers: CIMultiDict[str] = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in self._headers)
@@ -53,11 +74,27 @@ class Exchange:
 
     async def _call(self) -> None:
         try:
-            await self._app(self._scope, self._receive, self._take)
+            if not isinstance(self._app, ServerApp) or not await self._call_directly(self._app):
+                await self._app(self._scope, self._receive, self._take)
         except Exception:  # behind a socket uvicorn logs it, and answers if the app has not
             _log.exception("%s failed at %s", self._server, self._scope["path"])
         finally:
             self._end()
+
+    async def _call_directly(self, app: ServerApp) -> bool:
+        answered = await app.answer_directly(self._scope, self._receive, self._body or b"")
+        if answered is None:
+            return False
+        answer, headers = answered
+        if type(answer).__call__ is Response.__call__:
+            self._status, self._headers = answer.status_code, headers
+            self._add(bytes(answer.body), is_last=True)
+            if answer.background is not None:
+                await answer.background()
+        else:  # it is sent in pieces, or from a file
+            answer.raw_headers = headers
+            await answer(self._scope, self._receive, self._take)
+        return True
 
     async def _receive(self) -> Message:
         if self._body is not None:
@@ -71,12 +108,14 @@ class Exchange:
             self._status = message["status"]
             self._headers = list(message.get("headers", []))
         elif message["type"] == "http.response.body":
-            chunk = message.get("body", b"")
-            self._size_bytes += len(chunk)
-            self._chunks.append(chunk)
-            self._is_complete = not message.get("more_body", False)
-            if self._is_complete or self._size_bytes > self._max_answer_bytes:
-                self._settle()
+            self._add(message.get("body", b""), is_last=not message.get("more_body", False))
+
+    def _add(self, chunk: bytes, *, is_last: bool) -> None:
+        self._size_bytes += len(chunk)
+        self._chunks.append(chunk)
+        self._is_complete = is_last
+        if is_last or self._size_bytes > self._max_answer_bytes:
+            self._settle()
 
     def _end(self) -> None:
         if self._status is None:

@@ -13,6 +13,7 @@ from nemo_gym.config.secrets import MASK
 from nemo_gym.servers.answer import Answer
 from nemo_gym.servers.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.transport import request
+from nemo_gym.wire.carried_responses import CarriedParams, CarriedResponse
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.model_error import classify_model_error
 
@@ -50,13 +51,17 @@ class NeMoGymAsyncOpenAI:
         Raises:
             RolloutError: One of the `model_*` kinds, `context_length_exceeded`, or a transport kind.
         """
-        return await self._create("/responses", params)
+        return self._decoded(await self._create("/responses", params))
+
+    async def carry_response(self, params: CarriedParams) -> CarriedResponse:
+        """POST `/responses`; return the answer as its text, unchecked. Raises like `create_response`."""
+        return CarriedResponse.unchecked((await self._create("/responses", params)).body)
 
     async def create_chat_completion(self, **params: Any) -> dict[str, Any]:
         """POST `/chat/completions`; return the decoded answer. Raises like `create_response`."""
-        return await self._create("/chat/completions", params)
+        return self._decoded(await self._create("/chat/completions", params))
 
-    async def _create(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _create(self, path: str, params: dict[str, Any] | CarriedParams) -> Answer:
         counter = RetryCounter()
         while True:
             # Generating again changes nothing at the endpoint, so a lost connection may be retried.
@@ -64,7 +69,7 @@ class NeMoGymAsyncOpenAI:
                 "POST", next(self._turn) + path, json=params, headers=self._headers, replay_safe=True, server=self._name
             )
             if answer.ok:
-                return self._decoded(answer)
+                return answer
             delay = self._delay(answer, counter)
             if delay is None:
                 raise self._failure(answer, counter)

@@ -128,7 +128,7 @@ class SimpleServer(BaseServer):
         head = BaseServerConfig.model_validate(dict(everything[HEAD_SERVER_KEY_NAME]))
         return cls(config=config, server_client=ServerClient(head, everything))
 
-    def _with_sessions(self, app: ASGIApp) -> ASGIApp:
+    def _with_sessions(self, app: ASGIApp) -> SessionCookieMiddleware:
         return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), self.config.worker_urls)
 
     async def _health(self) -> dict[str, str]:

@@ -8,10 +8,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from itsdangerous import BadSignature, Signer
-from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,20 +68,48 @@ class SessionCookieMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            session_id, is_new = self._session_id(scope["headers"])
+            visit = self._visit(scope)
         except BadSignature:
             await _refuse(self._name, scope, receive, send)
             return
-        if self._worker_urls and session_id is not None:
-            owner = owner_of(session_id, len(self._worker_urls))
-            if owner != own_worker_index():
-                await forward(self._worker_urls[owner], scope, receive, send)
-                return
-        session = NewSession() if session_id is None else {SESSION_ID_KEY: session_id}
-        scope["session"] = session
+        if visit.worker_url is not None:
+            await forward(visit.worker_url, scope, receive, send)
+            return
+        scope["session"] = visit.session
+        await self.app(scope, receive, self._with_cookie(send, visit) if visit.wants_cookie else send)
+
+    def own_visit(self, scope: Scope) -> "Visit | None":
+        """Return the session of a request; None when it is refused, or another worker's to answer."""
+        try:
+            visit = self._visit(scope)
+        except BadSignature:
+            return None
+        return visit if visit.worker_url is None else None
+
+    def answer_headers(self, visit: "Visit") -> list[tuple[bytes, bytes]]:
+        """Return the headers by which the caller learns its session; none when it knows it, or nobody asked for it."""
+        session = visit.session
+        if not visit.wants_cookie or not dict.__contains__(session, SESSION_ID_KEY):
+            return []
+        value = self._signer.sign(session[SESSION_ID_KEY]).decode()
+        headers = [(b"set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax".encode())]
+        if SESSION_KEPT_KEY in session:
+            headers.append((SESSION_KEPT_HEADER.encode(), session[SESSION_KEPT_KEY].encode()))
+        return headers
+
+    def _visit(self, scope: Scope) -> "Visit":
+        session_id, is_new = self._session_id(scope["headers"])
         # A seed is always answered with its cookie: it tells the caller whether the session is kept.
-        answers = is_new or scope["path"] == SEED_PATH
-        await self.app(scope, receive, self._with_cookie(send, session) if answers else send)
+        wants_cookie = is_new or scope["path"] == SEED_PATH
+        if session_id is None:
+            return Visit(NewSession(), wants_cookie)
+        return Visit({SESSION_ID_KEY: session_id}, wants_cookie, self._other_workers_url(session_id))
+
+    def _other_workers_url(self, session_id: str) -> str | None:
+        if not self._worker_urls:
+            return None
+        owner = owner_of(session_id, len(self._worker_urls))
+        return self._worker_urls[owner] if owner != own_worker_index() else None
 
     def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
         """The id a request names, None when it names none; and whether the caller has no cookie for it."""
@@ -98,17 +125,21 @@ class SessionCookieMiddleware:
             return chosen, True
         return None, True
 
-    def _with_cookie(self, send: Send, session: dict[str, Any]) -> Send:
+    def _with_cookie(self, send: Send, visit: "Visit") -> Send:
         async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start" and dict.__contains__(session, SESSION_ID_KEY):
-                value = self._signer.sign(session[SESSION_ID_KEY]).decode()
-                headers = MutableHeaders(scope=message)
-                headers.append("set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax")
-                if SESSION_KEPT_KEY in session:
-                    headers.append(SESSION_KEPT_HEADER, session[SESSION_KEPT_KEY])
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *self.answer_headers(visit)]}
             await send(message)
 
         return send_with_cookie
+
+
+class Visit(NamedTuple):
+    """A request's session; whether its answer has to name it; the address of the worker that holds it, if another."""
+
+    session: dict[str, Any]
+    wants_cookie: bool
+    worker_url: str | None = None
 
 
 def _cookie_value(header: str, name: str) -> str | None:

@@ -116,8 +116,13 @@ async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server:
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        reason = f"{server} did not answer {method} {mask_text(url)} within {deadline.seconds:g} s ({deadline.setting})"
-        raise rollout_error(deadline.kind, reason, server=server, delivery="possibly_delivered") from error
+        raise too_late(deadline, server, method, url) from error
+
+
+def too_late(deadline: Deadline, server: str, method: str, url: str) -> RolloutError:
+    """Return the failure of a call that took longer than its deadline."""
+    reason = f"{server} did not answer {method} {mask_text(url)} within {deadline.seconds:g} s ({deadline.setting})"
+    return rollout_error(deadline.kind, reason, server=server, delivery="possibly_delivered")
 
 
 @dataclass(frozen=True)

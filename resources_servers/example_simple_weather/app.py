@@ -38,6 +38,7 @@ class SimpleWeatherVerifyRequest(BaseVerifyRequest):
 
 class SimpleWeatherServer(SimpleResourcesServer):
     config: SimpleWeatherConfig
+    verifier_reads_token_arrays = False
 
     def setup_webserver(self) -> FastAPI:
         app = super().setup_webserver()

@@ -4,22 +4,21 @@ The tool calls of one step are answered in order. The loop ends with a step that
 the context is full.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 from fastapi import Body, Request, Response
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr
 
-from nemo_gym.base_resources_server import BaseRunRequest
-from nemo_gym.base_responses_api_agent import BaseResponsesAPIAgentConfig, SimpleResponsesAPIAgent
-from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
-from nemo_gym.openai_utils import (
-    NeMoGymEasyInputMessage,
-    NeMoGymFunctionCallOutput,
-    NeMoGymResponse,
-    NeMoGymResponseCreateParamsNonStreaming,
+from nemo_gym.base_responses_api_agent import (
+    BaseResponsesAPIAgentConfig,
+    CarriedRunRequest,
+    SimpleResponsesAPIAgent,
 )
+from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
+from nemo_gym.openai_utils import CarriedItem, CarriedItemHead, CarriedOutputItem, CarriedParams, CarriedResponse
 from nemo_gym.server_utils import (
     Answer,
     Deadline,
@@ -30,7 +29,7 @@ from nemo_gym.server_utils import (
     rollout_error,
 )
 from responses_api_agents.simple_agent.environment import EnvironmentSession
-from responses_api_agents.simple_agent.tool_calls import run_tool_call
+from responses_api_agents.simple_agent.tool_calls import callable_names, run_tool_call
 from responses_api_agents.simple_agent.usage import add_usage
 
 # Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
@@ -60,27 +59,27 @@ class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
 
 @dataclass
 class Trajectory:
-    """The new items of one rollout so far, and what happened on the way."""
+    """The new items of one rollout so far, as text, and what happened on the way."""
 
-    items: list[Any] = field(default_factory=list)
-    last: NeMoGymResponse | None = None
-    usage: Any = None
+    items: list[CarriedItem] = field(default_factory=list)
+    last: CarriedResponse | None = None
+    usage: dict[str, Any] | None = None
     trouble: Failure | None = None
 
-    def add_step(self, response: NeMoGymResponse) -> None:
-        """Take in the answer of one model call."""
-        self.items.extend(response.output)
-        self.usage = add_usage(self.usage, response.usage)
+    def add_step(self, response: CarriedResponse, items: Sequence[CarriedOutputItem]) -> None:
+        """Take in the answer of one model call, and the items in it."""
+        self.items.extend(items)
+        self.usage = add_usage(self.usage, response.value("usage"))
         self.last = response
 
-    def response(self) -> NeMoGymResponse:
+    def response(self) -> CarriedResponse:
         """Return the last Response with every new item as its output, and the usage of all steps."""
         if self.last is None:
             raise ValueError("no model call has been answered")
         update: dict[str, Any] = {"output": self.items}
         if self.usage is not None:
             update["usage"] = self.usage
-        return self.last.model_copy(update=update)
+        return self.last.replaced(**update)
 
 
 class SimpleAgent(SimpleResponsesAPIAgent):
@@ -88,24 +87,23 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     _offered_tools: list[dict[str, Any]] | None = PrivateAttr(default=None)
     _sessionless: set[str] = PrivateAttr(default_factory=set)
 
-    async def responses(
-        self, request: Request, response: Response, body: NeMoGymResponseCreateParamsNonStreaming = Body()
-    ) -> NeMoGymResponse:
+    async def responses(self, request: Request, response: Response, body: CarriedParams = Body()) -> CarriedResponse:
         session = EnvironmentSession(self.server_client, self.config.resources_server.name, request.cookies)
-        trajectory = await self._loop(session, body)
+        trajectory = await self._loop(session, CarriedParams.of(body))
         # The caller seeded the session and will verify in it: it passes on the cookies of the last answer, this one.
         for name, value in session.cookies.items():
             response.set_cookie(name, getattr(value, "value", value))
         return trajectory.response()
 
-    async def run(self, body: BaseRunRequest = Body()) -> Response:
+    async def run(self, body: CarriedRunRequest = Body()) -> Response:
         config = self.config
+        row = CarriedRunRequest.of(body)
         session = EnvironmentSession(self.server_client, config.resources_server.name, sessionless=self._sessionless)
         try:
-            await session.seed(body, self._deadline("seed_timeout_s", "transport_timeout"))
-            trajectory = await self._loop(session, body.responses_create_params)
+            await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
+            trajectory = await self._loop(session, CarriedParams(row.part("responses_create_params")))
             deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
-            verdict = await self._verdict(session, body, trajectory, deadline)
+            verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
             await session.close()
         if trajectory.trouble is None or not self._masks():
@@ -113,10 +111,10 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         return Response(_masked(verdict.body, trajectory.trouble), media_type="application/json")
 
     async def _verdict(
-        self, session: EnvironmentSession, body: BaseRunRequest, trajectory: Trajectory, deadline: Deadline
+        self, session: EnvironmentSession, row: CarriedRunRequest, trajectory: Trajectory, deadline: Deadline
     ) -> Answer:
         try:
-            return await session.verify(body, trajectory.response(), deadline)
+            return await session.verify(row, trajectory.response(), deadline)
         except RolloutError as error:
             if error.trajectory is not None and trajectory.trouble is not None and self._masks():
                 error.trajectory |= _mask(trajectory.trouble)  # for whoever verifies it later
@@ -125,29 +123,29 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     def _masks(self) -> bool:
         return self.config.on_tool_failure == "mask"
 
-    async def _loop(self, session: EnvironmentSession, params: NeMoGymResponseCreateParamsNonStreaming) -> Trajectory:
-        start = _as_items(params.input)
-        tools = params.tools or await self._tools_of_environment()
-        declared = {tool["name"] for tool in tools if tool.get("type", "function") == "function" and "name" in tool}
+    async def _loop(self, session: EnvironmentSession, params: CarriedParams) -> Trajectory:
+        start = params.input_items()
+        tools = params.value("tools")
+        if not tools:
+            tools = await self._tools_of_environment()
+            params = params.replaced(tools=tools) if tools else params
+        callable_tools = callable_names(tools)
         trajectory = Trajectory()
         steps = 0
         while self.config.max_steps is None or steps < self.config.max_steps:
-            update: dict[str, Any] = {"input": [*start, *trajectory.items]}
-            if tools:
-                update["tools"] = tools
             try:
-                answer = await self._ask_model(params.model_copy(update=update))
+                answer, items = await self._ask_model(params.replaced(input=[*start, *trajectory.items]))
             except RolloutError as error:
                 if self._stops_here(error, trajectory):
                     break
                 raise
-            trajectory.add_step(answer)
+            trajectory.add_step(answer, items)
             steps += 1
-            calls = [item for item in answer.output if item.type == "function_call"]
+            calls = [item.head for item in items if item.head.type == "function_call"]
             if not calls:
                 break
             for call in calls:
-                await self._answer_call(session, call, declared, trajectory)
+                await self._answer_call(session, call, callable_tools, trajectory)
         return trajectory
 
     def _stops_here(self, error: RolloutError, trajectory: Trajectory) -> bool:
@@ -155,13 +153,17 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         return overflow and self.config.on_context_overflow == "stop" and trajectory.last is not None
 
     async def _answer_call(
-        self, session: EnvironmentSession, call: Any, declared: set[str], trajectory: Trajectory
+        self,
+        session: EnvironmentSession,
+        call: CarriedItemHead,
+        callable_tools: Collection[str],
+        trajectory: Trajectory,
     ) -> None:
         result = await run_tool_call(
             session,
-            call.name,
-            call.arguments,
-            declared=declared,
+            call.name or "",
+            call.arguments or "",
+            callable_tools=callable_tools,
             deadline=self._deadline("tool_timeout_s", "tool_timeout", GRACE_S),
             max_chars=self.config.max_tool_result_chars,
         )
@@ -169,18 +171,17 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             if self.config.on_tool_failure == "fail":
                 raise RolloutError(result.trouble)
             trajectory.trouble = trajectory.trouble or result.trouble
-        trajectory.items.append(
-            NeMoGymFunctionCallOutput(type="function_call_output", call_id=call.call_id, output=result.text)
-        )
+        trajectory.items.append(CarriedItem.function_call_output(call.call_id or "", result.text))
 
-    async def _ask_model(self, params: NeMoGymResponseCreateParamsNonStreaming) -> NeMoGymResponse:
+    async def _ask_model(self, params: CarriedParams) -> tuple[CarriedResponse, list[CarriedOutputItem]]:
         # No deadline here: a generation may take long, keep-alive finds a dead peer, and the rollout has its own.
         name = self.config.model_server.name
         answer = await self.server_client.post(server_name=name, url_path="/v1/responses", json=params)
         await raise_for_status(answer)
+        response = CarriedResponse.unchecked(await answer.read())
         try:
-            return NeMoGymResponse.model_validate(await get_response_json(answer))
-        except (ValidationError, orjson.JSONDecodeError) as error:
+            return response, response.items()
+        except ValueError as error:
             reason = f"{name} answered what is no Response: {str(error)[:300]}"
             raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error
 
@@ -198,10 +199,6 @@ class SimpleAgent(SimpleResponsesAPIAgent):
 
     def _deadline(self, setting: str, kind: str, grace_s: float = 0.0) -> Deadline:
         return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)
-
-
-def _as_items(given: Any) -> list[Any]:
-    return [NeMoGymEasyInputMessage(role="user", content=given)] if isinstance(given, str) else list(given)
 
 
 def _masked(verdict: bytes, trouble: Failure) -> bytes:

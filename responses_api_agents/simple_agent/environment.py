@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 from typing import Any
 
-from nemo_gym.base_resources_server import BaseRunRequest
-from nemo_gym.openai_utils import NeMoGymResponse
+import orjson
+
+from nemo_gym.base_responses_api_agent import CarriedRunRequest
+from nemo_gym.openai_utils import CarriedResponse
 from nemo_gym.server_utils import (
     SESSION_ID_HEADER,
     SESSION_KEPT_HEADER,
@@ -44,7 +46,7 @@ class EnvironmentSession:
         self._id_header: dict[str, str] = {}
         self._is_open = False
 
-    async def seed(self, row: BaseRunRequest, deadline: Deadline) -> None:
+    async def seed(self, row: CarriedRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose answer was lost can be sent again."""
         if self._server in self._sessionless:
             return
@@ -65,24 +67,16 @@ class EnvironmentSession:
         self.cookies.update(answer.cookies)
         return answer
 
-    async def verify(self, row: BaseRunRequest, response: NeMoGymResponse, deadline: Deadline) -> Answer:
+    async def verify(self, row: CarriedRunRequest, response: CarriedResponse, deadline: Deadline) -> Answer:
         """Return the verdict. A failure carries the verify request, so that it can be verified later."""
-        request = {
-            **(row.model_extra or {}),
-            "responses_create_params": row.responses_create_params,
-            "response": response,
-        }
+        request = row.replaced(response=response)
         try:
             return await self._post("/verify", "verification", json=request, deadline=deadline)
         except RolloutError as error:
             if error.failure.kind in _NEVER_VERDICTS:
                 self._sessionless.discard(self._server)  # another server may have taken its place
                 raise
-            plain = {
-                key: value.model_dump(mode="json", exclude_unset=True) if hasattr(value, "model_dump") else value
-                for key, value in request.items()
-            }
-            raise RolloutError(error.failure, trajectory=plain) from error
+            raise RolloutError(error.failure, trajectory=orjson.loads(request.text)) from error
 
     async def close(self) -> None:
         """Close the session if the server keeps it; never raises, never takes longer than its bound."""

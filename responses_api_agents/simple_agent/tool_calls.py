@@ -5,7 +5,7 @@ for a tool that raised or hung, text plus a mark on the rollout (`ToolTrouble`).
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,22 +27,25 @@ class ToolResult:
     trouble: Failure | None = None
 
 
+def callable_names(tools: Iterable[dict[str, Any]]) -> set[str]:
+    """Return which declared tools can be called: functions whose name is one path segment of its own."""
+    names = {tool["name"] for tool in tools if tool.get("type", "function") == "function" and "name" in tool}
+    return {name for name in names if _ONE_PATH_SEGMENT.fullmatch(name) and f"/{name}" not in RESERVED_PATHS}
+
+
 async def run_tool_call(
     session: EnvironmentSession,
     name: str,
     arguments: str,
     *,
-    declared: Collection[str],
+    callable_tools: Collection[str],
     deadline: Deadline,
     max_chars: int,
 ) -> ToolResult:
     """Run one call; raises RolloutError when the environment is lost."""
-    # What a model wrote is only ever compared, and what a row declared has to be one path segment of its own.
-    callable_names = {
-        tool for tool in declared if _ONE_PATH_SEGMENT.fullmatch(tool) and f"/{tool}" not in RESERVED_PATHS
-    }
-    if name not in callable_names:
-        known = ", ".join(sorted(callable_names)) or "none"
+    # What a model wrote is only ever compared.
+    if name not in callable_tools:
+        known = ", ".join(sorted(callable_tools)) or "none"
         return _error(f"there is no tool named {name[:_MAX_NAME_SHOWN]!r}; the tools are: {known}")
     try:
         parsed = orjson.loads(arguments or "{}")

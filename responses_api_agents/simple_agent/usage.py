@@ -1,25 +1,20 @@
 """Token usage over several model calls."""
 
-from nemo_gym.openai_utils import NeMoGymResponseUsage
+from typing import Any
+
+Usage = dict[str, Any]
 
 
-def add_usage(total: NeMoGymResponseUsage | None, more: NeMoGymResponseUsage | None) -> NeMoGymResponseUsage | None:
-    """Return the sum of two usages; None counts as nothing."""
-    if total is None or more is None:
+def add_usage(total: Usage | None, more: Usage | None) -> Usage | None:
+    """Return the sum of two usages, count by count; None counts as nothing."""
+    if not total or not more:
         return total or more
-    return NeMoGymResponseUsage.model_validate(
-        {
-            "input_tokens": total.input_tokens + more.input_tokens,
-            "input_tokens_details": {
-                "cached_tokens": total.input_tokens_details.cached_tokens + more.input_tokens_details.cached_tokens,
-                "cache_write_tokens": total.input_tokens_details.cache_write_tokens
-                + more.input_tokens_details.cache_write_tokens,
-            },
-            "output_tokens": total.output_tokens + more.output_tokens,
-            "output_tokens_details": {
-                "reasoning_tokens": total.output_tokens_details.reasoning_tokens
-                + more.output_tokens_details.reasoning_tokens
-            },
-            "total_tokens": total.total_tokens + more.total_tokens,
-        }
-    )
+    return {name: _sum(total.get(name), more.get(name)) for name in {**total, **more}}
+
+
+def _sum(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return add_usage(one, other)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one + other
+    return one if other is None else other

@@ -1,15 +1,15 @@
 """OpenAI-compatible endpoint as the policy model: OpenAI itself, Azure's v1 API, vLLM, or any other of that shape."""
 
 from fastapi import Body
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
 from nemo_gym.openai_utils import (
+    CarriedParams,
+    CarriedResponse,
     NeMoGymAsyncOpenAI,
     NeMoGymChatCompletion,
     NeMoGymChatCompletionCreateParamsNonStreaming,
-    NeMoGymResponse,
-    NeMoGymResponseCreateParamsNonStreaming,
 )
 from nemo_gym.server_utils import RolloutError, rollout_error
 
@@ -30,24 +30,24 @@ class OpenAIModel(SimpleResponsesAPIModel):
             self.config.openai_base_url, self.config.openai_api_key, name=self.config.name
         )
 
-    async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming = Body()) -> NeMoGymResponse:
-        answer = await self._endpoint.create_response(**self._params(body))
+    async def responses(self, body: CarriedParams = Body()) -> CarriedResponse:
+        params = CarriedParams.of(body).replaced(model=self.config.openai_model)
+        answer = await self._endpoint.carry_response(params)
         try:
-            return NeMoGymResponse.model_validate(answer)
+            answer.check()
         except ValidationError as error:
             raise self._bad_output("Response", error) from error
+        return answer
 
     async def chat_completions(
         self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
     ) -> NeMoGymChatCompletion:
-        answer = await self._endpoint.create_chat_completion(**self._params(body))
+        params = {**body.model_dump(exclude_unset=True), "model": self.config.openai_model}
+        answer = await self._endpoint.create_chat_completion(**params)
         try:
             return NeMoGymChatCompletion.model_validate(answer)
         except ValidationError as error:
             raise self._bad_output("chat completion", error) from error
-
-    def _params(self, body: BaseModel) -> dict[str, object]:
-        return {**body.model_dump(exclude_unset=True), "model": self.config.openai_model}
 
     def _bad_output(self, shape: str, error: ValidationError) -> RolloutError:
         first = error.errors(include_url=False)[0]
