@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contestant import Contestant
-from benchmarks.program import ProgramError, environment, python_module
+from benchmarks.program import ProgramError, environment, home_in, python_module
 
 ROW = Path(__file__).parent / "floor" / "weather_row.json"
 DRIVE_WITHIN_S = 600.0
@@ -37,7 +37,7 @@ def drive(contestant: Contestant, folder: Path, count: int, concurrency: int, wa
     done = subprocess.run(
         drive_command(contestant, count, concurrency, warm_up),
         cwd=folder,
-        env=environment(folder / "home"),
+        env=environment(home_in(folder)),
         capture_output=True,
         text=True,
         timeout=DRIVE_WITHIN_S,

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.program import BIN, ProgramError, family_of, free_port, running, stop
+from benchmarks.program import BIN, ProgramError, family_of, free_port, home_in, running, stop
 
 OURS = "ours"
 AGENT = "simple_weather_simple_agent"
@@ -37,6 +37,7 @@ class GymRun:
     process: subprocess.Popen[bytes]
     head_port: int
     ready_s: float
+    home: Path
     servers: tuple[dict[str, Any], ...]
 
     @property
@@ -52,7 +53,7 @@ class GymRun:
     @property
     def headers(self) -> dict[str, str]:
         """What every request to our servers carries."""
-        return request_headers()
+        return request_headers(self.home)
 
     @property
     def health_urls(self) -> dict[str, str]:
@@ -76,9 +77,10 @@ class GymRun:
         stop(self.process, signal.SIGINT)
 
 
-def request_headers() -> dict[str, str]:
-    """Return the headers that our servers and the head want from anyone: the one place to change for a run token."""
-    return {}
+def request_headers(home: Path) -> dict[str, str]:
+    """Return the headers that our servers and the head want from anyone: the token of the one run of this home."""
+    (token,) = home.glob("runs/*/token")
+    return {"authorization": f"Bearer {token.read_text()}"}
 
 
 @contextlib.contextmanager
@@ -92,7 +94,8 @@ def gym_run(folder: Path, endpoint: str, *overrides: str) -> Iterator[GymRun]:
     began_at = time.monotonic()
     with running(command, folder, log_name) as process:
         _wait_until_ready(process, folder / f"{log_name}.log")
-        run = GymRun(process, port, time.monotonic() - began_at, _servers(port))
+        ready_s, home = time.monotonic() - began_at, home_in(folder)
+        run = GymRun(process, port, ready_s, home, _servers(port, home))
         try:
             yield run
         finally:
@@ -112,7 +115,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     raise ProgramError(f"ng_run was not ready within {READY_WITHIN_S:g} s; its output ends: {said[-1000:]!r}")
 
 
-def _servers(port: int) -> tuple[dict[str, Any], ...]:
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/server_instances", headers=request_headers())
+def _servers(port: int, home: Path) -> tuple[dict[str, Any], ...]:
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/server_instances", headers=request_headers(home))
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return tuple(json.load(answer))

@@ -35,6 +35,11 @@ def python_module(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+def home_in(folder: Path) -> Path:
+    """Return the home of the runs whose programs work in `folder`."""
+    return folder / "home"
+
+
 def environment(home: Path) -> dict[str, str]:
     """Return the environment of every program: a home of its own, this project and this Python first."""
     paths = {"NEMO_GYM_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
@@ -48,7 +53,7 @@ def running(command: Sequence[str], folder: Path, log_name: str) -> Iterator[sub
         process = subprocess.Popen(
             list(command),
             cwd=folder,
-            env=environment(folder / "home"),
+            env=environment(home_in(folder)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

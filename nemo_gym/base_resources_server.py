@@ -18,7 +18,8 @@ from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.server import SimpleServer
 from nemo_gym.servers.session_id import SESSION_ID_KEY, SESSION_KEPT_KEY
 from nemo_gym.servers.session_registry import SessionRegistry
-from nemo_gym.servers.tool_listing import RESERVED_PATHS, list_tools
+from nemo_gym.servers.tool_listing import RESERVED_PATHS, has_unlisted_tools, list_tools
+from nemo_gym.servers.tool_name import MORE_TOOLS_HEADER
 from nemo_gym.wire.environment import (
     BaseRunRequest,
     BaseSeedSessionRequest,
@@ -100,7 +101,9 @@ class SimpleResourcesServer(BaseResourcesServer):
         app.post("/close_session")(self._close_session)
 
         @app.get("/tools")
-        async def tools() -> list[dict[str, Any]]:
+        async def tools(response: Response) -> list[dict[str, Any]]:
+            if has_unlisted_tools(app):
+                response.headers[MORE_TOOLS_HEADER] = "1"
             return list_tools(app)
 
         return app

@@ -5,6 +5,7 @@ from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config
 from nemo_gym.servers.answer import Answer, failure_of
 from nemo_gym.servers.client import ServerClient, get_response_json, raise_for_status
 from nemo_gym.servers.head import HeadServer
+from nemo_gym.servers.offered_tools import OfferedTools
 from nemo_gym.servers.ray_cluster import initialize_ray
 from nemo_gym.servers.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
 from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER
@@ -25,6 +26,7 @@ __all__ = [
     "Deadline",
     "Failure",
     "HeadServer",
+    "OfferedTools",
     "RolloutError",
     "ServerClient",
     "SimpleServer",

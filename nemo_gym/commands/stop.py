@@ -7,7 +7,7 @@ from nemo_gym.commands.run_choice import RunChoice
 from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.live_run import chosen_runs, stop_run
-from nemo_gym.launch.run_directory import RunRecord
+from nemo_gym.servers.run_record import RunRecord
 
 
 class StopOptions(RunChoice):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nemo_gym.config.addresses import http_url
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.options import LaunchOptions
 from nemo_gym.servers.instance_state import ServerInstanceState
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nemo_gym.launch.launcher import Launcher
-    from nemo_gym.launch.run_directory import RunRecord
+    from nemo_gym.servers.run_record import RunRecord
 
 
 def print_plan(config: RunConfig, options: LaunchOptions) -> None:
@@ -39,11 +40,12 @@ def print_ready(launcher: "Launcher", seconds: float) -> None:
 
 def print_servers(servers: Sequence[ServerInstanceState], head: str, seconds: float, how_to_stop: str) -> None:
     """Print servers that are ready after `seconds`, and how to stop them."""
+    from rich.markup import escape  # an IPv6 address looks like markup
     from rich.table import Table
 
     table = Table("name", "kind", "address", "pid", "log", box=None, header_style="bold")
     for state in servers:
-        table.add_row(state.name, state.kind, state.url, str(state.pid), state.log or "")
+        table.add_row(state.name, state.kind, escape(state.url), str(state.pid), state.log or "")
     console = _console()
     console.print(table)
     console.print(
@@ -55,22 +57,23 @@ def print_servers(servers: Sequence[ServerInstanceState], head: str, seconds: fl
 
 def print_status(run: "RunRecord", servers: Sequence[ServerInstanceState], healthy: Sequence[bool]) -> None:
     """Print one run: its servers, their state as its head tells it, and whether they answer."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("name", "kind", "address", "pid", "state", "health", "log", box=None, header_style="bold")
     for state, answers in zip(servers, healthy, strict=True):
         pid = "-" if state.pid is None else str(state.pid)
         health = "ok" if answers else "no answer"
-        table.add_row(state.name, state.kind, state.url, pid, state.state, health, state.log or "")
+        table.add_row(state.name, state.kind, escape(state.url), pid, state.state, health, state.log or "")
     console = _console()
-    head = f"http://{run.head_host}:{run.head_port}"
+    head = http_url(run.head_host, run.head_port)
     console.print(f"run {run.run_id}: head {head}, pid {run.pid}, from {run.folder}", highlight=False, markup=False)
     console.print(table)
 
 
 def head_url(config: RunConfig) -> str:
-    """Return where the head of a run listens."""
-    return f"http://{config.head_host}:{config.head_port}"
+    """Return where the head of a run is called."""
+    return http_url(config.head_host, config.head_port)
 
 
 def _console() -> "Console":

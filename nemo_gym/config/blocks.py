@@ -1,6 +1,6 @@
 """Which top-level values are server instances, and the parts of such a block."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nemo_gym.config.errors import Mistake, closest, did_you_mean
@@ -19,7 +19,7 @@ class Block:
     name: str
     kind: str
     implementation: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(repr=False)  # may hold secrets
 
     @property
     def path(self) -> KeyPath:

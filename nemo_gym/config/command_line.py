@@ -26,7 +26,7 @@ class CommandLine:
         help: The person wants to read what the command does.
     """
 
-    overrides: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets
     config_paths: tuple[str, ...] = ()
     help: bool = False
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from nemo_gym.wire.scrubber import KNOWN_SECRETS
+
 _MAX_KNOWN_SHOWN = 20
 
 
@@ -31,7 +33,7 @@ class Mistake:
             lines.append(f"  known: {_shortened(self.known)}")
         if self.fix:
             lines.append(f"  fix:   {self.fix}")
-        return "\n".join(lines)
+        return KNOWN_SECRETS.text("\n".join(lines))
 
 
 class ConfigError(Exception):

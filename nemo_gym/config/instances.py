@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_gym.config.access import bind_host_of
+from nemo_gym.config.addresses import is_every_interface, reachable_host
 from nemo_gym.config.blocks import Block
 from nemo_gym.config.errors import Mistake, did_you_mean
 from nemo_gym.config.interpolation import Finding
@@ -14,8 +16,6 @@ from nemo_gym.config.paths import find_component, implementations, places
 from nemo_gym.config.references import Reference, references
 from nemo_gym.config.schema import DatasetConfig, InstanceSettings, ResourcesInstanceSettings, RunSettings
 from nemo_gym.config.validation import validated
-
-_ANY_INTERFACE = ("0.0.0.0", "::", "")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class ServerInstance:
         implementation: Name of the component's folder.
         directory: That folder, absolute.
         entrypoint: The script in it, absolute.
-        host: Address or name to listen on.
+        host: Address or name that others call.
+        bind_host: Address or name to listen on.
         port: None lets the launcher take a free one.
         num_workers: Processes that share the work, at least 1.
         ray_enabled: Wants Ray.
@@ -44,6 +45,7 @@ class ServerInstance:
     directory: Path
     entrypoint: Path
     host: str
+    bind_host: str
     port: int | None
     num_workers: int
     ray_enabled: bool
@@ -77,7 +79,7 @@ def check_component(block: Block, merged: MergedConfig) -> list[Finding]:
     return []
 
 
-def make_instance(block: Block, settings: InstanceSettings, default_host: str) -> ServerInstance:
+def make_instance(block: Block, settings: InstanceSettings, run: RunSettings) -> ServerInstance:
     """Join a block that passed all checks with its typed settings.
 
     Raises:
@@ -92,7 +94,8 @@ def make_instance(block: Block, settings: InstanceSettings, default_host: str) -
         implementation=block.implementation,
         directory=directory.resolve(),
         entrypoint=directory.resolve() / settings.entrypoint,
-        host=settings.host or default_host,
+        host=reachable_host(settings.host or run.default_host),
+        bind_host=bind_host_of(settings, run),
         port=settings.port,
         num_workers=settings.num_workers,
         ray_enabled=settings.ray_enabled,
@@ -105,11 +108,11 @@ def make_instance(block: Block, settings: InstanceSettings, default_host: str) -
 
 def check_ports(blocks: Sequence[Block], run: RunSettings, merged: MergedConfig) -> list[Finding]:
     """Return the servers that want a port which an earlier server, or the head, listens on."""
-    taken = [(run.head_server.host, run.head_server.port, "the head (head_server.port)")]
+    taken = [(run.head_bind_host, run.head_server.port, "the head (head_server.port)")]
     findings = []
     for block in blocks:
         # As written, not as typed: a server with another mistake still has its port compared.
-        host, port = str(block.settings.get("host") or run.default_host), _as_port(block.settings.get("port"))
+        host, port = _bind_host_as_written(block, run), _as_port(block.settings.get("port"))
         if port is None:
             continue
         holder = next((who for other, its_port, who in taken if port == its_port and _overlap(host, other)), None)
@@ -121,12 +124,17 @@ def check_ports(blocks: Sequence[Block], run: RunSettings, merged: MergedConfig)
     return findings
 
 
+def _bind_host_as_written(block: Block, run: RunSettings) -> str:
+    written = block.settings
+    return str(written.get("bind_host") or run.default_bind_host or written.get("host") or run.default_host)
+
+
 def _as_port(value: Any) -> int | None:
     return int(value) if str(value).isdecimal() else None
 
 
 def _overlap(host: str, other: str) -> bool:
-    return host == other or host in _ANY_INTERFACE or other in _ANY_INTERFACE
+    return host == other or is_every_interface(host) or is_every_interface(other)
 
 
 def _no_folder(block: Block, merged: MergedConfig) -> Mistake:

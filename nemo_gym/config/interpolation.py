@@ -34,7 +34,7 @@ class Finding:
 class Resolved:
     """Plain values without interpolations. What could not be resolved is left out (in a list: None) and listed."""
 
-    values: dict[str, Any]
+    values: dict[str, Any] = field(repr=False)  # may hold secrets
     left_out: set[KeyPath] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 

@@ -1,5 +1,6 @@
 """Read, merge, resolve and check the whole configuration, before anything starts."""
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,16 +8,24 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nemo_gym.config.access import check_access
+from nemo_gym.config.addresses import reachable_host
 from nemo_gym.config.almost_servers import CheckedServers, check_servers, inside_servers
 from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.guarded_output import guard_output
 from nemo_gym.config.instances import ServerInstance, make_instance
 from nemo_gym.config.interpolation import Finding, Resolved, as_literal, resolve
 from nemo_gym.config.merged import MergedConfig, Source, merge
+from nemo_gym.config.sandbox_check import check_sandbox
 from nemo_gym.config.schema import RunSettings
+from nemo_gym.config.secrets import learn_secrets, secret_values
 from nemo_gym.config.sources import gather_sources
 from nemo_gym.config.typos import find_typos
 from nemo_gym.config.validation import validated
+from nemo_gym.wire.scrubber import is_telling
+
+_log = logging.getLogger("nemo_gym.config")
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,10 @@ class RunConfig:
     Attributes:
         global_config_dict: Merged and resolved, secrets included.
         instances: The servers to start, in the order of the configuration.
-        head_host: Where the head listens.
+        head_host: Where the head is called.
         head_port: 1 to 65535.
+        head_bind_host: The address it listens on.
+        wants_token: Only who has the run's token may call its servers.
         ignored: Why servers were left out, with `error_on_almost_servers=false`; they are not in
             `global_config_dict` either.
     """
@@ -36,6 +47,8 @@ class RunConfig:
     instances: tuple[ServerInstance, ...]
     head_host: str
     head_port: int
+    head_bind_host: str
+    wants_token: bool
     ignored: tuple[Mistake, ...] = ()
 
 
@@ -61,12 +74,15 @@ def load_config(
             without them nothing sure can be said about the rest.
     """
     sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
+    _warn_of_arguments(command_line)
     run, servers, values = check_sources(sources, own_keys, locate=True)
     return RunConfig(
         global_config_dict=values,
-        instances=tuple(make_instance(block, settings, run.default_host) for block, settings in servers.passed),
-        head_host=run.head_server.host,
+        instances=tuple(make_instance(block, settings, run) for block, settings in servers.passed),
+        head_host=reachable_host(run.head_server.host),
         head_port=run.head_server.port,
+        head_bind_host=run.head_bind_host,
+        wants_token=run.auth == "token",
         ignored=tuple(finding.mistake for finding in servers.findings),
     )
 
@@ -88,7 +104,7 @@ def merge_sources(
     """
     sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
     merged = merge(sources)
-    resolved = resolve(merged)
+    resolved = _resolved(merged)
     _, findings = _run_wide(resolved, merged)
     _raise_any(find_typos(sources, own_keys) + findings)
     return _as_dict_config(resolved)
@@ -110,13 +126,29 @@ def check_sources(
     typos = find_typos(sources, own_keys)
     misspelt = {finding.paths[0][0] for finding in typos if len(finding.paths[0]) == 1}
     merged = merge([_without(source, misspelt) for source in sources])  # what a misspelt key leads to is no news
-    resolved = resolve(merged)
+    resolved = _resolved(merged)
     run, findings = _run_wide(resolved, merged)
     servers = check_servers(resolved, merged, run, locate=locate)
+    findings += check_access(run, servers.passed, merged) + (check_sandbox(run, merged) if locate else [])
     _raise_any(typos + findings + (servers.findings if run.error_on_almost_servers else []))
     for name in servers.almost:
         resolved.values.pop(name, None)
     return run, servers, _as_dict_config(resolved)
+
+
+def _resolved(merged: MergedConfig) -> Resolved:
+    """Resolve, and from here on hide the secrets in it: whatever is said about the configuration comes later."""
+    guard_output()
+    learn_secrets(merged.values)
+    resolved = resolve(merged)
+    learn_secrets(resolved.values)
+    return resolved
+
+
+def _warn_of_arguments(command_line: CommandLine | None) -> None:
+    values = command_line.overrides if command_line is not None else {}
+    for key in (key for key, value in values.items() if any(map(is_telling, secret_values({key: value})))):
+        _log.warning("%s stands on the command line, which all users of this machine can read: use env.yaml", key)
 
 
 def _run_wide(resolved: Resolved, merged: MergedConfig) -> tuple[RunSettings, list[Finding]]:

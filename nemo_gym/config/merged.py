@@ -22,7 +22,7 @@ class Source:
     """
 
     name: str
-    values: dict[str, Any]
+    values: dict[str, Any] = field(repr=False)  # may hold secrets
     folder: Path | None = None
 
 
@@ -30,7 +30,7 @@ class Source:
 class MergedConfig:
     """The values of all sources so far. Mappings merge key by key; anything else, lists too, replaces."""
 
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def add(self, source: Source) -> None:

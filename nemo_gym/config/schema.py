@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nemo_gym.config.keys import DEFAULT_HEAD_PORT, DEFAULT_HOST
+from nemo_gym.config.keys import DEFAULT_HEAD_PORT, DEFAULT_HOST, DEFAULT_MAX_REQUEST_BYTES
+from nemo_gym.config.masked_repr import MaskedRepr
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -46,8 +47,8 @@ class AgentServerRef(BaseModel):
     name: str
 
 
-class BaseServerConfig(BaseModel):
-    """Where a server listens.
+class BaseServerConfig(MaskedRepr):
+    """Where a server listens. Printed or logged, the configuration of a server shows no secret.
 
     Attributes:
         host: Address or name of the interface.
@@ -67,6 +68,8 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
         num_workers: Processes that share the work of this instance.
         ray_enabled: Placed on a Ray cluster, or uses one.
         worker_urls: The own address of each worker, filled in by the launcher where there are several.
+        bind_host: Address it listens on where that is not `host`, which is what others call.
+        max_request_bytes: A longer body is refused with status 413.
     """
 
     entrypoint: str
@@ -74,6 +77,8 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
     num_workers: int = Field(default=1, ge=1)
     ray_enabled: bool = False
     worker_urls: list[str] = []
+    bind_host: str | None = None
+    max_request_bytes: int = Field(default=DEFAULT_MAX_REQUEST_BYTES, ge=1)
 
 
 class GitlabIdentifier(BaseModel):
@@ -91,7 +96,7 @@ class HuggingfaceIdentifier(BaseModel):
     artifact_fpath: str | None = None
 
 
-class DatasetConfig(BaseModel):
+class DatasetConfig(MaskedRepr):
     """A JSONL file of tasks. One for training or validation must say its license and where it can be had.
 
     Attributes:
@@ -126,14 +131,16 @@ class DatasetConfig(BaseModel):
         return self
 
 
-class InstanceSettings(BaseModel):
+class InstanceSettings(MaskedRepr):
     """The part of an instance's innermost block that every server shares; the rest is the server's own affair."""
 
     model_config = ConfigDict(extra="allow")
 
     entrypoint: str = Field(min_length=1)
     host: str | None = None
+    bind_host: str | None = None
     port: Port | None = None
+    max_request_bytes: int = Field(default=DEFAULT_MAX_REQUEST_BYTES, ge=1)
     num_workers: int = Field(default=1, ge=1)
     ray_enabled: bool = False
     datasets: list[DatasetConfig] = []
@@ -147,10 +154,11 @@ class ResourcesInstanceSettings(InstanceSettings):
 
 
 class HeadSettings(BaseModel):
-    """Where the head listens."""
+    """Where the head is called, and the address it listens on where that is another."""
 
     host: str
     port: Port
+    bind_host: str | None = None
 
 
 class RunSettings(BaseModel):
@@ -160,3 +168,12 @@ class RunSettings(BaseModel):
     head_server: HeadSettings = HeadSettings(host=DEFAULT_HOST, port=DEFAULT_HEAD_PORT)
     disallowed_ports: list[int] = []
     error_on_almost_servers: bool = True
+    default_bind_host: str | None = None
+    auth: Literal["token", "none"] = "token"
+    allow_unauthenticated_network: bool = False
+    require_sandbox: Literal["strict", "best_effort"] | None = None
+
+    @property
+    def head_bind_host(self) -> str:
+        """The address the head listens on."""
+        return self.head_server.bind_host or self.default_bind_host or self.head_server.host

@@ -1,11 +1,15 @@
-"""Which values are secret, and plain data with those values masked."""
+"""Which values are secret, plain data with those values masked, and what this process learns to hide."""
 
+import os
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from nemo_gym.config.keys import KINDS
+from nemo_gym.wire.scrubber import KNOWN_SECRETS, MASK, Scrubber
 
-MASK = "****"
+__all__ = ["MASK", "is_secret_key", "learn_secrets", "mask_secrets", "mask_text", "secret_values"]
 
 _SECRET_PARTS = ("apikey", "password", "passwd", "secret", "authorization", "credential", "privatekey", "accesskey")
 _COUNT_WORDS = frozenset(
@@ -31,10 +35,12 @@ _COUNT_WORDS = frozenset(
     ]
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_URL_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s@\"']+@")
+_URL_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)([^/\s@\"']+)@")
 _URL_QUERY = re.compile(
-    r"([?&][^=&\s]*(?:api[_-]?key|token|secret|password|signature)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE
+    r"([?&][^=&\s]*(?:api[_-]?key|token|secret|password|signature)[^=&\s]*=)([^&\s\"']+)", re.IGNORECASE
 )
+# What finds a server must stay true, even where a placeholder for a key happens to be the same word.
+_STRUCTURE = frozenset({"host", "port", "name", "type", "entrypoint", "default_host", "worker_urls"})
 
 
 def is_secret_key(name: str) -> bool:
@@ -58,23 +64,69 @@ def mask_text(text: str) -> str:
 def mask_secrets(plain: Any) -> Any:
     """Return a deep copy of plain containers in which every secret is "****".
 
-    Masked are all values below a secret key (None, "" and booleans stay, they tell nothing), and credentials in
-    URLs anywhere. The name of a server instance or implementation is not a secret key, whatever it is called.
+    Masked are all values below a secret key (None, "" and booleans stay, they tell nothing), credentials in URLs
+    anywhere, and a secret from elsewhere in `plain` inside any other text, where an interpolation has put it. The name
+    of a server instance or implementation is not a secret key, whatever it is called.
     """
-    return _masked(plain, secret=False, keys_are_names=False)
+    return _masked(plain, Scrubber(secret_values(plain)), secret=False, keys_are_names=False)
 
 
-def _masked(value: Any, *, secret: bool, keys_are_names: bool) -> Any:
+def secret_values(plain: Any) -> Iterator[str]:
+    """Yield every secret in plain containers as text: what `mask_secrets` finds by its key, and URL credentials."""
+    yield from _secrets(plain, secret=False, keys_are_names=False)
+
+
+def learn_secrets(plain: Mapping[str, Any]) -> None:
+    """Let this process hide the secrets in `plain`, and those among its environment variables, from now on."""
+    KNOWN_SECRETS.learn(secret_values(plain))
+    # A variable such as GOOGLE_APPLICATION_CREDENTIALS holds the path of a file.
+    KNOWN_SECRETS.learn(value for name, value in os.environ.items() if is_secret_key(name) and value[:1] not in "/~.")
+
+
+def _masked(value: Any, known: Scrubber, *, secret: bool, keys_are_names: bool, fixed: bool = False) -> Any:
     if isinstance(value, dict):
-        return {key: _masked_entry(key, item, secret, keys_are_names) for key, item in value.items()}
+        return {key: _masked_entry(key, item, known, secret, keys_are_names) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(item, secret=secret, keys_are_names=False) for item in value]
+        return [_masked(item, known, secret=secret, keys_are_names=False, fixed=fixed) for item in value]
     if secret and value not in (None, "") and not isinstance(value, bool):
         return MASK
-    return mask_text(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return mask_text(value if fixed else known.text(value))
 
 
-def _masked_entry(key: Any, value: Any, secret: bool, is_name: bool) -> Any:
+def _masked_entry(key: Any, value: Any, known: Scrubber, secret: bool, is_name: bool) -> Any:
+    secret = secret or _is_secret_entry(key, value, is_name)
+    return _masked(value, known, secret=secret, keys_are_names=key in KINDS, fixed=key in _STRUCTURE)
+
+
+def _is_secret_entry(key: Any, value: Any, is_name: bool) -> bool:
     names_server = is_name or (isinstance(value, dict) and any(kind in value for kind in KINDS))
-    secret = secret or (not names_server and is_secret_key(str(key)))
-    return _masked(value, secret=secret, keys_are_names=key in KINDS)
+    return not names_server and is_secret_key(str(key))
+
+
+def _secrets(value: Any, *, secret: bool, keys_are_names: bool) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            below = secret or _is_secret_entry(key, item, keys_are_names)
+            yield from _secrets(item, secret=below, keys_are_names=key in KINDS)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secrets(item, secret=secret, keys_are_names=False)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        text = str(value)
+        if secret and "${" not in text:
+            yield text
+        yield from _url_credentials(text)
+
+
+def _url_credentials(text: str) -> Iterator[str]:
+    for match in _URL_USER.finditer(text):
+        user_and_password = match.group(2)
+        yield user_and_password
+        yield unquote(user_and_password)
+        yield user_and_password.partition(":")[2]
+        yield unquote(user_and_password.partition(":")[2])
+    for match in _URL_QUERY.finditer(text):
+        yield match.group(2)
+        yield unquote(match.group(2))

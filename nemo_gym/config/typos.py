@@ -10,7 +10,7 @@ from nemo_gym.config.merged import COMMAND_LINE, Source
 
 # High, since any other key is a plain value that a server may read.
 _CUTOFF = 0.8
-_HEAD_KEYS = ("host", "port")
+_HEAD_KEYS = ("host", "port", "bind_host")
 
 
 def find_typos(sources: Sequence[Source], own_keys: Collection[str]) -> list[Finding]:

@@ -7,8 +7,9 @@ class it serves.
 
 import json
 import os
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -33,20 +34,20 @@ def main() -> None:
     seats: list[Seat] = []
     try:
         for name, script in scripts.items():
-            app = _app_of(name, Path(script), ready)
-            seats.append((announced(app, name, ready), listeners[name]))
+            seats.append(_seat_of(name, Path(script), listeners[name], ready))
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     report_phase("binding")
     serve_all(seats)
 
 
-def _app_of(name: str, script: Path, ready: dict[str, ASGIApp]) -> ASGIApp:
+def _seat_of(name: str, script: Path, listeners: Sequence[socket.socket], ready: dict[str, ASGIApp]) -> Seat:
     # Built while its script is `__main__`: that is where the routes look up what an annotation names.
     with served_by(script) as server_class:
         server = server_class.from_configuration(name)
         server.server_client.use_local_apps(ready)
-        return server.setup_webserver()
+        app = announced(server.setup_webserver(), name, ready)
+        return Seat(app, listeners, server.config.host, server.config.max_request_bytes)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from nemo_gym import PARENT_DIR
 from nemo_gym.launch.options import Isolate
 from nemo_gym.launch.requirements import is_installed, is_plain, requirements_of
-from nemo_gym.launch.run_directory import home
+from nemo_gym.servers.run_record import home
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import uvicorn
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.head import HeadServer
 from nemo_gym.servers.instance_state import ServerInstanceState
-from nemo_gym.servers.serve import HostedServer, uvicorn_config
+from nemo_gym.servers.serve import Seat, hosted
 
 _STOP_S = 1.0
 
@@ -30,10 +30,12 @@ class HeadProcess:
         public_config: dict[str, Any],
         instances: Callable[[], list[ServerInstanceState]],
         run_id: str,
+        run_token: str | None,
     ) -> "HeadProcess":
-        """Serve the head on `listener`."""
+        """Serve the head on `listener`, to who has the token; to everyone when that is None."""
         app = HeadServer(config, public_config, instances, run_id).setup_webserver()
-        server = HostedServer(uvicorn_config(app, lifespan="off"))
+        seat = Seat(app, [listener], advertised_host=config.host)
+        server = hosted(seat, run_token, lifespan="off")
         return cls(server, asyncio.create_task(server.serve(sockets=[listener])))
 
     async def stop(self) -> None:

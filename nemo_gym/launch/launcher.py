@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import secrets
 import signal
 import socket
 import time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Launcher", "StartError"]
 
+UNLOCKED = "auth=none: whoever can reach these ports may call the servers, without a token"
+
 _TERM_SHARE = 0.7  # of the stop budget; the rest is for SIGKILL to take effect
 
 
@@ -45,6 +48,7 @@ class Launcher:
 
     Attributes:
         servers: Processes by name, in the order of the configuration; empty before `start`.
+        run_token: Who has it may call the servers; None with auth=none.
 
     Raises:
         ConfigError: The plan can't be made, e.g. a requirements file is missing.
@@ -64,6 +68,7 @@ class Launcher:
         self.planned: list[PlannedProcess] = plan_processes(plan(config, options), options)
         self.servers: dict[str, ManagedProcess] = {}
         self.run_directory = run_directory
+        self.run_token = secrets.token_urlsafe(32) if config.wants_token else None
         self._is_command = is_command
         self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
@@ -123,7 +128,7 @@ class Launcher:
     async def _start_all(self) -> None:
         sockets = self._bind()
         ray_variables = await join_ray(self.config)
-        variables = process_variables(self.planned, self._addressed)
+        variables = process_variables(self.planned, self._addressed, self.run_token)
         assert self._lifeline is not None
         assert self.run_directory is not None
         for planned in self.planned:
@@ -144,11 +149,16 @@ class Launcher:
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
         self.run_directory = self.run_directory or RunDirectory()
+        if self.run_token is None:
+            self.say("", UNLOCKED)
+        else:
+            self.run_directory.write_token(self.run_token)
         self.run_directory.write_record(
             (config.head_host, config.head_port),
             tuple(instance.name for instance in config.instances),
             self.options.stop_timeout_s,
             self._is_command,
+            config.head_bind_host,
         )
         return sockets
 
@@ -184,7 +194,9 @@ class Launcher:
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
         run_id = self.run_directory.run_id if self.run_directory else ""
-        self._head = await HeadProcess.start(where, listener, self.public_config(), self.states_now, run_id)
+        self._head = await HeadProcess.start(
+            where, listener, self.public_config(), self.states_now, run_id, self.run_token
+        )
 
     def _signal_all(self, number: signal.Signals) -> None:
         for server in self.servers.values():

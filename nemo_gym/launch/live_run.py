@@ -1,20 +1,21 @@
 """A run as other processes see it: which there are, how its servers are, how to stop it."""
 
 import contextlib
-import json
 import os
 import signal
 import time
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
 
+from nemo_gym.config.addresses import http_url
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.launch.run_directory import RunRecord, live_run_on, live_runs
 from nemo_gym.servers.instance_state import ServerInstanceState
+from nemo_gym.servers.plain_get import get_json
+from nemo_gym.servers.run_record import RunRecord, live_run_on, live_runs
+from nemo_gym.servers.run_token import token_in_environment, token_of
 
 _ANSWER_S = 2.0
 _POLL_S = 0.05
@@ -34,7 +35,9 @@ def chosen_runs(port: int | None) -> list[RunRecord]:
 
 def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
     """Return the servers of a run as its head reports them; None when the head does not answer (yet)."""
-    answer = _get(f"http://{record.head_host}:{record.head_port}/server_instances")
+    # Its own token first: one in the environment can only be right for one of several runs.
+    token = token_of(record) or token_in_environment()
+    answer = _get(f"{http_url(record.head_host, record.head_port)}/server_instances", token)
     return None if answer is None else [ServerInstanceState.model_validate(item) for item in answer]
 
 
@@ -59,6 +62,7 @@ def stop_run(record: RunRecord) -> bool:
     while record.is_alive:
         if time.monotonic() > deadline:
             _kill(launcher)
+            record.token_path.unlink(missing_ok=True)
             return False
         time.sleep(_POLL_S)
     return True
@@ -74,10 +78,8 @@ def _kill(launcher: psutil.Process) -> None:
     psutil.wait_procs([launcher, *servers], timeout=_MARGIN_S)
 
 
-def _get(url: str) -> Any:
+def _get(url: str, token: str | None = None) -> Any:
     try:
-        # urllib: a few small synchronous requests are not worth the import of a larger client.
-        with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:
-            return json.load(answer)
+        return get_json(url, token, _ANSWER_S)
     except (OSError, ValueError):
         return None

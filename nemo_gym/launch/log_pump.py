@@ -5,6 +5,9 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
+
+from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 TAIL_LINES = 30
 _MAX_LINE_BYTES = 16_384
@@ -23,18 +26,21 @@ class LogPump:
         rest = b""
         with self.path.open("ab", buffering=0) as file:
             while chunk := await stream.read(65_536):
-                with contextlib.suppress(OSError):  # a full disk must not stop a server whose pipe nobody empties
-                    file.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._line(line)
+                if lines:
+                    self._take(b"\n".join((*lines, b"")), file)
                 if len(rest) > _MAX_LINE_BYTES:
-                    self._line(rest)
+                    self._take(rest, file)
                     rest = b""
-        if rest:
-            self._line(rest)
+            if rest:
+                self._take(rest, file)
 
-    def _line(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        self.tail.append(text)
-        self._show(text)
+    def _take(self, output: bytes, file: BinaryIO) -> None:
+        # Servers take secrets out of what they log; what is printed past that, or before they know any, is caught here.
+        text = output.decode("utf-8", "replace")
+        clean = KNOWN_SECRETS.text(text)
+        with contextlib.suppress(OSError):  # a full disk must not stop a server whose pipe nobody empties
+            file.write(output if clean == text else clean.encode())
+        for line in clean.removesuffix("\n").split("\n"):
+            self.tail.append(line.rstrip("\r"))
+            self._show(line.rstrip("\r"))

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nemo_gym.config.addresses import http_url
 from nemo_gym.config.instances import ServerInstance
 from nemo_gym.launch.environment_build import build
 from nemo_gym.launch.plan import PlannedProcess
@@ -123,7 +124,7 @@ class ManagedProcess:
             implementation=instance.implementation,
             host=instance.host,
             port=port,
-            url=f"http://{instance.host}:{port}",
+            url=http_url(instance.host, port),
             worker=self.planned.worker,
             pid=self.process.pid if self.process is not None and self.is_running else None,
             state=self.state,

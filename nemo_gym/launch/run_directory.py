@@ -1,6 +1,6 @@
 """The run directory: what one run leaves behind for people and commands to find (mode 0700).
 
-`<home>/runs/<run id>/run.json`, `logs/<server>.log`. The home is `NEMO_GYM_HOME`, else `~/.nemo_gym`.
+`<home>/runs/<run id>/run.json`, `token`, `logs/<server>.log`. The home is `NEMO_GYM_HOME`, else `~/.nemo_gym`.
 """
 
 import contextlib
@@ -9,49 +9,14 @@ import os
 import secrets
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
-HOME_ENV = "NEMO_GYM_HOME"
+from nemo_gym.servers.run_record import RECORD_NAME, TOKEN_NAME, RunRecord, live_runs, runs
+
 KEPT_RUNS = 20
-_RECORD = "run.json"
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What `run.json` says of a run, as long as it runs.
-
-    `pid` is the launcher's, `started_at` is in seconds since the epoch, `folder` is where it was started, and
-    `is_command` is False when the launcher is a program of the user that also does other things.
-    """
-
-    run_id: str
-    pid: int
-    pid_created_at: float
-    head_host: str
-    head_port: int
-    folder: str
-    started_at: float
-    servers: tuple[str, ...]
-    stop_timeout_s: float
-    is_command: bool
-
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether the launcher still runs; a recycled pid is not taken for it."""
-        try:
-            process = psutil.Process(self.pid)
-            is_same = abs(process.create_time() - self.pid_created_at) < 1.0
-            return is_same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
-
-
-def home() -> Path:
-    """Return the folder for everything we keep outside the project."""
-    return Path(os.environ.get(HOME_ENV) or Path.home() / ".nemo_gym")
 
 
 class RunDirectory:
@@ -60,7 +25,7 @@ class RunDirectory:
     def __init__(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = f"{stamp}-{secrets.token_hex(3)}"
-        self.path = _runs() / self.run_id
+        self.path = runs() / self.run_id
         self.logs.mkdir(parents=True, mode=0o700)
         self.path.chmod(0o700)
         _prune()
@@ -79,8 +44,19 @@ class RunDirectory:
         """Return the log file of one server."""
         return self.logs / f"{server}.log"
 
+    def write_token(self, token: str) -> None:
+        """Write the run's token, for this user's eyes from its first byte on."""
+        fd = os.open(self.path / TOKEN_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(token)
+
     def write_record(
-        self, head: tuple[str, int], servers: tuple[str, ...], stop_timeout_s: float, is_command: bool
+        self,
+        head: tuple[str, int],
+        servers: tuple[str, ...],
+        stop_timeout_s: float,
+        is_command: bool,
+        head_bind_host: str = "",
     ) -> None:
         """Write `run.json`, so that other commands find this run."""
         me = psutil.Process()
@@ -95,45 +71,31 @@ class RunDirectory:
             servers=servers,
             stop_timeout_s=stop_timeout_s,
             is_command=is_command,
+            head_bind_host=head_bind_host,
         )
         draft = self.path / "run.json.new"
         draft.write_text(json.dumps(asdict(record), indent=2))
         draft.replace(self._record)
 
     def close_record(self) -> None:
-        """Say that the run is over, also where its process lives on."""
+        """Say that the run is over, also where its process lives on; its token opens nothing any more."""
+        (self.path / TOKEN_NAME).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self._record.rename(self.path / "ended.json")
 
     @property
     def _record(self) -> Path:
-        return self.path / _RECORD
-
-
-def live_runs() -> list[tuple[RunRecord, Path]]:
-    """Return every run that is up or starting, oldest first, with its folder."""
-    found = []
-    for path in sorted(_runs().glob(f"*/{_RECORD}")):
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            fields = json.loads(path.read_text())
-            record = RunRecord(**{**fields, "servers": tuple(fields["servers"])})
-            if record.is_alive:
-                found.append((record, path.parent))
-    return found
-
-
-def live_run_on(port: int) -> tuple[RunRecord, Path] | None:
-    """Return the live run whose head has this port."""
-    return next(((record, path) for record, path in reversed(live_runs()) if record.head_port == port), None)
-
-
-def _runs() -> Path:
-    return home() / "runs"
+        return self.path / RECORD_NAME
 
 
 def _prune() -> None:
+    # Looked for before who is alive: a run that begins meanwhile keeps its token.
+    tokens = [path for path in runs().glob(f"*/{TOKEN_NAME}") if (path.parent / RECORD_NAME).exists()]
     alive = {path for _, path in live_runs()}
-    folders = sorted(path for path in _runs().iterdir() if path.is_dir())
+    folders = sorted(path for path in runs().iterdir() if path.is_dir())
     for path in folders[:-KEPT_RUNS]:  # by name, which begins with the time; the newest may be about to write a record
         if path not in alive:
             shutil.rmtree(path, ignore_errors=True)
+    for token in tokens:
+        if token.parent not in alive:
+            token.unlink(missing_ok=True)  # its launcher was killed

@@ -18,7 +18,7 @@ class RunSockets:
 
     def __init__(self, config: RunConfig, processes: Sequence[PlannedProcess]) -> None:
         disallowed = config.global_config_dict.get("disallowed_ports", [])
-        self.head = bind_head(config.head_host, config.head_port)
+        self.head = bind_head(config.head_bind_host, config.head_port)
         self._of_instance: dict[str, socket.socket] = {}
         self._of_worker: dict[tuple[str, str], socket.socket] = {}
         try:

@@ -8,8 +8,8 @@ import psutil
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.instances import ServerInstance
-from nemo_gym.launch.run_directory import live_run_on
 from nemo_gym.servers.listeners import bind
+from nemo_gym.servers.run_record import live_run_on
 
 _FREE_PORT_TRIES = 50
 
@@ -40,9 +40,9 @@ def bind_servers(instances: Sequence[ServerInstance], disallowed: Sequence[int])
 
 def _bind_instance(instance: ServerInstance, disallowed: Sequence[int]) -> socket.socket:
     if instance.port is not None:
-        return bind(instance.host, instance.port)
+        return bind(instance.bind_host, instance.port)
     for _ in range(_FREE_PORT_TRIES):
-        listener = bind(instance.host, 0)
+        listener = bind(instance.bind_host, 0)
         if listener.getsockname()[1] not in disallowed:
             return listener
         listener.close()
@@ -63,7 +63,7 @@ def _head_mistake(host: str, port: int, error: OSError) -> Mistake:
 
 def _port_mistake(instance: ServerInstance, error: OSError) -> Mistake:
     where = f"{instance.name}.{instance.kind}.{instance.implementation}.port"
-    what = f"{instance.name} cannot listen on {instance.host}:{instance.port}: {_cause(instance.port or 0, error)}"
+    what = f"{instance.name} cannot listen on {instance.bind_host}:{instance.port}: {_cause(instance.port or 0, error)}"
     return Mistake(what, where=where, fix="choose another port, or leave it out: a free one is taken")
 
 

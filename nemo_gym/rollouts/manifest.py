@@ -13,13 +13,24 @@ import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import KINDS
-from nemo_gym.config.secrets import is_secret_key
+from nemo_gym.config.secrets import is_secret_key, mask_secrets
 from nemo_gym.rollouts.output import write_json
 from nemo_gym.rollouts.task import Task
 
 _DIGEST_CHARS = 16
 _SHOWN_DIFFERENCES = 10
-_PLACES = {"host", "port", "num_workers", "ray_enabled", "name", "entrypoint", "datasets", "verified", "description"}
+_PLACES = {
+    "host",
+    "bind_host",
+    "port",
+    "num_workers",
+    "ray_enabled",
+    "name",
+    "entrypoint",
+    "datasets",
+    "verified",
+    "description",
+}
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 
 
@@ -39,8 +50,8 @@ def make_manifest(
         "num_repeats": num_repeats,
         "settings": {
             "agent_name": agent_name,
-            **_all_of("responses_create_params", params),
-            **_server_settings(server_config),
+            **_all_of("responses_create_params", mask_secrets(dict(params))),
+            **_server_settings(mask_secrets(dict(server_config))),
         },
         "task_digests": "".join(digests),
         "versions": {"nemo-gym": version("nemo-gym"), "python": platform.python_version()},

@@ -14,7 +14,7 @@ from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.rollouts.outcome import MASK_KEYS
 from nemo_gym.servers.answer import Answer, failure_of
 from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.reserved_paths import RESERVED_PATHS
+from nemo_gym.servers.offered_tools import OfferedTools
 from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_KEPT_HEADER
 from nemo_gym.servers.transport import Deadline
 from nemo_gym.servers.worker import new_session_id
@@ -84,10 +84,10 @@ async def _replay_tool_calls(
     cookies: dict[str, Any],
     deadline: Deadline,
 ) -> None:
-    declared = _names(verify_request["responses_create_params"].get("tools"))
-    if not declared:
-        declared = _names(await _offered_tools(client, server, deadline))
-    for name, arguments in _calls_that_reached(verify_request["response"]["output"], declared):
+    offered = await OfferedTools.ask(client, server, deadline)
+    declared = verify_request["responses_create_params"].get("tools") or offered.tools
+    reached = _calls_that_reached(verify_request["response"]["output"], offered.callable_among(declared))
+    for name, arguments in reached:
         answer = await client.post(server, f"/{name}", json=arguments, cookies=cookies, deadline=deadline)
         cookies.update(answer.cookies)  # a refusal by the tool is part of the trajectory
 
@@ -101,15 +101,6 @@ def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str])
         arguments = _object(item.get("arguments") or "{}")
         if arguments is not None and item["name"] in declared:
             yield item["name"], arguments
-
-
-async def _offered_tools(client: ServerClient, server: str, deadline: Deadline) -> Any:
-    return orjson.loads(_checked(await client.get(server, "/tools", deadline=deadline)).body)
-
-
-def _names(tools: Any) -> set[str]:
-    found = {tool["name"] for tool in tools or () if tool.get("type", "function") == "function" and "name" in tool}
-    return {name for name in found if f"/{name}" not in RESERVED_PATHS}
 
 
 async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> None:

@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nemo_gym.sandbox.limits import SandboxLimits
 from nemo_gym.sandbox.result import SandboxError
-from nemo_gym.sandbox.view import View
+from nemo_gym.sandbox.view import View, view_of
 
 SCRATCH = "/tmp"
 INPUTS = "/run/inputs"
@@ -53,6 +54,17 @@ def bubblewrap_argv(view: View, limits: SandboxLimits, inputs: Path, stage: Path
         argv += [*_open_parents(inside), "--ro-bind", str(outside), inside]
     # Without this the root and /dev would be writable folders in memory, beyond every limit.
     return [*argv, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+
+
+def why_no_namespaces() -> str | None:
+    """Return why programs can't have namespaces on this machine, in one sentence; None where they can. Blocks.
+
+    Raises:
+        SandboxError: The machine is too busy to tell.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"this is {sys.platform}, and they are Linux's"
+    return why_not(view_of(None, []), SandboxLimits(), Path(__file__))
 
 
 def why_not(view: View, limits: SandboxLimits, stage: Path) -> str | None:

@@ -4,19 +4,18 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from nemo_gym.sandbox import bubblewrap
 from nemo_gym.sandbox.limits import SandboxLimits
 from nemo_gym.sandbox.nobody import claimed_user
 from nemo_gym.sandbox.orders import STAGE, Run
+from nemo_gym.sandbox.requirement import REQUIRE_KEY, RequiredLevel, required_level, say_level
 from nemo_gym.sandbox.result import SandboxError, SandboxLevel, SandboxResult, SandboxUnavailable
 from nemo_gym.sandbox.scratch import Scratch, checked_name, new_scratch, write_inputs
 from nemo_gym.sandbox.supervised import Supervised
 from nemo_gym.sandbox.supervisor import remove_tree
 from nemo_gym.sandbox.view import view_of
 
-RequiredLevel = Literal["strict", "best_effort"]
 PROGRAM = "main.py"
 
 
@@ -26,7 +25,7 @@ class Sandbox:
     Args:
         limits: Bounds of each run.
         level: "strict" runs programs in namespaces or refuses; "best_effort" falls back to resource limits alone, and
-            each result says which it was.
+            each result says which it was. Where the run says `require_sandbox`, that counts instead.
         python: Interpreter for `run_python`, an absolute path; None is the running one without installed packages.
         visible: Further host folders that programs may read, e.g. of a virtual environment made for them.
         max_parallel: Programs that run at the same time; the others wait, and their time does not run meanwhile.
@@ -106,14 +105,14 @@ class Sandbox:
             return "namespaces"
         reason = await asyncio.to_thread(bubblewrap.why_not, self._view, self._limits, STAGE)
         self._namespaces_work = reason is None
-        if reason is None:
-            return "namespaces"
-        if self._required == "best_effort":
-            return "rlimits"
-        raise SandboxUnavailable(
-            f"model-written code is to run in namespaces (strict), but {reason}\n"
-            f"  fix: {bubblewrap.INSTALL}, or let it run with resource limits alone: best_effort"
-        )
+        level: SandboxLevel = "namespaces" if reason is None else "rlimits"
+        if reason is not None and required_level(self._required) == "strict":
+            raise SandboxUnavailable(
+                f"model-written code is to run in namespaces (strict), but {reason}\n  fix: {bubblewrap.INSTALL}, "
+                f"or let it run with resource limits alone: best_effort (for a whole run: +{REQUIRE_KEY}=best_effort)"
+            )
+        say_level(level)
+        return level
 
     def _python(self, level: SandboxLevel) -> str:
         python = self._view.python

@@ -25,7 +25,7 @@ class _Content:
         return self._body if n < 0 else self._body[:n]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     """Status, headers and body of an answer. The body is already here, so nothing is left to release."""
 

@@ -70,18 +70,18 @@ class Endpoint:
     async def _within_bounds(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
         if policy.timeout_s is None:
-            return await self._checked(request, raw, side)
+            return await self._call(request, raw, side)
         deadline = asyncio.timeout(policy.timeout_s)
         try:
             async with deadline:
-                return await self._checked(request, raw, side)
+                return await self._call(request, raw, side)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             reason = f"no answer within {policy.timeout_s:g} s (setting {policy.timeout_setting})"
             raise rollout_error(policy.timeout_kind, reason, stage=policy.stage, server=policy.server_name) from error
 
-    async def _checked(self, request: Request, raw: bytes, side: Response | None) -> Any:
+    async def _call(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
         if policy.around is not None:
             answer = await policy.around(request, raw, lambda: self._invoke(request, raw, side))
@@ -89,10 +89,8 @@ class Endpoint:
             answer = await self._invoke(request, raw, side)
         return policy.check_answer(answer) if policy.check_answer is not None else answer
 
-    async def _invoke(self, request: Request, raw: bytes, side: Response | None) -> Any:
-        if self._handler is None:
-            return await self._fallback(request)
-        return await self._handler(request, raw, side)
+    def _invoke(self, request: Request, raw: bytes, side: Response | None) -> Awaitable[Any]:
+        return self._fallback(request) if self._handler is None else self._handler(request, raw, side)
 
 
 class JsonAnswer(Response):

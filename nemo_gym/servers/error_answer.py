@@ -13,6 +13,7 @@ from nemo_gym.servers.endpoint_policy import EndpointPolicy
 from nemo_gym.wire.failure import Failure, Origin, RolloutError, failure_body, rollout_error
 from nemo_gym.wire.http_status import kind_of_status
 from nemo_gym.wire.model_error import classify_model_error
+from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 _log = logging.getLogger("nemo_gym.server")
 
@@ -28,8 +29,8 @@ def error_answer(error: Exception, policy: EndpointPolicy) -> Response:
         }
     )
     trajectory = error.trajectory if isinstance(error, RolloutError) else None
-    body = orjson.dumps(failure_body(named, detail=_detail(error), trajectory=trajectory), default=str)
-    headers = error.headers if isinstance(error, HTTPException) else None
+    body = orjson.dumps(failure_body(named, detail=_detail(error), trajectory=trajectory), default=_clean_text)
+    headers = KNOWN_SECRETS.plain(error.headers) if isinstance(error, HTTPException) and error.headers else None
     return Response(body, status, headers, media_type="application/json")
 
 
@@ -50,6 +51,10 @@ def _detail(error: Exception) -> Any:
         # Without `input`: it repeats the body, which may be a whole trajectory.
         return [{key: d[key] for key in ("type", "loc", "msg")} for d in error.errors()]
     return error.detail if isinstance(error, HTTPException) else None
+
+
+def _clean_text(value: Any) -> str:
+    return KNOWN_SECRETS.text(str(value))
 
 
 def _foreseen(error: HTTPException, policy: EndpointPolicy) -> Failure:

@@ -20,10 +20,7 @@ from nemo_gym.servers.answer import Answer, cookie_header
 from nemo_gym.servers.answer_body import encode_json
 from nemo_gym.servers.in_memory_exchange import Exchange
 from nemo_gym.servers.retry import TRANSPORT_LIMITS, TransportLimits
-from nemo_gym.servers.transport import Deadline, request
-
-_REDIRECTS = (301, 302, 303, 307, 308)
-_TO_GET = (301, 302, 303)
+from nemo_gym.servers.transport import Deadline
 
 
 async def request_in_memory(
@@ -40,7 +37,6 @@ async def request_in_memory(
     timeout: ClientTimeout | float | None = None,
     deadline: Deadline | None = None,
     limits: TransportLimits = TRANSPORT_LIMITS,
-    allow_redirects: bool = True,
     auth: BasicAuth | None = None,
     **_about_a_wire: Any,
 ) -> Answer:
@@ -62,15 +58,7 @@ async def request_in_memory(
         body = b"" if data is None else await _encoded(data, sent)
     scope = _scope(method, url, params, sent, len(body))
     exchange = Exchange(app, scope, body, server, limits.max_answer_bytes, _tighter(deadline, timeout))
-    answer = await exchange.answer(method, url)
-    target = answer.headers.get("location") if answer.status in _REDIRECTS and allow_redirects else None
-    if target is None:
-        return answer
-    # It may lead anywhere, so it is followed as it would be from outside.
-    to_get = answer.status in _TO_GET and method.upper() != "HEAD"
-    options: dict[str, Any] = {} if to_get else {"data": body}
-    joined = str(URL(url).join(URL(target)))
-    return await request("GET" if to_get else method, joined, headers=sent, server=server, deadline=deadline, **options)
+    return await exchange.answer(method, url)
 
 
 def _tighter(deadline: Deadline | None, timeout: ClientTimeout | float | None) -> Deadline | None:

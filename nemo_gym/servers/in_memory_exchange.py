@@ -6,15 +6,17 @@ itself, and what it still does after its answer are not the caller's. A caller t
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from multidict import CIMultiDict
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope
 
 from nemo_gym.servers.answer import Answer
-from nemo_gym.servers.app import ServerApp
 from nemo_gym.servers.transport import Deadline, too_late
 from nemo_gym.wire.failure import RolloutError, rollout_error
+
+AnswerDirectly = Callable[[Scope, Receive, bytes], Awaitable[tuple[Response, list[tuple[bytes, bytes]]] | None]]
 
 _log = logging.getLogger("nemo_gym.server")
 _running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
@@ -74,15 +76,17 @@ class Exchange:
 
     async def _call(self) -> None:
         try:
-            if not isinstance(self._app, ServerApp) or not await self._call_directly(self._app):
+            # Only apps of our servers have it; to import their class here would load FastAPI into every command.
+            answer_directly = getattr(self._app, "answer_directly", None)
+            if answer_directly is None or not await self._call_directly(answer_directly):
                 await self._app(self._scope, self._receive, self._take)
         except Exception:  # behind a socket uvicorn logs it, and answers if the app has not
             _log.exception("%s failed at %s", self._server, self._scope["path"])
         finally:
             self._end()
 
-    async def _call_directly(self, app: ServerApp) -> bool:
-        answered = await app.answer_directly(self._scope, self._receive, self._body or b"")
+    async def _call_directly(self, answer_directly: AnswerDirectly) -> bool:
+        answered = await answer_directly(self._scope, self._receive, self._body or b"")
         if answered is None:
             return False
         answer, headers = answered

@@ -6,10 +6,12 @@ import logging
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
-from nemo_gym.config.secrets import MASK
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.secrets import learn_secrets
 from nemo_gym.servers.answer import Answer
 from nemo_gym.servers.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.transport import request
@@ -19,6 +21,7 @@ from nemo_gym.wire.model_error import classify_model_error
 
 _log = logging.getLogger("nemo_gym.model")
 _WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
+_MAX_BODY_READ_BYTES = 65_536  # much more than an error shows
 
 
 class NeMoGymAsyncOpenAI:
@@ -29,6 +32,9 @@ class NeMoGymAsyncOpenAI:
         api_key: Sent as a bearer token; empty: none is sent.
         name: The server that asks, for errors.
         limit: How often and how long 429 and 5xx answers are tried again.
+
+    Raises:
+        ConfigError: There is a key, and a URL with credentials of its own.
     """
 
     def __init__(
@@ -39,9 +45,11 @@ class NeMoGymAsyncOpenAI:
         limit: RetryLimit = MODEL_ENDPOINT,
     ) -> None:
         self._base_urls = [base_url] if isinstance(base_url, str) else list(base_url)
+        learn_secrets({"api_key": api_key, "base_url": self._base_urls})  # the endpoint may repeat what it was sent
+        if api_key and any(urlsplit(url).username is not None for url in self._base_urls):
+            raise ConfigError(_two_credentials(name))
         self._turn = itertools.cycle(url.rstrip("/") for url in self._base_urls)
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._secret = api_key
         self._name = name
         self._limit = limit
 
@@ -91,8 +99,7 @@ class NeMoGymAsyncOpenAI:
         return counter.delay_before_next(self._limit, retry_after_s=_retry_after_s(answer))
 
     def _failure(self, answer: Answer, counter: RetryCounter) -> RolloutError:
-        # Masked before anything is cut out of it: half a key is still a secret.
-        kind, message = classify_model_error(answer.status, self._masked(answer.body))
+        kind, message = classify_model_error(answer.status, answer.body)
         said = f"answered {answer.status}: {message}"
         if kind in _WORTH_RETRYING:
             bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
@@ -100,13 +107,15 @@ class NeMoGymAsyncOpenAI:
         return self._error(kind, said, answer)
 
     def _error(self, kind: str, reason: str, answer: Answer) -> RolloutError:
-        body = self._masked(answer.body).decode("utf-8", "replace")
+        body = answer.body[:_MAX_BODY_READ_BYTES].decode("utf-8", "replace")
         return rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
         )
 
-    def _masked(self, body: bytes) -> bytes:
-        return body.replace(self._secret.encode(), MASK.encode()) if self._secret else body
+
+def _two_credentials(name: str) -> Mistake:
+    what = f"{name} has an API key, and its URL has credentials too: a request carries one of them"
+    return Mistake(what, fix="take the credentials out of the URL, or leave the key empty: ''")
 
 
 def _retry_after_s(answer: Answer) -> float | None:

@@ -7,32 +7,54 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from nemo_gym import event_loop
+from nemo_gym.config.addresses import is_loopback
+from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
+from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.descriptors import raise_descriptor_limit
-from nemo_gym.servers.listeners import BACKLOG, bind, inherited_listeners
+from nemo_gym.servers.door import Door
+from nemo_gym.servers.http_protocol import BoundedConfig, BoundedProtocol
+from nemo_gym.servers.listeners import BACKLOG, inherited_listeners
+from nemo_gym.servers.run_token import token_in_environment
+from nemo_gym.servers.serve_alone import listen_alone
 
 STATUS_FD_ENV = "NEMO_GYM_STATUS_FD"
 GRACEFUL_STOP_S = 2
 KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pick one that is being closed here
 
-Seat = tuple[ASGIApp, Sequence[socket.socket]]
-"""An app and the sockets it answers on."""
+Lifespan = Literal["auto", "on", "off"]
 
 
-def serve(app: ASGIApp, *, host: str | None, port: int | None) -> None:
-    """Serve one app until SIGTERM or SIGINT, on the launcher's sockets, else on `host` and `port`, which it prints."""
+@dataclass(frozen=True)
+class Seat:
+    """An app, the sockets it answers on, and what it admits.
+
+    Attributes:
+        advertised_host: The name others call it by.
+        max_request_bytes: The longest body.
+    """
+
+    app: ASGIApp
+    listeners: Sequence[socket.socket]
+    advertised_host: str = ""
+    max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
+
+
+def serve(app: ASGIApp, config: BaseRunServerInstanceConfig) -> None:
+    """Serve one app until SIGTERM or SIGINT, on the launcher's sockets, else where `config` says, which it prints.
+
+    Raises:
+        ConfigError: Without a launcher: it would be open to the network without a token.
+    """
     report_phase("binding")
-    listeners = [listener for group in inherited_listeners().values() for listener in group]
-    if not listeners:
-        listeners = [bind(host or "127.0.0.1", port or 0)]
-        bound_host, bound_port = listeners[0].getsockname()[:2]
-        os.write(1, f"serving on http://{bound_host}:{bound_port}\n".encode())
-    serve_all([(app, listeners)])
+    listeners = [listener for group in inherited_listeners().values() for listener in group] or [listen_alone(config)]
+    serve_all([Seat(app, listeners, config.host, config.max_request_bytes)])
 
 
 def serve_all(seats: Sequence[Seat]) -> None:
@@ -44,13 +66,14 @@ def serve_all(seats: Sequence[Seat]) -> None:
 
 async def _serve_all(seats: Sequence[Seat]) -> None:
     report_phase("starting")
-    servers = [HostedServer(uvicorn_config(app)) for app, _ in seats]
+    token = token_in_environment()
+    servers = [hosted(seat, token) for seat in seats]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, servers)
     tasks = [
-        asyncio.create_task(server.serve(sockets=list(listeners)))
-        for server, (_, listeners) in zip(servers, seats, strict=True)
+        asyncio.create_task(server.serve(sockets=list(seat.listeners)))
+        for server, seat in zip(servers, seats, strict=True)
     ]
     ready = asyncio.gather(*(server.is_up.wait() for server in servers))
     waits: list[asyncio.Future[Any]] = [ready, *tasks]
@@ -75,17 +98,33 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
         server.should_exit = True
 
 
+def hosted(seat: Seat, token: str | None, lifespan: Lifespan = "on") -> "HostedServer":
+    """Return the server for a seat, with a door that opens to who has the token; to everyone when that is None."""
+    is_local = all(is_loopback(listener.getsockname()[0]) for listener in seat.listeners)
+    door = Door(seat.app, token, seat.advertised_host if is_local else None)
+    config = uvicorn_config(door, lifespan)
+    config.max_request_bytes = seat.max_request_bytes
+    return HostedServer(config)
+
+
 class HostedServer(uvicorn.Server):
     """A server whose signals are somebody else's affair. `is_up` is set when it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: BoundedConfig) -> None:
         super().__init__(config)
         self.is_up = asyncio.Event()
+        self._bounds = config
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, listen, and say so."""
         await super().startup(sockets)
         self.is_up.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % 10 == 0:
+            self._bounds.watch(self.server_state.connections)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -93,10 +132,12 @@ class HostedServer(uvicorn.Server):
         yield
 
 
-def uvicorn_config(app: ASGIApp, lifespan: Literal["auto", "on", "off"] = "on") -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, lifespan: Lifespan = "on") -> BoundedConfig:
     """Return the settings all our servers run with."""
-    return uvicorn.Config(
+    return BoundedConfig(
         app,
+        interface="asgi3",
+        http=BoundedProtocol,
         log_level="warning",
         access_log=False,
         ws="none",

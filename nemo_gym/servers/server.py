@@ -116,9 +116,9 @@ class SimpleServer(BaseServer):
             return
         try:
             server = cls.from_configuration()
+            serve(server.setup_webserver(), server.config)
         except ConfigError as error:
             raise SystemExit(str(error)) from None
-        serve(server.setup_webserver(), host=server.config.host, port=server.config.port)
 
     @classmethod
     def from_configuration(cls, name: str | None = None) -> Self:

@@ -5,7 +5,6 @@ session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose 
 """
 
 import hashlib
-import hmac
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,11 +19,14 @@ from nemo_gym.servers.session_id import (
     SESSION_KEPT_HEADER,
     SESSION_KEPT_KEY,
 )
+from nemo_gym.servers.session_key import derived_key
 from nemo_gym.servers.worker import new_session_id, own_worker_index, owner_of
 from nemo_gym.servers.worker_forward import forward
 from nemo_gym.wire.failure import failure_body, rollout_error
 
 SEED_PATH = "/seed_session"
+# An id without a signature opens a session, or closes one whose cookie was lost with the answer; nothing else.
+_CHOOSING_PATHS = (SEED_PATH, "/close_session")
 _ID_HEADER = SESSION_ID_HEADER.encode()
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
@@ -60,7 +62,7 @@ class SessionCookieMiddleware:
         self._worker_urls = worker_urls
         self._name = cookie_name
         # The key of this server alone, derived once: itsdangerous would derive it anew for every signature.
-        key = hmac.digest(secret.encode(), cookie_name.encode(), "sha256")
+        key = derived_key(secret, cookie_name)
         self._signer = Signer(key, key_derivation="none", digest_method=hashlib.sha256)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +100,7 @@ class SessionCookieMiddleware:
         return headers
 
     def _visit(self, scope: Scope) -> "Visit":
-        session_id, is_new = self._session_id(scope["headers"])
+        session_id, is_new = self._session_id(scope["headers"], chooses=scope["path"] in _CHOOSING_PATHS)
         # A seed is always answered with its cookie: it tells the caller whether the session is kept.
         wants_cookie = is_new or scope["path"] == SEED_PATH
         if session_id is None:
@@ -111,7 +113,7 @@ class SessionCookieMiddleware:
         owner = owner_of(session_id, len(self._worker_urls))
         return self._worker_urls[owner] if owner != own_worker_index() else None
 
-    def _session_id(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
+    def _session_id(self, headers: Iterable[tuple[bytes, bytes]], *, chooses: bool) -> tuple[str | None, bool]:
         """The id a request names, None when it names none; and whether the caller has no cookie for it."""
         chosen = None
         for name, value in headers:
@@ -119,7 +121,7 @@ class SessionCookieMiddleware:
                 signed = _cookie_value(value.decode("latin-1"), self._name)
                 if signed is not None:
                     return self._signer.unsign(signed).decode(), False
-            elif name == _ID_HEADER:
+            elif chooses and name == _ID_HEADER:
                 chosen = value.decode("latin-1")
         if chosen is not None and _ID_PATTERN.fullmatch(chosen):
             return chosen, True

@@ -8,13 +8,14 @@ from pydantic import BaseModel
 
 from nemo_gym.servers.reserved_paths import RESERVED_PATHS
 
-__all__ = ["RESERVED_PATHS", "list_tools"]
+__all__ = ["RESERVED_PATHS", "has_unlisted_tools", "list_tools"]
 
 
 def list_tools(app: FastAPI) -> list[dict[str, Any]]:
     """Return every POST route that is a tool, as a function tool of the Responses API.
 
-    Name: the path without its slash. Description: the handler's docstring. Parameters: the body's JSON schema.
+    Name: the path without its slash. Description: the handler's docstring. Parameters: the body's JSON schema. A route
+    made with `include_in_schema=False` is none.
     """
     return [
         _tool(route)
@@ -23,7 +24,14 @@ def list_tools(app: FastAPI) -> list[dict[str, Any]]:
         and "POST" in (route.methods or ())
         and route.path not in RESERVED_PATHS
         and "{" not in route.path
+        and route.include_in_schema
     ]
+
+
+def has_unlisted_tools(app: FastAPI) -> bool:
+    """Tell whether a POST route of the app takes names that nobody can list."""
+    posts = (route for route in app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ()))
+    return any("{" in route.path for route in posts)
 
 
 def _tool(route: APIRoute) -> dict[str, Any]:

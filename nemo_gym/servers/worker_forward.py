@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from nemo_gym.servers.answer import Answer
 from nemo_gym.servers.caller_watch import CallerWatch
+from nemo_gym.servers.run_token import TOKEN_HEADER, token_in_environment
 from nemo_gym.servers.transport import request
 from nemo_gym.wire.failure import RolloutError, failure_body, rollout_error
 
@@ -46,6 +47,9 @@ async def _ask(worker_url: str, scope: Scope, body: bytes) -> Answer:
     for name, value in scope["headers"]:
         if name.decode() not in _OF_ONE_HOP:
             headers.add(name.decode(), value.decode("latin-1"))
+    token = token_in_environment()
+    if token is not None:
+        headers[TOKEN_HEADER] = token  # the caller has shown it at our own door, where it stayed
     return await request(
         scope["method"],
         worker_url + target.decode(),

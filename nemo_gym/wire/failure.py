@@ -6,7 +6,9 @@ unchanged, so what the person finally reads is "the judge answered 429" and not 
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 Stage = Literal["admission", "seed", "agent", "verification", "cleanup"]
 Delivery = Literal["not_sent", "possibly_delivered", "delivered"]
@@ -78,7 +80,8 @@ class Origin(BaseModel):
 class Failure(BaseModel):
     """The error envelope.
 
-    `kind` is one of `FAILURE_KINDS` or a server's own `<server>:<kind>`; `reason` is for a person.
+    `kind` is one of `FAILURE_KINDS` or a server's own `<server>:<kind>`; `reason` is for a person. It and
+    `upstream_body` are cut to their limits, without any secret this process knows, whoever made them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -91,6 +94,16 @@ class Failure(BaseModel):
     terminal: bool = False
     upstream_body: str | None = None
     request_id: str | None = None
+
+    @field_validator("reason")
+    @classmethod
+    def _clean_reason(cls, reason: str) -> str:
+        return KNOWN_SECRETS.cut(reason, MAX_REASON_CHARS)
+
+    @field_validator("upstream_body")
+    @classmethod
+    def _clean_body(cls, body: str | None) -> str | None:
+        return None if body is None else KNOWN_SECRETS.cut(body, MAX_UPSTREAM_BODY_CHARS)
 
     @property
     def status(self) -> int:
@@ -126,20 +139,25 @@ def rollout_error(
     return RolloutError(
         Failure(
             kind=kind,
-            reason=reason[:MAX_REASON_CHARS],
+            reason=reason,
             stage=stage,
             origin=None if server is None else Origin(server=server, status=status),
             delivery=delivery,
             terminal=kind in TERMINAL_KINDS,
-            upstream_body=None if upstream_body is None else upstream_body[:MAX_UPSTREAM_BODY_CHARS],
+            upstream_body=upstream_body,
         )
     )
 
 
 def failure_body(failure: Failure, *, detail: Any = None, trajectory: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the JSON body that carries `failure`; `detail` is what FastAPI's own error bodies have there."""
-    body: dict[str, Any] = {"detail": failure.reason if detail is None else detail}
-    body["error"] = failure.model_dump(mode="json", exclude_none=True)
+    """Return the JSON body that carries `failure`; `detail` is what FastAPI's own error bodies have there.
+
+    It is without any secret this process knows, but for the trajectory, which is data.
+    """
+    said = failure.reason if detail is None else detail
+    body: dict[str, Any] = KNOWN_SECRETS.plain(
+        {"detail": said, "error": failure.model_dump(mode="json", exclude_none=True)}
+    )
     if trajectory is not None:
         body["trajectory"] = trajectory
     return body

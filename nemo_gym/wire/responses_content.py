@@ -91,5 +91,6 @@ def text_or_list(value: Any) -> str:
 TextOrParts = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[ContentPart], Tag("list")],
     Discriminator(text_or_list),
+    SerializeAsAny(),
 ]
 """Content of a message or a tool result: plain text, or parts."""

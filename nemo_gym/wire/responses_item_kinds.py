@@ -104,5 +104,6 @@ NeMoGymResponseInput = list[ResponseItem]
 TextOrItems = Annotated[
     Annotated[str, Tag("text")] | Annotated[NeMoGymResponseInput, Tag("list")],
     Discriminator(text_or_list),
+    SerializeAsAny(),
 ]
 """A conversation, or the one text of its user."""

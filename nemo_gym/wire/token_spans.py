@@ -30,7 +30,7 @@ class CutText(NamedTuple):
 
 def cut_token_arrays(text: bytes) -> CutText:
     """Return the text without its long token arrays."""
-    if not any(key in text for key in _KEYS):
+    if len(text) < _LEAST_BYTES or (_KEYS[0] not in text and _KEYS[1] not in text and _KEYS[2] not in text):
         return CutText(text, {})
     arrays = sorted(array for key in _KEYS for array in _arrays_under(key, text))
     pieces: list[bytes] = []

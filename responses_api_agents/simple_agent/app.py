@@ -23,13 +23,13 @@ from nemo_gym.server_utils import (
     Answer,
     Deadline,
     Failure,
+    OfferedTools,
     RolloutError,
-    get_response_json,
     raise_for_status,
     rollout_error,
 )
 from responses_api_agents.simple_agent.environment import EnvironmentSession
-from responses_api_agents.simple_agent.tool_calls import callable_names, run_tool_call
+from responses_api_agents.simple_agent.tool_calls import run_tool_call
 from responses_api_agents.simple_agent.usage import add_usage
 
 # Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
@@ -84,7 +84,7 @@ class Trajectory:
 
 class SimpleAgent(SimpleResponsesAPIAgent):
     config: SimpleAgentConfig
-    _offered_tools: list[dict[str, Any]] | None = PrivateAttr(default=None)
+    _offered: OfferedTools | None = PrivateAttr(default=None)
     _sessionless: set[str] = PrivateAttr(default_factory=set)
 
     async def responses(self, request: Request, response: Response, body: CarriedParams = Body()) -> CarriedResponse:
@@ -126,10 +126,10 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     async def _loop(self, session: EnvironmentSession, params: CarriedParams) -> Trajectory:
         start = params.input_items()
         tools = params.value("tools")
-        if not tools:
-            tools = await self._tools_of_environment()
-            params = params.replaced(tools=tools) if tools else params
-        callable_tools = callable_names(tools)
+        if not tools and self.config.tools_from_resources_server:
+            tools = (await self._offered_tools()).tools
+            params = params.replaced(tools=tools)
+        callable_tools = (await self._offered_tools()).callable_among(tools) if tools else set()
         trajectory = Trajectory()
         steps = 0
         while self.config.max_steps is None or steps < self.config.max_steps:
@@ -185,17 +185,12 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             reason = f"{name} answered what is no Response: {str(error)[:300]}"
             raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error
 
-    async def _tools_of_environment(self) -> list[dict[str, Any]]:
-        if not self.config.tools_from_resources_server:
-            return []
-        if self._offered_tools is None:
+    async def _offered_tools(self) -> OfferedTools:
+        if self._offered is None:
             name = self.config.resources_server.name
-            answer = await self.server_client.get(
-                server_name=name, url_path="/tools", deadline=self._deadline("seed_timeout_s", "transport_timeout")
-            )
-            await raise_for_status(answer)
-            self._offered_tools = await get_response_json(answer)
-        return self._offered_tools or []
+            deadline = self._deadline("seed_timeout_s", "transport_timeout")
+            self._offered = await OfferedTools.ask(self.server_client, name, deadline)
+        return self._offered
 
     def _deadline(self, setting: str, kind: str, grace_s: float = 0.0) -> Deadline:
         return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)

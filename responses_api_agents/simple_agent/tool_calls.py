@@ -4,18 +4,16 @@ What the policy did wrong is text it can read and recover from. What broke on ou
 for a tool that raised or hung, text plus a mark on the rollout (`ToolTrouble`).
 """
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from nemo_gym.server_utils import RESERVED_PATHS, Answer, Deadline, Failure, RolloutError, failure_of
+from nemo_gym.server_utils import Answer, Deadline, Failure, RolloutError, failure_of
 from responses_api_agents.simple_agent.environment import EnvironmentSession
 
 _MAX_NAME_SHOWN = 80
-_ONE_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _TOOL_TROUBLE = ("tool_error", "tool_timeout")
 
 
@@ -25,12 +23,6 @@ class ToolResult:
 
     text: str
     trouble: Failure | None = None
-
-
-def callable_names(tools: Iterable[dict[str, Any]]) -> set[str]:
-    """Return which declared tools can be called: functions whose name is one path segment of its own."""
-    names = {tool["name"] for tool in tools if tool.get("type", "function") == "function" and "name" in tool}
-    return {name for name in names if _ONE_PATH_SEGMENT.fullmatch(name) and f"/{name}" not in RESERVED_PATHS}
 
 
 async def run_tool_call(

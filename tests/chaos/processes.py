@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.free_port import free_port
+from tests.run_access import instances_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = Path(__file__).parent / "project"
@@ -89,8 +91,7 @@ class Run:
 
     def instances(self) -> dict[str, dict[str, Any]]:
         """Return what the head says of every server, by name."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.head_port}/server_instances", timeout=10) as answer:
-            return {instance["name"]: instance for instance in json.loads(answer.read())}
+        return {instance["name"]: instance for instance in instances_of(self.head_port, self.place.home)}
 
     def ports(self) -> list[int]:
         """Return every port this run listens on."""
@@ -203,13 +204,6 @@ def run_arguments(policy_url: str, head_port: int) -> list[str]:
         "policy_model_name=policy",
         f"head_server.port={head_port}",
     ]
-
-
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Any, bound_s: float, what: str) -> None:

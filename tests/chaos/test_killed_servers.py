@@ -53,7 +53,7 @@ def test_a_killed_head_takes_its_servers_along_and_another_run_can_resume(
     place = Place.make(tmp_path / "other")
     with processes.run(place, endpoint.url) as doomed:
         ports = doomed.ports()
-        collecting.head_port = doomed.head_port
+        collecting.place, collecting.head_port = place, doomed.head_port
         process = collecting.start("+time_budget_s=3")
         collecting.wait_for_rows(5)
         doomed.process.kill()
@@ -62,6 +62,6 @@ def test_a_killed_head_takes_its_servers_along_and_another_run_can_resume(
     assert tally.failed or tally.not_settled
     assert set(tally.failed) <= INFRASTRUCTURE
     assert_nothing_left(place.home, ports, tmp_path, place.home)
-    collecting.head_port = run.head_port
+    collecting.place, collecting.head_port = run.place, run.head_port
     assert collecting.run() == 0, collecting.said()
     assert check_output(collecting.output, expected).scored == expected

@@ -12,6 +12,7 @@ from tests.chaos.conftest import MakeCollector
 from tests.chaos.invariants import assert_nothing_left, check_output
 from tests.chaos.processes import Collector, Endpoint, Place, task, write_tasks
 from tests.chaos.sizes import SHORT_OR_SOAK
+from tests.free_port import free_port
 
 
 def with_descriptors(count: int) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ def test_a_collector_out_of_descriptors_is_slower_and_complete(
 def test_servers_out_of_descriptors_are_slower_and_complete(shared_endpoint: Endpoint, tmp_path: Path) -> None:
     shared_endpoint.reset()
     shared_endpoint.set_faults({"kind": "slow", "latency_s": 0.3})
-    place, port, output = Place.make(tmp_path), processes.free_port(), tmp_path / "out" / "r.jsonl"
+    place, port, output = Place.make(tmp_path), free_port(), tmp_path / "out" / "r.jsonl"
     tasks = write_tasks(tmp_path / "tasks.jsonl", [task(number) for number in range(400)])
     options = ("+agent_name=chaotic_agent", *processes.run_arguments(shared_endpoint.url, port))
     everything = Collector(place, port, tasks, output, options, with_descriptors(256), "ng_e2e_collect_rollouts")

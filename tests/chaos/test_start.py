@@ -10,6 +10,7 @@ import pytest
 from tests.chaos import processes
 from tests.chaos.invariants import assert_nothing_left
 from tests.chaos.processes import PROJECT, Place
+from tests.free_port import free_port
 
 BROKEN_SERVERS = {
     "exits-at-import": ("import a_module_that_is_nowhere\n", "No module named 'a_module_that_is_nowhere'"),
@@ -26,7 +27,7 @@ def start(place: Place, port: int, *more: str) -> tuple[int, str]:
 @pytest.mark.parametrize("how", list(BROKEN_SERVERS))
 def test_a_server_that_cannot_start_is_named_with_its_reason(how: str, tmp_path: Path) -> None:
     script, said = BROKEN_SERVERS[how]
-    place, port = Place.make(tmp_path), processes.free_port()
+    place, port = Place.make(tmp_path), free_port()
     (place.folder / "resources_servers").unlink()
     shutil.copytree(PROJECT / "resources_servers", place.folder / "resources_servers")
     (place.folder / "resources_servers" / "chaotic" / "app.py").write_text(script)

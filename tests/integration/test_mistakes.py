@@ -44,6 +44,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pat
     process.wait(timeout=15)
 
 
+@pytest.fixture
+def head_port(running: tuple[int, Path], environment: dict[str, str]) -> int:
+    """The port of that run, for commands that find its token because they share its home."""
+    port, home = running
+    environment["NEMO_GYM_HOME"] = str(home)
+    return port
+
+
 def written(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*"))
 
@@ -102,15 +110,11 @@ def test_a_port_in_use_is_named_with_its_owner(command: Command, free_port: int)
     assert "in use by pid" in done.err
 
 
-def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(
-    command: Command, running: tuple[int, Path], environment: dict[str, str]
-) -> None:
-    port, home = running
-    environment["NEMO_GYM_HOME"] = str(home)
-    done = command("ng_run", WEATHER, SCRIPTED, f"head_server.port={port}")
+def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(command: Command, head_port: int) -> None:
+    done = command("ng_run", WEATHER, SCRIPTED, f"head_server.port={head_port}")
     assert done.status == 2
     assert "taken by the run" in done.err
-    assert f"ng_stop +head_server.port={port}" in done.err
+    assert f"ng_stop +head_server.port={head_port}" in done.err
 
 
 @pytest.mark.parametrize(
@@ -125,12 +129,12 @@ def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(
     ],
 )
 def test_a_mistake_in_a_collection_is_told_before_anything_is_written(
-    command: Command, project: Path, running: tuple[int, Path], arguments: list[str], expected: str
+    command: Command, project: Path, head_port: int, arguments: list[str], expected: str
 ) -> None:
     (project / "tasks.jsonl").write_text(json.dumps(ROW) + "\n")
     (project / "empty.jsonl").write_text("\n")
     before = written(project)
-    base = ["input_jsonl_fpath=tasks.jsonl", "output_jsonl_fpath=out/r.jsonl", f"head_server.port={running[0]}"]
+    base = ["input_jsonl_fpath=tasks.jsonl", "output_jsonl_fpath=out/r.jsonl", f"head_server.port={head_port}"]
     given = {argument.split("=")[0] for argument in arguments}
     kept = [argument for argument in base if argument.split("=")[0] not in given]
     done = command("ng_collect_rollouts", *kept, *arguments)
@@ -154,7 +158,7 @@ def test_collecting_without_servers_says_to_start_them(command: Command, free_po
 
 
 def test_rows_that_are_no_tasks_fail_with_their_line_and_the_others_run(
-    command: Command, project: Path, running: tuple[int, Path]
+    command: Command, project: Path, head_port: int
 ) -> None:
     (project / "tasks.jsonl").write_text("\n".join([json.dumps(ROW), "{no json", "{}", "", json.dumps(ROW)]))
     done = command(
@@ -162,7 +166,7 @@ def test_rows_that_are_no_tasks_fail_with_their_line_and_the_others_run(
         AGENT,
         "input_jsonl_fpath=tasks.jsonl",
         "output_jsonl_fpath=r.jsonl",
-        f"head_server.port={running[0]}",
+        f"head_server.port={head_port}",
     )
     assert done.status == 1, done.err
     rows = [json.loads(line) for line in (project / "r.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -54,6 +55,7 @@ def test_quickstart_with_a_key_typed_literally_gives_one_row_with_reward_one(
     )
     run_block, client_block = blocks_of("### 2. Run an agent")
     (collect_block,) = blocks_of("### 3. Collect rollouts")
+    (call_block,) = blocks_of("### 4. Call a server yourself")
     log = tmp_path / "run.log"
     with log.open("wb") as out:
         run = subprocess.Popen(
@@ -80,6 +82,9 @@ def test_quickstart_with_a_key_typed_literally_gives_one_row_with_reward_one(
         assert row["reward"] == 1.0
         assert (row["_ng_task_index"], row["_ng_rollout_index"]) == (0, 0)
         assert not (project / "outputs").exists()
+        if shutil.which("curl"):
+            called = bash(call_block, project, environment)
+            assert [server["state"] for server in json.loads(called.stdout)] == ["ready"] * 3, called.stderr
     finally:
         run.send_signal(signal.SIGINT)
         assert run.wait(timeout=20) == 130

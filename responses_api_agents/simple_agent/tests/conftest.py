@@ -108,8 +108,13 @@ class Run:
 
     @property
     def paths(self) -> list[str]:
-        """All paths of the environment that were asked for, in order."""
-        return self._recorder.paths
+        """All paths of the environment that were asked for, in order, without the list of its tools."""
+        return [path for path in self._recorder.paths if path != "/tools"]
+
+    @property
+    def times_asked_for_tools(self) -> int:
+        """How often the environment was asked what it offers."""
+        return self._recorder.paths.count("/tools")
 
     async def post(self, row: dict[str, Any]) -> Answer:
         """POST a row to the agent's `/run`."""

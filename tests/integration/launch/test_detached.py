@@ -15,7 +15,8 @@ from nemo_gym.commands.stop import stop as stop_runs
 from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.launch.live_run import stop_run
-from nemo_gym.launch.run_directory import live_runs
+from nemo_gym.servers.run_record import live_runs
+from tests.free_port import free_port as another_port
 from tests.integration.launch.conftest import NG_RUN, Run
 
 pytestmark = pytest.mark.integration
@@ -54,7 +55,7 @@ def test_stop_without_a_choice_wants_one_when_two_runs_are_up(
 ) -> None:
     config = add_server("plain")
     first = ng_run(config)
-    second = ng_run(config, overrides=(f"++head_server.port={free_port - 1}",))
+    second = ng_run(config, overrides=(f"++head_server.port={another_port()}",))
     first.wait_for("servers are ready")
     second.wait_for("servers are ready")
     with pytest.raises(ConfigError, match="2 runs are up") as caught:

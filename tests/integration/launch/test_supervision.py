@@ -1,19 +1,19 @@
 """A server that dies while the run is up: noticed, said, started again; given up when it dies too often."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nemo_gym.launch.launcher import Launcher
+from nemo_gym.servers.run_record import home
 from tests.integration.launch.conftest import SERVES, Said
+from tests.run_access import instances_of
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]
@@ -91,8 +91,7 @@ async def test_head_reports_a_restart(
     launcher = launcher_of(add_server("plain"))
 
     def states() -> list[str]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/server_instances", timeout=5) as answer:
-            return [instance["state"] for instance in json.load(answer)]
+        return [instance["state"] for instance in instances_of(free_port, home())]
 
     try:
         await launcher.start()

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.integration.launch.conftest import Run
+from tests.run_access import instances_of
 
 pytestmark = pytest.mark.integration
 CONFIGS = (
@@ -58,8 +59,7 @@ def weather(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
 
 
 def instances(port: int) -> list[dict[str, object]]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_instances", timeout=5) as answer:
-        return sorted(json.load(answer), key=lambda instance: instance["name"])
+    return sorted(instances_of(port, Path.cwd() / "home"), key=lambda instance: instance["name"])
 
 
 def test_ready_table_names_every_server_its_address_pid_and_log(weather: Run, port: int) -> None:

@@ -27,7 +27,7 @@ def placement(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def _open_session(started: Placement) -> str:
     url = next(state["url"] for state in started.instances() if state["name"] == "placed")
-    with httpx.Client(base_url=url) as caller:
+    with httpx.Client(base_url=url, headers=started.headers) as caller:
         caller.post("/seed_session", json={}).raise_for_status()
         caller.post("/note", json={"entry": {"text": "left open"}}).raise_for_status()
         session_id: str = caller.post("/where", json={}).json()["session"]

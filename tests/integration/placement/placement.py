@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from typing import Any
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import Answer, ServerClient
-from tests.chaos.processes import BIN, free_port, wait_for
+from tests.chaos.processes import BIN, wait_for
+from tests.free_port import free_port
+from tests.run_access import instances_of, run_headers, run_token
 
 PROJECT = Path(__file__).parent / "project"
 START_BOUND_S = 40.0
@@ -48,13 +49,17 @@ class Placement:
 
     def client(self) -> ServerClient:
         """Return a client from outside."""
-        return ServerClient.load_from_global_config(BaseServerConfig(host="127.0.0.1", port=self.head_port))
+        head = BaseServerConfig(host="127.0.0.1", port=self.head_port)
+        return ServerClient.load_from_global_config(head, run_token(self.home))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a raw request carries."""
+        return run_headers(self.home)
 
     def instances(self) -> list[dict[str, Any]]:
         """Return what the head says."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.head_port}/server_instances", timeout=10) as answer:
-            said: list[dict[str, Any]] = json.load(answer)
-        return said
+        return instances_of(self.head_port, self.home)
 
     def pids(self, instance: str = "placed") -> list[int]:
         """Return the process of every worker of an instance, in order."""

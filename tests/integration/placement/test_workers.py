@@ -32,7 +32,7 @@ async def session_on_each_worker(client: ServerClient, placement: Placement) -> 
     """Return the cookies of one session at every worker, by pid; each was opened there."""
     found: dict[int, dict[str, Any]] = {}
     for url in own_urls(client, "placed", "resources_servers", "placed"):
-        seeded = await request("POST", f"{url}/seed_session", json={})
+        seeded = await request("POST", f"{url}/seed_session", json={}, headers=placement.headers)
         where = await client.post("placed", "/where", json={}, cookies=seeded.cookies)
         found[(await where.json())["pid"]] = dict(seeded.cookies)
     assert list(found) == placement.pids()
@@ -69,7 +69,7 @@ async def test_an_outside_caller_with_only_the_cookie_reaches_its_worker_whichev
     cookies: dict[str, str] = {}
     for path in ("/seed_session", *["/where"] * 12):
         async with httpx.AsyncClient(
-            base_url=url, cookies=cookies, verify=False
+            base_url=url, headers=placement.headers, cookies=cookies, verify=False
         ) as caller:  # a new connection: any may accept it
             answer = await caller.post(path, json={})
             cookies |= dict(answer.cookies)
@@ -81,7 +81,8 @@ async def test_any_worker_passes_a_call_on_whole(client: ServerClient, placement
     sessions = await session_on_each_worker(client, placement)
     (pid, cookies), *_ = sessions.items()
     for url in own_urls(client, "placed", "resources_servers", "placed"):
-        async with httpx.AsyncClient(base_url=url, cookies={k: v.value for k, v in cookies.items()}) as caller:
+        values = {name: morsel.value for name, morsel in cookies.items()}
+        async with httpx.AsyncClient(base_url=url, headers=placement.headers, cookies=values) as caller:
             # httpx asks for a compressed answer, which only what is passed on as it is could be.
             where = await caller.post("/where", json={})
             echo = await caller.get("/echo/a%2Fb", params={"q": "ü"}, headers={"x-asked": "1"})
@@ -98,7 +99,10 @@ async def test_a_caller_that_leaves_is_noticed_at_the_worker_that_its_call_was_p
     *_, cookies = sessions.values()
     label = f"passed on {time.monotonic()}"
     first_url = own_urls(client, "placed", "resources_servers", "placed")[0]
-    hanging = asyncio.create_task(request("POST", f"{first_url}/hang", json={"label": label}, cookies=cookies))
+    body = {"label": label}
+    hanging = asyncio.create_task(
+        request("POST", f"{first_url}/hang", json=body, cookies=cookies, headers=placement.headers)
+    )
     await asyncio.to_thread(placement.wait_for_record, "hanging", label)
     hanging.cancel()
     cancelled = await asyncio.to_thread(placement.wait_for_record, "cancelled", label)
@@ -111,7 +115,8 @@ async def test_a_colocated_rollout_never_leaves_its_worker(client: ServerClient,
     urls = own_urls(client, "placed_agent", "responses_api_agents", "simple_agent")
     for url, pid in zip(urls, placement.pids("placed_agent"), strict=True):
         for _ in range(5):
-            (where,) = await results(await request("POST", f"{url}/run", json=row(call("where"))))
+            answer = await request("POST", f"{url}/run", json=row(call("where")), headers=placement.headers)
+            (where,) = await results(answer)
             assert where["pid"] == pid
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from nemo_gym.config.addresses import reachable_host
 from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config, merge_sources
@@ -42,7 +43,8 @@ def test_instances_are_typed(workspace: Path) -> None:
         Reference("responses_api_models", "policy_model", "model_server"),
     )
     assert agent.datasets[0].jsonl_fpath == "data/example.jsonl"
-    assert (model.port, model.num_workers, model.host, model.implementation) == (8123, 2, "0.0.0.0", "remote_model")
+    assert (model.port, model.num_workers, model.implementation) == (8123, 2, "remote_model")
+    assert (model.bind_host, model.host) == ("0.0.0.0", reachable_host("0.0.0.0"))
     assert model.settings["api_key"] == "sk-canary"
 
 

@@ -1,13 +1,15 @@
 """Runs on record: found while they run, not afterwards, and not for ever."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory, live_run_on, live_runs
+from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory
+from nemo_gym.servers.run_record import live_run_on, live_runs
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +34,34 @@ def test_record_of_a_process_that_is_gone_is_no_live_run(home: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
     assert len(list(home.glob("runs/*/run.json"))) == 1
     assert live_runs() == []
+
+
+def test_token_is_private_from_the_start_and_gone_with_the_run(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory = RunDirectory()
+        directory.write_token("t")
+    finally:
+        os.umask(before)
+    (token,) = home.glob("runs/*/token")
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        directory.write_token("another")
+    directory.close_record()
+    assert not token.exists()
+
+
+def test_token_of_a_run_whose_launcher_was_killed_is_removed_by_the_next(home: Path) -> None:
+    code = "from nemo_gym.launch.run_directory import RunDirectory as R; r = R(); r.write_token('t'); "
+    code += "r.write_record(('h', 1), (), 5.0, True)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    live = RunDirectory()
+    live.write_token("t")
+    live.write_record(("h", 1), (), 5.0, True)
+    starting = RunDirectory()
+    starting.write_token("t")
+    RunDirectory()
+    assert {path.parent.name for path in home.glob("runs/*/token")} == {live.run_id, starting.run_id}
 
 
 def test_old_folders_are_removed_but_never_that_of_a_live_run(home: Path) -> None:

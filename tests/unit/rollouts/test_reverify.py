@@ -20,7 +20,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.old_verdict import lasting_mask, verdict_fields, verify_request_of
 from nemo_gym.rollouts.reverify import verify_again
 from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.serve import bind
+from nemo_gym.servers.listeners import bind
 from nemo_gym.servers.transport import Deadline, close_global_aiohttp_client
 from nemo_gym.wire.failure import RolloutError, rollout_error
 

@@ -93,12 +93,12 @@ def test_a_tool_error_is_what_the_policy_reads() -> None:
 
 def test_an_unforeseen_exception_shows_its_request_id_and_not_its_text(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        status, body = ask(RuntimeError("the answer is 42, the key sk-canary"))
+        status, body = ask(RuntimeError("the answer is forty-two, the key sk-canary"))
     assert (status, body["error"]["kind"], body["error"]["stage"]) == (500, "tool_error", "agent")
-    assert "42" not in str(body)
+    assert "forty-two" not in str(body)
     assert "canary" not in str(body)
     assert f"request {body['error']['request_id']} failed" in caplog.text
-    assert "the answer is 42" in caplog.text
+    assert "the answer is forty-two" in caplog.text
 
 
 def test_an_exception_in_verify_is_a_verifier_error() -> None:

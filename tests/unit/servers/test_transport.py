@@ -16,6 +16,7 @@ from nemo_gym.servers.answer import Answer
 from nemo_gym.servers.retry import RetryLimit, TransportLimits
 from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
 from nemo_gym.wire.failure import Failure, RolloutError
+from tests.free_port import free_port
 
 QUICK = TransportLimits(
     RetryLimit("cannot_connect", 2, 5.0), RetryLimit("connection_lost", 2, 5.0), RetryLimit("local", None, 0.3), 1_000
@@ -55,13 +56,6 @@ async def failure_of_call(call: Awaitable[Answer]) -> Failure:
     with pytest.raises(RolloutError) as caught:
         await call
     return caught.value.failure
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_a_refused_connection_is_retried_within_its_bound_and_names_it() -> None:

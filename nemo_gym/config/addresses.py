@@ -1,0 +1,43 @@
+"""Addresses: which are this machine alone, which are all of its interfaces, and what to tell others to call."""
+
+import contextlib
+import ipaddress
+import socket
+
+_ALL_INTERFACES = ("", "0.0.0.0", "::")
+_SOMEWHERE_ELSE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # reserved for documentation
+
+
+def http_url(host: str, port: int) -> str:
+    """Return `http://host:port`, an IPv6 address in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_every_interface(host: str) -> bool:
+    """Tell whether a server that binds `host` listens on every interface."""
+    return host in _ALL_INTERFACES
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is "localhost" or an address in 127.0.0.0/8 or ::1; no name is looked up."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def reachable_host(bind_host: str) -> str:
+    """Return what others should call for a server that binds `bind_host`: that, unless it is every interface.
+
+    Then it is the address this machine has towards the network, else its full name; 127.0.0.1 where it has neither.
+    """
+    if not is_every_interface(bind_host):
+        return bind_host
+    for family in (socket.AF_INET, socket.AF_INET6) if bind_host != "::" else (socket.AF_INET6, socket.AF_INET):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((_SOMEWHERE_ELSE[family], 9))  # chooses a route; nothing is sent
+            return str(probe.getsockname()[0])
+    name = socket.getfqdn()
+    return "127.0.0.1" if is_loopback(name) or name.startswith("localhost") else name

@@ -1,0 +1,164 @@
+"""HTTP on one connection, with bounds: a slow or endless sender costs this connection, and never the server.
+
+uvicorn's protocol, and what it lacks: a limit for headers in bytes and seconds, a limit for the body, and an end for a
+body that stalls. There is no timer for each connection: the server looks at all of them once a second (`watch`), and a
+request costs a few assignments. How long the app takes to answer is not bounded here.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
+from nemo_gym.wire.failure import failure_body, rollout_error
+
+MAX_HEADER_BYTES = 64 * 1024
+HEADERS_WITHIN_S = 10
+BODY_STALLS_AFTER_S = 60
+_LINGER_S = 2  # a refused sender may still be sending: closed at once, it would lose the answer
+
+
+class BoundedConfig(uvicorn.Config):
+    """The settings of a server, with the bounds of its connections.
+
+    Attributes:
+        max_request_bytes: The longest body.
+        now_s: Seconds this server has been able to listen. Not the time of day: while a handler blocks the event loop,
+            it is not the senders who are slow.
+    """
+
+    max_request_bytes = DEFAULT_MAX_REQUEST_BYTES
+    now_s = 0
+
+    def watch(self, connections: Collection[Any]) -> None:
+        """Let a second pass, and end the connections whose time is up."""
+        self.now_s += 1
+        for connection in list(connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.end_when_late()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. How far its request has come is read off what uvicorn keeps, to cost next to nothing."""
+
+    config: BoundedConfig
+
+    def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._since_s = config.now_s
+        self._awaits_headers = True
+        self._is_refused = False
+        self._header_bytes = 0  # of the headers that are coming in, in the chunks before this one
+        self._chunk_bytes = 0
+        self._body_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come in."""
+        if self._is_refused:
+            return
+        self._chunk_bytes = len(data)
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete or cycle.scope is not self.scope:
+            self._note_unfinished(cycle)
+        else:
+            self._awaits_headers = False
+            self._header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """All headers are there: refuse what is too long, else start to answer."""
+        if self._is_refused:
+            return
+        could_be_long = self._awaits_headers or self._chunk_bytes > MAX_HEADER_BYTES
+        if could_be_long and self._own_header_bytes() > MAX_HEADER_BYTES:
+            self._refuse_headers()
+            return
+        self._body_bytes = 0
+        for name, value in self.headers:
+            if name == b"content-length" and int(value) > self.config.max_request_bytes:
+                self._refuse_body()
+                return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body has come in; it may be of a request that is answered already."""
+        self._body_bytes += len(body)
+        if self._is_refused:
+            return
+        if self._body_bytes > self.config.max_request_bytes:
+            self._refuse_body()
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of the request is there."""
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def end_when_late(self) -> None:
+        """End the connection when its sender has used up the time there is; called once a second."""
+        waited_s = self.config.now_s - self._since_s
+        if self._is_refused:
+            if waited_s > _LINGER_S:
+                self.transport.close()
+        elif self._is_held_up_by_us():
+            self._since_s = self.config.now_s
+        elif self._awaits_headers and waited_s > HEADERS_WITHIN_S:
+            self._refuse(408, f"the headers were not complete within {HEADERS_WITHIN_S} s")
+        elif self._awaits_body() and waited_s > BODY_STALLS_AFTER_S:
+            self._refuse(408, f"nothing came of the body for {BODY_STALLS_AFTER_S} s")
+
+    def _note_unfinished(self, cycle: RequestResponseCycle | None) -> None:
+        """What came in was not the end of a request."""
+        if self._is_refused:
+            return
+        if cycle is not None and cycle.more_body and cycle.scope is self.scope:
+            self._awaits_headers, self._header_bytes, self._since_s = False, 0, self.config.now_s
+            return
+        if self._awaits_headers:
+            self._header_bytes += self._chunk_bytes
+        else:
+            # They began in this chunk, at an unknown place: their time runs, their bytes count from the next one.
+            self._awaits_headers, self._header_bytes, self._since_s = True, 0, self.config.now_s
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse_headers()
+
+    def _awaits_body(self) -> bool:
+        return not self._awaits_headers and self.cycle is not None and self.cycle.more_body
+
+    def _is_held_up_by_us(self) -> bool:
+        return self.flow.read_paused or (self._awaits_body() and self.cycle.waiting_for_100_continue)
+
+    def _own_header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _refuse_headers(self) -> None:
+        self._refuse(431, f"the headers are longer than {MAX_HEADER_BYTES} bytes")
+
+    def _refuse_body(self) -> None:
+        self._refuse(413, f"the body is longer than {self.config.max_request_bytes} bytes (setting max_request_bytes)")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer, unless another answer is on its way, and read no more; the app sees a caller who is gone."""
+        self._is_refused, self._since_s = True, self.config.now_s
+        cycle = self.cycle
+        own = cycle if cycle is not None and cycle.scope is self.scope else None
+        if own is not None:
+            own.disconnected = True
+            own.message_event.set()
+        is_earlier_open = bool(self.pipeline) or (own is None and cycle is not None and not cycle.response_complete)
+        if is_earlier_open or (own is not None and own.response_started):
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write(_answer(status, reason))
+            self.flow.pause_reading()
+            self.transport.write_eof()
+
+
+def _answer(status: int, reason: str) -> bytes:
+    body = orjson.dumps(failure_body(rollout_error("input_invalid", reason, status=status).failure))
+    headers = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return STATUS_LINE[status] + headers.encode() + body

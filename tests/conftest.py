@@ -1,0 +1,25 @@
+"""How tests are spread over processes: a file stays together, and so does everything that shares a started run."""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+SHARED_RUNS = "tests/integration/placement/"
+PLACEMENTS = ("separate", "separate_workers", "colocated", "colocated_workers")
+
+
+class FileOrRun(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed
+    """By file, as `--dist loadfile`; but tests of one placement stay together, whose run takes seconds to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        names = nodeid.rpartition("[")[2].removesuffix("]").split("-")
+        placement = next((name for name in names if name in PLACEMENTS), None)
+        if SHARED_RUNS in nodeid and placement is not None:
+            return f"{SHARED_RUNS}{placement}"
+        return str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileOrRun | None:
+    """Return the scheduler for `--dist loadfile`."""
+    return FileOrRun(config, log) if config.getvalue("dist") == "loadfile" else None

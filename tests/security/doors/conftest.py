@@ -1,0 +1,124 @@
+"""One started run, with every kind of server, that the tests of the doors share; none of them changes it."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.processes import BIN, wait_for
+from tests.free_port import free_port
+from tests.run_access import instances_of, run_token
+
+START_BOUND_S = 40.0
+MAX_REQUEST_BYTES = 100_000
+BOOKING = "example_room_booking.resources_servers.example_room_booking"
+CONFIGS = (
+    "resources_servers/example_room_booking/configs/room_booking.yaml",
+    "responses_api_models/scripted_model/configs/scripted_model.yaml",
+)
+
+
+@dataclass(frozen=True)
+class LockedRun:
+    """A run that wants its token."""
+
+    folder: Path
+    home: Path
+    head_port: int
+    token: str
+    servers: dict[str, dict[str, Any]]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The usual way to show the token; nothing where none is wanted."""
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+    @property
+    def run_directory(self) -> Path:
+        """Where its token and logs are."""
+        (path,) = self.home.glob("runs/*")
+        return path
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port by the name of the server, the head's too."""
+        return {"head": self.head_port, **{name: state["port"] for name, state in self.servers.items()}}
+
+    def url(self, server: str) -> str:
+        """Return the address of a server, or of the head."""
+        return f"http://127.0.0.1:{self.ports[server]}"
+
+
+@contextlib.contextmanager
+def locked_run(*overrides: str) -> Iterator[LockedRun]:
+    """Start a run in a folder that everyone may look into, so that it is the run that keeps others out.
+
+    Whoever starts it has the token of another run in the environment.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="doors-"))
+    folder.chmod(0o755)
+    home, port, log = folder / "home", free_port(), folder / "run.log"
+    environment = {**os.environ, "NEMO_GYM_RUN_TOKEN": "of another run"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(BIN / "ng_run"), *CONFIGS, f"head_server.port={port}", *overrides],
+            cwd=folder,
+            env={**environment, "NEMO_GYM_HOME": str(home)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        said = b"servers are ready after "
+        wait_for(lambda: said in log.read_bytes() or process.poll() is not None, START_BOUND_S, "ready")
+        assert process.poll() is None, log.read_text()
+        servers = {state["name"]: state for state in instances_of(port, home)}
+        token = "" if "+auth=none" in overrides else run_token(home)
+        yield LockedRun(folder, home, port, token, servers, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[LockedRun]:
+    limits = (f"++{BOOKING}.session_idle_limit_s=0.8", f"++{BOOKING}.max_request_bytes={MAX_REQUEST_BYTES}")
+    with locked_run(*limits) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def open_run() -> Iterator[LockedRun]:
+    with locked_run("+auth=none") as started:
+        yield started
+
+
+def said_to(port: int, request: bytes, *, timeout_s: float = 5.0) -> bytes:
+    """Send bytes as they are and return all that comes back until the server closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+        connection.sendall(request)
+        return all_of(connection)
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Return what comes until the other end closes, or until the time-out of the connection."""
+    parts = []
+    with contextlib.suppress(TimeoutError, ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def status_of(answer: bytes) -> int:
+    """Return the status of a raw answer."""
+    return int(answer.split(b" ", 2)[1])

@@ -1,0 +1,81 @@
+"""`require_sandbox`: a run that demands namespaces starts with them, or says what is missing and does not start."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.load import load_config
+from nemo_gym.sandbox import Sandbox, SandboxUnavailable
+from nemo_gym.sandbox.bubblewrap import why_no_namespaces
+from nemo_gym.sandbox.requirement import say_level
+
+NO_NAMESPACES = why_no_namespaces()
+NEEDS_NAMESPACES = pytest.mark.skipif(NO_NAMESPACES is not None, reason=str(NO_NAMESPACES))
+
+
+@pytest.fixture
+def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.fixture
+def run_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Make this process a server of a run that says `require_sandbox`."""
+    say_level.cache_clear()
+    yield lambda level: monkeypatch.setenv("NEMO_GYM_CONFIG_DICT", json.dumps({"require_sandbox": level}))
+    say_level.cache_clear()
+
+
+def _load(*arguments: str) -> None:
+    load_config(parse_command_line(arguments), skip_dotenv=True)
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+def test_a_strict_run_without_bubblewrap_does_not_start_and_says_what_to_install() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)strict.*bwrap.*not installed.*fix: +install bubblewrap") as caught:
+        _load("+require_sandbox=strict")
+    assert "command line, key require_sandbox" in str(caught.value)
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+@pytest.mark.parametrize("arguments", [[], ["+require_sandbox=best_effort"]])
+def test_a_run_that_does_not_demand_namespaces_starts_without_them(arguments: list[str]) -> None:
+    _load(*arguments)
+
+
+@NEEDS_NAMESPACES
+def test_a_strict_run_starts_where_programs_get_namespaces() -> None:
+    _load("+require_sandbox=strict")
+
+
+def test_a_level_that_does_not_exist_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)require_sandbox is 'stric', which is not known.*did you mean 'strict'"):
+        _load("+require_sandbox=stric")
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+async def test_a_strict_run_overrules_an_environment_that_would_make_do_with_less(run_says: Any) -> None:
+    run_says("strict")
+    with pytest.raises(SandboxUnavailable, match=r"bwrap\) is not installed"):
+        await Sandbox(level="best_effort").run(["true"])
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+async def test_a_run_may_allow_less_than_an_environment_asks_for(run_says: Any) -> None:
+    run_says("best_effort")
+    assert await Sandbox(level="strict").level() == "rlimits"
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+async def test_a_server_says_once_which_level_its_programs_get(run_says: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run_says("best_effort")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await Sandbox().level()
+    assert [record.getMessage() for record in caplog.records] == ["model-written code runs at sandbox level rlimits"]
