@@ -6,11 +6,12 @@ request costs a few assignments. How long the app takes to answer is not bounded
 """
 
 from collections.abc import Collection
+from enum import Enum, auto
 from typing import Any
 
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.wire.failure import failure_body, rollout_error
@@ -41,42 +42,59 @@ class BoundedConfig(uvicorn.Config):
                 connection.end_when_late()
 
 
+class Awaited(Enum):
+    """What is still to come of a request."""
+
+    HEADERS = auto()
+    BODY = auto()
+    NOTHING = auto()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. How far its request has come is read off what uvicorn keeps, to cost next to nothing."""
+    """One connection: what the parser says of its request decides which bound holds."""
 
     config: BoundedConfig
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
+        self._awaited = Awaited.HEADERS
         self._since_s = config.now_s
-        self._awaits_headers = True
         self._is_refused = False
-        self._header_bytes = 0  # of the headers that are coming in, in the chunks before this one
+        self._has_begun = False  # a request, within the chunk that is being read
         self._chunk_bytes = 0
+        self._header_bytes = 0  # of the headers that are coming in, in the chunks before this one
         self._body_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Take what has come in."""
         if self._is_refused:
             return
-        self._chunk_bytes = len(data)
+        was_idle = self._awaited is Awaited.NOTHING
+        self._chunk_bytes, self._has_begun = len(data), False
         super().data_received(data)
-        cycle = self.cycle
-        if cycle is None or cycle.more_body or cycle.response_complete or cycle.scope is not self.scope:
-            self._note_unfinished(cycle)
-        else:
-            self._awaits_headers = False
-            self._header_bytes = 0
+        if was_idle and not self._has_begun:
+            # An empty line before the next request: it ends uvicorn's wait for an idle connection, so ours begins.
+            self._awaited, self._since_s = Awaited.HEADERS, self.config.now_s
+        if self._awaited is Awaited.HEADERS:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES and not self._is_refused:
+                self._refuse_headers()
+
+    def on_message_begin(self) -> None:
+        """A request begins; its headers have their time from here on."""
+        super().on_message_begin()
+        self._awaited, self._since_s, self._header_bytes = Awaited.HEADERS, self.config.now_s, 0
+        self._has_begun = True
 
     def on_headers_complete(self) -> None:
         """All headers are there: refuse what is too long, else start to answer."""
+        self._awaited, self._since_s, self._body_bytes = Awaited.BODY, self.config.now_s, 0
         if self._is_refused:
             return
-        could_be_long = self._awaits_headers or self._chunk_bytes > MAX_HEADER_BYTES
+        could_be_long = self._header_bytes + self._chunk_bytes > MAX_HEADER_BYTES
         if could_be_long and self._own_header_bytes() > MAX_HEADER_BYTES:
             self._refuse_headers()
             return
-        self._body_bytes = 0
         for name, value in self.headers:
             if name == b"content-length" and int(value) > self.config.max_request_bytes:
                 self._refuse_body()
@@ -85,6 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body has come in; it may be of a request that is answered already."""
+        self._since_s = self.config.now_s
         self._body_bytes += len(body)
         if self._is_refused:
             return
@@ -95,6 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of the request is there."""
+        self._awaited = Awaited.NOTHING
         if not self._is_refused:
             super().on_message_complete()
 
@@ -106,31 +126,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif self._is_held_up_by_us():
             self._since_s = self.config.now_s
-        elif self._awaits_headers and waited_s > HEADERS_WITHIN_S:
+        elif self._awaited is Awaited.HEADERS and waited_s > HEADERS_WITHIN_S:
             self._refuse(408, f"the headers were not complete within {HEADERS_WITHIN_S} s")
-        elif self._awaits_body() and waited_s > BODY_STALLS_AFTER_S:
+        elif self._awaited is Awaited.BODY and waited_s > BODY_STALLS_AFTER_S:
             self._refuse(408, f"nothing came of the body for {BODY_STALLS_AFTER_S} s")
 
-    def _note_unfinished(self, cycle: RequestResponseCycle | None) -> None:
-        """What came in was not the end of a request."""
-        if self._is_refused:
-            return
-        if cycle is not None and cycle.more_body and cycle.scope is self.scope:
-            self._awaits_headers, self._header_bytes, self._since_s = False, 0, self.config.now_s
-            return
-        if self._awaits_headers:
-            self._header_bytes += self._chunk_bytes
-        else:
-            # They began in this chunk, at an unknown place: their time runs, their bytes count from the next one.
-            self._awaits_headers, self._header_bytes, self._since_s = True, 0, self.config.now_s
-        if self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse_headers()
-
-    def _awaits_body(self) -> bool:
-        return not self._awaits_headers and self.cycle is not None and self.cycle.more_body
-
     def _is_held_up_by_us(self) -> bool:
-        return self.flow.read_paused or (self._awaits_body() and self.cycle.waiting_for_100_continue)
+        waits_for_us = self._awaited is Awaited.BODY and self.cycle is not None and self.cycle.waiting_for_100_continue
+        return bool(self.flow.read_paused or waits_for_us)
 
     def _own_header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
