@@ -53,7 +53,7 @@ class GymRun:
     @property
     def headers(self) -> dict[str, str]:
         """What every request to our servers carries."""
-        return request_headers(self.home)
+        return request_headers(self.home, self.head_port)
 
     @property
     def health_urls(self) -> dict[str, str]:
@@ -77,9 +77,10 @@ class GymRun:
         stop(self.process, signal.SIGINT)
 
 
-def request_headers(home: Path) -> dict[str, str]:
-    """Return the headers that our servers and the head want from anyone: the token of the one run of this home."""
-    (token,) = home.glob("runs/*/token")
+def request_headers(home: Path, head_port: int) -> dict[str, str]:
+    """Return the headers that the servers of a run want from anyone: the token of the run whose head has this port."""
+    records = home.glob("runs/*/run.json")
+    (token,) = (path.with_name("token") for path in records if json.loads(path.read_text())["head_port"] == head_port)
     return {"authorization": f"Bearer {token.read_text()}"}
 
 
@@ -116,6 +117,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _servers(port: int, home: Path) -> tuple[dict[str, Any], ...]:
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/server_instances", headers=request_headers(home))
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/server_instances", headers=request_headers(home, port))
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return tuple(json.load(answer))
