@@ -17,6 +17,8 @@ from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.wire.failure import failure_body, rollout_error
 
 MAX_HEADER_BYTES = 64 * 1024
+# A caller with thousands of requests has connected long before it gets round to each: until the first byte it has time.
+FIRST_BYTE_WITHIN_S = 120
 HEADERS_WITHIN_S = 10
 BODY_STALLS_AFTER_S = 60
 _LINGER_S = 2  # a refused sender may still be sending: closed at once, it would lose the answer
@@ -43,8 +45,9 @@ class BoundedConfig(uvicorn.Config):
 
 
 class Awaited(Enum):
-    """What is still to come of a request."""
+    """What is still to come of a request; `FIRST_BYTE`: all of the connection's first."""
 
+    FIRST_BYTE = auto()
     HEADERS = auto()
     BODY = auto()
     NOTHING = auto()
@@ -57,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: BoundedConfig, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._awaited = Awaited.HEADERS
+        self._awaited = Awaited.FIRST_BYTE
         self._since_s = config.now_s
         self._is_refused = False
         self._has_begun = False  # a request, within the chunk that is being read
@@ -69,11 +72,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take what has come in."""
         if self._is_refused:
             return
-        was_idle = self._awaited is Awaited.NOTHING
+        was_idle = self._awaited is Awaited.NOTHING or self._awaited is Awaited.FIRST_BYTE
         self._chunk_bytes, self._has_begun = len(data), False
         super().data_received(data)
         if was_idle and not self._has_begun:
-            # An empty line before the next request: it ends uvicorn's wait for an idle connection, so ours begins.
+            # An empty line before a request: it ends uvicorn's wait for an idle connection, so ours begins.
             self._awaited, self._since_s = Awaited.HEADERS, self.config.now_s
         if self._awaited is Awaited.HEADERS:
             self._header_bytes += len(data)
@@ -126,6 +129,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif self._is_held_up_by_us():
             self._since_s = self.config.now_s
+        elif self._awaited is Awaited.FIRST_BYTE and waited_s > FIRST_BYTE_WITHIN_S:
+            self.transport.close()
         elif self._awaited is Awaited.HEADERS and waited_s > HEADERS_WITHIN_S:
             self._refuse(408, f"the headers were not complete within {HEADERS_WITHIN_S} s")
         elif self._awaited is Awaited.BODY and waited_s > BODY_STALLS_AFTER_S:
@@ -162,6 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _answer(status: int, reason: str) -> bytes:
-    body = orjson.dumps(failure_body(rollout_error("input_invalid", reason, status=status).failure))
+    kind = "transport_timeout" if status == 408 else "input_invalid"
+    body = orjson.dumps(failure_body(rollout_error(kind, reason, status=status, delivery="not_sent").failure))
     headers = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return STATUS_LINE[status] + headers.encode() + body

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from nemo_gym.servers.http_protocol import BODY_STALLS_AFTER_S, HEADERS_WITHIN_S, BoundedConfig
+from nemo_gym.servers.http_protocol import BODY_STALLS_AFTER_S, FIRST_BYTE_WITHIN_S, HEADERS_WITHIN_S, BoundedConfig
 from nemo_gym.servers.listeners import bind
 from nemo_gym.servers.serve import HostedServer, uvicorn_config
 
@@ -77,7 +77,7 @@ async def read_ok(reader: asyncio.StreamReader) -> bool:
         return ok(await reader.readuntil(b"ok"))
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /x HTT", b"POST /x HTTP/1.1\r\nhost: x\r\n", b"\r\n"])
+@pytest.mark.parametrize("sent", [b"POST /x HTT", b"POST /x HTTP/1.1\r\nhost: x\r\n", b"\r\n"])
 async def test_headers_that_do_not_come_end_the_connection(served: Served, sent: bytes) -> None:
     reader, writer = await served.connect()
     writer.write(sent)
@@ -89,7 +89,23 @@ async def test_headers_that_do_not_come_end_the_connection(served: Served, sent:
     answer = await answer_of(reader)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"within 10 s" in answer
+    assert b"transport_timeout" in answer  # nothing was done: whoever was slow may send it again
     assert served.seen == []
+    writer.close()
+
+
+async def test_a_busy_caller_may_connect_long_before_it_sends(served: Served) -> None:
+    reader, writer = await served.connect()
+    await served.let_pass(FIRST_BYTE_WITHIN_S - MARGIN_S)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert await read_ok(reader)
+    writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed_in_the_end(served: Served) -> None:
+    reader, writer = await served.connect()
+    await served.let_pass(FIRST_BYTE_WITHIN_S + 1 + MARGIN_S)
+    assert await answer_of(reader) == b""
     writer.close()
 
 
