@@ -32,12 +32,15 @@ async def run_in_foreground(
         ConfigError, StartError: The run could not be started.
         Interrupted: A signal came first.
     """
-    launcher = Launcher(config, options, (console or ServerConsole()).say, run_directory)
+    console = console or ServerConsole()
+    launcher = Launcher(config, options, console.say, run_directory)
     with SignalWatch() as signals:
         try:
             await _start(launcher, signals)
             return await while_up(launcher, signals)
         finally:
+            if signals.first.done():
+                console.say("", f"stopping: {options.stop_timeout_s:g} s at most; again to end at once")
             await _stop(launcher, signals)
 
 
