@@ -9,14 +9,12 @@ from nemo_gym.servers.offered_tools import OfferedTools
 from nemo_gym.servers.ray_cluster import initialize_ray
 from nemo_gym.servers.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
 from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER
-from nemo_gym.servers.tool_listing import RESERVED_PATHS
 from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
 from nemo_gym.servers.worker import new_session_id
 from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
 
 __all__ = [
     "HEAD_SERVER_KEY_NAME",
-    "RESERVED_PATHS",
     "SESSION_ID_HEADER",
     "SESSION_ID_KEY",
     "SESSION_KEPT_HEADER",

@@ -10,9 +10,8 @@ import yaml
 from nemo_gym.sandbox.result import SandboxLevel
 
 RequiredLevel = Literal["strict", "best_effort"]
-CONFIG_ENV = (
-    "NEMO_GYM_CONFIG_DICT"  # as in nemo_gym.global_config: what imports the configuration can't be imported by it
-)
+# As in nemo_gym.global_config, which can't be imported here: the configuration imports this package.
+CONFIG_ENV = "NEMO_GYM_CONFIG_DICT"
 REQUIRE_KEY = "require_sandbox"
 
 _log = logging.getLogger("nemo_gym.sandbox")

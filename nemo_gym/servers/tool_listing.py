@@ -8,8 +8,6 @@ from pydantic import BaseModel
 
 from nemo_gym.servers.reserved_paths import RESERVED_PATHS
 
-__all__ = ["RESERVED_PATHS", "has_unlisted_tools", "list_tools"]
-
 
 def list_tools(app: FastAPI) -> list[dict[str, Any]]:
     """Return every POST route that is a tool, as a function tool of the Responses API.

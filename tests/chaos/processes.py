@@ -43,12 +43,19 @@ class Place:
         """The environment of every process of the case."""
         return {**os.environ, "NEMO_GYM_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
 
-    def start(self, *arguments: str, log: Path, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start a command in a process group of its own, with both outputs in one log."""
+    def start(
+        self, *arguments: str, log: Path, prefix: Sequence[str] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, with both outputs in one log and more variables around it."""
         command = [*prefix, str(BIN / arguments[0]), *arguments[1:]]
         with log.open("ab") as out:
             return subprocess.Popen(
-                command, cwd=self.folder, env=self.environment, stdout=out, stderr=out, start_new_session=True
+                command,
+                cwd=self.folder,
+                env={**self.environment, **variables},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
 
 
@@ -184,15 +191,17 @@ def run(place: Place, policy_url: str, *more: str) -> Iterator[Run]:
     process = place.start("ng_run", *run_arguments(policy_url, port), *more, log=log)
     started = Run(place, port, process, log)
     try:
-        wait_for(
-            lambda: b" servers are ready after " in log.read_bytes() or process.poll() is not None,
-            START_BOUND_S,
-            "ready",
-        )
-        assert process.poll() is None, log.read_text()
+        wait_until_ready(process, log)
         yield started
     finally:
         started.stop()
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until `ng_run` says that its servers are ready; fail with its log when it ends, or takes too long."""
+    ready = b" servers are ready after "
+    wait_for(lambda: ready in log.read_bytes() or process.poll() is not None, START_BOUND_S, "ready")
+    assert process.poll() is None, log.read_text()
 
 
 def run_arguments(policy_url: str, head_port: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import time
 from collections import defaultdict
@@ -13,12 +12,11 @@ from typing import Any
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import Answer, ServerClient
-from tests.chaos.processes import BIN, wait_for
+from tests.chaos.processes import START_BOUND_S, Place, wait_for, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_headers, run_token
 
 PROJECT = Path(__file__).parent / "project"
-START_BOUND_S = 40.0
 
 PLACEMENTS: dict[str, tuple[str, ...]] = {
     "separate": (),
@@ -89,19 +87,9 @@ def placed(name: str, folder: Path) -> Iterator[Placement]:
     for kind in ("resources_servers", "responses_api_models"):
         (folder / kind).symlink_to(PROJECT / kind)
     arguments = [str(PROJECT / "placed.yaml"), f"head_server.port={port}", f"+record_path={folder / 'record.jsonl'}"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [str(BIN / "ng_run"), *arguments, *PLACEMENTS[name]],
-            cwd=folder,
-            env={**os.environ, "NEMO_GYM_HOME": str(home)},
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+    process = Place(folder, home).start("ng_run", *arguments, *PLACEMENTS[name], log=log)
     try:
-        is_ready = b"servers are ready after "
-        wait_for(lambda: is_ready in log.read_bytes() or process.poll() is not None, START_BOUND_S, "ready")
-        assert process.poll() is None, log.read_text()
+        wait_until_ready(process, log)
         yield Placement(name, folder, home, port, process)
     finally:
         stop(process)

@@ -1,7 +1,6 @@
 """One started run, with every kind of server, that the tests of the doors share; none of them changes it."""
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
@@ -13,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.processes import BIN, wait_for
+from tests.chaos.processes import Place, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_token
 
-START_BOUND_S = 40.0
 MAX_REQUEST_BYTES = 100_000
 BOOKING = "example_room_booking.resources_servers.example_room_booking"
 CONFIGS = (
@@ -67,20 +65,10 @@ def locked_run(*overrides: str) -> Iterator[LockedRun]:
     folder = Path(tempfile.mkdtemp(prefix="doors-"))
     folder.chmod(0o755)
     home, port, log = folder / "home", free_port(), folder / "run.log"
-    environment = {**os.environ, "NEMO_GYM_RUN_TOKEN": "of another run"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [str(BIN / "ng_run"), *CONFIGS, f"head_server.port={port}", *overrides],
-            cwd=folder,
-            env={**environment, "NEMO_GYM_HOME": str(home)},
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+    arguments = ("ng_run", *CONFIGS, f"head_server.port={port}", *overrides)
+    process = Place(folder, home).start(*arguments, log=log, NEMO_GYM_RUN_TOKEN="of another run")
     try:
-        said = b"servers are ready after "
-        wait_for(lambda: said in log.read_bytes() or process.poll() is not None, START_BOUND_S, "ready")
-        assert process.poll() is None, log.read_text()
+        wait_until_ready(process, log)
         servers = {state["name"]: state for state in instances_of(port, home)}
         token = "" if "+auth=none" in overrides else run_token(home)
         yield LockedRun(folder, home, port, token, servers, process)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, BaseVerifyRequest, SimpleResourcesServer
 from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.server_utils import RESERVED_PATHS, ServerClient
+from nemo_gym.server_utils import ServerClient
+from nemo_gym.servers.reserved_paths import RESERVED_PATHS
 
 
 class Street(BaseModel):
