@@ -14,13 +14,12 @@ from pydantic import Field, PrivateAttr
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
 from nemo_gym.openai_utils import NeMoGymResponse
-from nemo_gym.servers.endpoint_policy import EndpointPolicy
-from nemo_gym.servers.reserved_paths import RESERVED_PATHS
-from nemo_gym.servers.server import SimpleServer
-from nemo_gym.servers.session_id import SESSION_ID_KEY, SESSION_KEPT_KEY
-from nemo_gym.servers.session_registry import SessionRegistry
-from nemo_gym.servers.tool_listing import has_unlisted_tools, list_tools
-from nemo_gym.servers.tool_name import MORE_TOOLS_HEADER
+from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.server import SimpleServer
+from nemo_gym.servers.serving.tool_listing import has_unlisted_tools, list_tools
+from nemo_gym.servers.sessions.ids import SESSION_ID_KEY, SESSION_KEPT_KEY
+from nemo_gym.servers.sessions.registry import SessionRegistry
+from nemo_gym.servers.sessions.tools import MORE_TOOLS_HEADER, RESERVED_PATHS
 from nemo_gym.wire.environment import (
     BaseRunRequest,
     BaseSeedSessionRequest,

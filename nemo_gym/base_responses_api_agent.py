@@ -7,8 +7,8 @@ from fastapi import Body, FastAPI
 from pydantic import Field
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
-from nemo_gym.servers.endpoint_policy import EndpointPolicy
-from nemo_gym.servers.server import SimpleServer
+from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.wire.environment import CarriedRunRequest
 
 __all__ = [

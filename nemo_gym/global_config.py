@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
-from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.addresses import find_open_port
+from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME
 from nemo_gym.config.errors import ConfigError, did_you_mean
 from nemo_gym.config.keys import (
     CONFIG_PATHS_KEY_NAME,
@@ -29,9 +30,9 @@ from nemo_gym.config.keys import (
     RAY_HEAD_NODE_ADDRESS_KEY_NAME,
 )
 from nemo_gym.config.load import check_sources, merge_sources
-from nemo_gym.config.ports import find_open_port
-from nemo_gym.config.sources import gather_sources
-from nemo_gym.config.yaml_file import parse_yaml
+from nemo_gym.config.reading.command_line import parse_command_line
+from nemo_gym.config.reading.sources import gather_sources
+from nemo_gym.config.reading.yaml_file import parse_yaml
 
 __all__ = [
     "CONFIG_PATHS_KEY_NAME",
@@ -58,8 +59,6 @@ __all__ = [
     "get_global_config_dict",
 ]
 
-NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME = "NEMO_GYM_CONFIG_DICT"
-NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME = "NEMO_GYM_CONFIG_PATH"
 
 _cached: DictConfig | None = None
 

@@ -1,6 +1,6 @@
 """Public face: the types of the Responses and Chat Completions APIs, and the client for endpoints that speak them."""
 
-from nemo_gym.servers.openai_endpoint import NeMoGymAsyncOpenAI
+from nemo_gym.servers.http.model_endpoint import NeMoGymAsyncOpenAI
 from nemo_gym.wire.carried_responses import (
     CarriedItem,
     CarriedItemHead,
@@ -8,7 +8,7 @@ from nemo_gym.wire.carried_responses import (
     CarriedParams,
     CarriedResponse,
 )
-from nemo_gym.wire.chat import (
+from nemo_gym.wire.openai.chat import (
     NeMoGymChatCompletion,
     NeMoGymChatCompletionMessage,
     NeMoGymChatCompletionMessageForTraining,
@@ -17,11 +17,12 @@ from nemo_gym.wire.chat import (
     NeMoGymCompletionUsage,
     NeMoGymFunction,
 )
-from nemo_gym.wire.chat_messages import (
+from nemo_gym.wire.openai.chat_params import (
     NeMoGymChatCompletionAssistantMessageForTrainingParam,
     NeMoGymChatCompletionAssistantMessageParam,
     NeMoGymChatCompletionAssistantMessageParamForTraining,
     NeMoGymChatCompletionContentPartTextParam,
+    NeMoGymChatCompletionCreateParamsNonStreaming,
     NeMoGymChatCompletionDeveloperMessageParam,
     NeMoGymChatCompletionMessageParam,
     NeMoGymChatCompletionMessageToolCallFunctionParam,
@@ -32,8 +33,7 @@ from nemo_gym.wire.chat_messages import (
     NeMoGymChatCompletionUserMessageParam,
     NeMoGymFunctionDefinition,
 )
-from nemo_gym.wire.chat_params import NeMoGymChatCompletionCreateParamsNonStreaming
-from nemo_gym.wire.responses import (
+from nemo_gym.wire.openai.responses import (
     NeMoGymIncompleteDetails,
     NeMoGymResponse,
     NeMoGymResponseError,
@@ -41,30 +41,28 @@ from nemo_gym.wire.responses import (
     NeMoGymResponseOutputTokensDetails,
     NeMoGymResponseUsage,
 )
-from nemo_gym.wire.responses_content import (
-    NeMoGymReasoningText,
-    NeMoGymResponseContentPart,
-    NeMoGymResponseInputText,
-    NeMoGymResponseOutputRefusal,
-    NeMoGymResponseOutputText,
-    NeMoGymSummary,
-)
-from nemo_gym.wire.responses_item_kinds import (
+from nemo_gym.wire.openai.responses_item_kinds import (
     NeMoGymResponseInput,
     NeMoGymResponseInputItem,
     NeMoGymResponseOutputItem,
 )
-from nemo_gym.wire.responses_items import (
+from nemo_gym.wire.openai.responses_items import (
     NeMoGymEasyInputMessage,
     NeMoGymFunctionCallOutput,
     NeMoGymMessage,
+    NeMoGymReasoningText,
+    NeMoGymResponseContentPart,
     NeMoGymResponseFunctionToolCall,
+    NeMoGymResponseInputText,
     NeMoGymResponseItem,
     NeMoGymResponseOutputMessage,
+    NeMoGymResponseOutputRefusal,
+    NeMoGymResponseOutputText,
     NeMoGymResponseReasoningItem,
+    NeMoGymSummary,
 )
-from nemo_gym.wire.responses_params import NeMoGymFunctionToolParam, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.wire.training import (
+from nemo_gym.wire.openai.responses_params import NeMoGymFunctionToolParam, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.wire.openai.training import (
     RESPONSES_TO_TRAIN,
     NeMoGymEasyInputMessageForTraining,
     NeMoGymMessageForTraining,

@@ -2,15 +2,15 @@
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict
-from nemo_gym.servers.answer import Answer, failure_of
-from nemo_gym.servers.client import ServerClient, get_response_json, raise_for_status
-from nemo_gym.servers.head import HeadServer
-from nemo_gym.servers.offered_tools import OfferedTools
-from nemo_gym.servers.ray_cluster import initialize_ray
-from nemo_gym.servers.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
-from nemo_gym.servers.session_id import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER
-from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
-from nemo_gym.servers.worker import new_session_id
+from nemo_gym.launch.ray import initialize_ray
+from nemo_gym.servers.http.client import ServerClient, get_response_json, raise_for_status
+from nemo_gym.servers.http.connections import get_global_aiohttp_client
+from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.transport import Deadline, request
+from nemo_gym.servers.serving.head import HeadServer
+from nemo_gym.servers.serving.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
+from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, new_session_id
+from nemo_gym.servers.sessions.tools import OfferedTools
 from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
 
 __all__ = [

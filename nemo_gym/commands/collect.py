@@ -7,18 +7,18 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nemo_gym import event_loop
+from nemo_gym.collections.line_file import OutputError
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
 from nemo_gym.commands.show_rollouts import show_rollouts
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME
 from nemo_gym.config.load import merge_sources
+from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.collection import Collection, CollectionReport
-from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
-from nemo_gym.rollouts.line_file import OutputError
+from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
-from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.signals import SignalWatch
 
 

@@ -5,8 +5,8 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, run_command
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.load import load_config
+from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.secrets import mask_secrets
 
 

@@ -8,14 +8,14 @@ from nemo_gym import event_loop
 from nemo_gym.commands.collect import collect_until_signal
 from nemo_gym.commands.entry import INTERRUPTED, read_options, run_command
 from nemo_gym.commands.run import RunOptions
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.load import RunConfig, load_config
+from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.launch.foreground import Interrupted, run_in_foreground
 from nemo_gym.launch.launcher import Launcher, StartError
 from nemo_gym.rollouts.collection import Collection
-from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
-from nemo_gym.servers.client import ServerClient
+from nemo_gym.rollouts.options import RolloutCollectionConfig
+from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.signals import SignalWatch
 
 

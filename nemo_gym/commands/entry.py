@@ -7,8 +7,8 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from nemo_gym.config.command_line import CommandLine, parse_command_line
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 
 DONE, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from nemo_gym.commands.entry import DONE, require_known, run_command
-from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.reading.command_line import CommandLine
 
 
 class HelpOptions(BaseModel):

@@ -7,8 +7,8 @@ from string import Template
 from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.reading.command_line import CommandLine
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "resources_server"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -3,9 +3,9 @@
 from nemo_gym import event_loop
 from nemo_gym.commands.collect import collect_until_signal, connect
 from nemo_gym.commands.entry import read_options, run_command
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.load import merge_sources
-from nemo_gym.rollouts.collection_options import ReverifyConfig
+from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.rollouts.options import ReverifyConfig
 from nemo_gym.rollouts.reverification import Reverification
 from nemo_gym.signals import SignalWatch
 

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from nemo_gym.commands.entry import DONE, INTERRUPTED, MISTAKE, read_options, run_command
 from nemo_gym.commands.tables import head_url, print_plan, print_ready, print_servers
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
-from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.signals import SignalWatch
 
 if TYPE_CHECKING:

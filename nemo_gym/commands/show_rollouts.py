@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nemo_gym.rollouts.conversation import conversation_lines, last_message
-from nemo_gym.rollouts.line_file import read_lines
-from nemo_gym.rollouts.outcome import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.collections.line_file import read_lines
+from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.rollouts.summary import conversation_lines, last_message
 
 MAX_ROWS = 20
 _MESSAGE_CHARS = 70

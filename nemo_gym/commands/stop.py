@@ -4,10 +4,10 @@ from pydantic import Field
 
 from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
 from nemo_gym.commands.run_choice import RunChoice
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.live_run import chosen_runs, stop_run
-from nemo_gym.servers.run_record import RunRecord
+from nemo_gym.servers.runs.record import RunRecord
 
 
 class StopOptions(RunChoice):

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.load import RunConfig
-from nemo_gym.launch.options import LaunchOptions
-from nemo_gym.servers.instance_state import ServerInstanceState
+from nemo_gym.launch.plan import LaunchOptions
+from nemo_gym.servers.runs.record import ServerInstanceState
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nemo_gym.launch.launcher import Launcher
-    from nemo_gym.servers.run_record import RunRecord
+    from nemo_gym.servers.runs.record import RunRecord
 
 
 def print_plan(config: RunConfig, options: LaunchOptions) -> None:

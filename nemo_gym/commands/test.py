@@ -5,12 +5,12 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
-from nemo_gym.config.command_line import CommandLine
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import KINDS
 from nemo_gym.config.paths import places
+from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.component_tests import run_component_tests
-from nemo_gym.rollouts.task_data import data_mistakes
+from nemo_gym.rollouts.tasks import data_mistakes
 
 NO_TESTS = 5
 

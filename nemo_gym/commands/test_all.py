@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.commands.test import components, test_component
-from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.reading.command_line import CommandLine
 
 
 class TestAllOptions(BaseModel):

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
-from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.reading.command_line import CommandLine
 
 _PACKAGES = ("nemo-gym", "fastapi", "uvicorn", "aiohttp", "pydantic", "omegaconf", "ray", "xllamacpp")
 

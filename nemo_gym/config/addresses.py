@@ -1,8 +1,9 @@
-"""Addresses: which are this machine alone, which are all of its interfaces, and what to tell others to call."""
+"""Addresses and ports: what is loopback, what is every interface, and what others should call."""
 
 import contextlib
 import ipaddress
 import socket
+from collections.abc import Collection
 
 _ALL_INTERFACES = ("", "0.0.0.0", "::")
 _SOMEWHERE_ELSE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # reserved for documentation
@@ -41,3 +42,25 @@ def reachable_host(bind_host: str) -> str:
             return str(probe.getsockname()[0])
     name = socket.getfqdn()
     return "127.0.0.1" if is_loopback(name) or name.startswith("localhost") else name
+
+
+_MAX_ATTEMPTS = 100
+
+
+def find_open_port(host: str = "127.0.0.1", disallowed: Collection[int] = ()) -> int:
+    """Return a port that was free a moment ago on `host` and is not in `disallowed`.
+
+    Another program may take it before you bind it; who can, binds port 0 and passes the socket on instead.
+
+    Raises:
+        OSError: `host` is no address of this machine.
+        RuntimeError: the system kept offering disallowed ports.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(_MAX_ATTEMPTS):
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+            port: int = probe.getsockname()[1]
+        if port not in disallowed:
+            return port
+    raise RuntimeError(f"no free port on {host}: {_MAX_ATTEMPTS} offered ports were all in disallowed_ports")

@@ -8,21 +8,20 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nemo_gym.config.access import check_access
 from nemo_gym.config.addresses import reachable_host
-from nemo_gym.config.almost_servers import CheckedServers, check_servers, inside_servers
-from nemo_gym.config.command_line import CommandLine
+from nemo_gym.config.checks.access import check_access
+from nemo_gym.config.checks.instances import ServerInstance, make_instance
+from nemo_gym.config.checks.servers import CheckedServers, check_servers, inside_servers
+from nemo_gym.config.checks.typos import find_typos
+from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.guarded_output import guard_output
-from nemo_gym.config.instances import ServerInstance, make_instance
-from nemo_gym.config.interpolation import Finding, Resolved, as_literal, resolve
-from nemo_gym.config.merged import MergedConfig, Source, merge
+from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal, resolve
+from nemo_gym.config.reading.merged import MergedConfig, Source, merge
+from nemo_gym.config.reading.sources import gather_sources
 from nemo_gym.config.sandbox_check import check_sandbox
 from nemo_gym.config.schema import RunSettings
-from nemo_gym.config.secrets import learn_secrets, secret_values
-from nemo_gym.config.sources import gather_sources
-from nemo_gym.config.typos import find_typos
-from nemo_gym.config.validation import validated
+from nemo_gym.config.secrets import guard_output, learn_secrets, secret_values
 from nemo_gym.wire.scrubber import is_telling
 
 _log = logging.getLogger("nemo_gym.config")

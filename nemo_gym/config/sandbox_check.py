@@ -1,9 +1,9 @@
 """Can this machine give the sandbox that the run requires?"""
 
 from nemo_gym.config.errors import Mistake
-from nemo_gym.config.interpolation import Finding
 from nemo_gym.config.keys import REQUIRE_SANDBOX_KEY_NAME
-from nemo_gym.config.merged import MergedConfig
+from nemo_gym.config.reading.interpolation import Finding
+from nemo_gym.config.reading.merged import MergedConfig
 from nemo_gym.config.schema import RunSettings
 
 

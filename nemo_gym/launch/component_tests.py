@@ -5,10 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from nemo_gym.launch.environment_build import build
-from nemo_gym.launch.environments import environment_for
-from nemo_gym.launch.python_path import python_path
-from nemo_gym.servers.run_record import home
+from nemo_gym.launch.processes.environments import build, environment_for
+from nemo_gym.launch.processes.requirements import python_path
+from nemo_gym.servers.runs.record import home
 
 TEST_REQUIREMENTS = ("pytest>=8", "pytest-asyncio>=0.24", "pytest-timeout>=2.3", "httpx>=0.27")
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 from pydantic import BaseModel
 
 from nemo_gym.launch.run_directory import RunDirectory
-from nemo_gym.servers.instance_state import ServerInstanceState
+from nemo_gym.servers.runs.record import ServerInstanceState
 
 _POLL_S = 0.05
 

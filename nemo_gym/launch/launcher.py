@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
-from nemo_gym.launch.managed_process import ManagedProcess
-from nemo_gym.launch.options import LaunchOptions
-from nemo_gym.launch.plan import PlannedProcess, plan, plan_processes
-from nemo_gym.launch.process_variables import addressed_config, process_variables
-from nemo_gym.launch.ray_membership import join_ray
+from nemo_gym.launch.plan import LaunchOptions, PlannedProcess, plan, plan_processes
+from nemo_gym.launch.processes.managed import ManagedProcess
+from nemo_gym.launch.processes.supervision import supervise
+from nemo_gym.launch.processes.variables import addressed_config, process_variables
+from nemo_gym.launch.ray import join_ray
 from nemo_gym.launch.run_directory import RunDirectory
-from nemo_gym.launch.run_sockets import RunSockets
+from nemo_gym.launch.sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, first_failure
-from nemo_gym.launch.supervisor import supervise
-from nemo_gym.servers.instance_state import ServerInstanceState
+from nemo_gym.servers.runs.record import ServerInstanceState
 
 if TYPE_CHECKING:
-    from nemo_gym.launch.head_process import HeadProcess
+    from nemo_gym.servers.serving.head import HeadProcess
 
 __all__ = ["Launcher", "StartError"]
 
@@ -189,8 +188,8 @@ class Launcher:
 
     async def _serve_head(self, listener: socket.socket) -> None:
         # Imported when the servers are already starting, and in a thread: FastAPI takes a second to load.
-        await asyncio.to_thread(importlib.import_module, "nemo_gym.launch.head_process")
-        from nemo_gym.launch.head_process import HeadProcess
+        await asyncio.to_thread(importlib.import_module, "nemo_gym.servers.serving.head")
+        from nemo_gym.servers.serving.head import HeadProcess
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
         run_id = self.run_directory.run_id if self.run_directory else ""

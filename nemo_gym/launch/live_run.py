@@ -12,10 +12,9 @@ import psutil
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.servers.instance_state import ServerInstanceState
-from nemo_gym.servers.plain_get import get_json
-from nemo_gym.servers.run_record import RunRecord, live_run_on, live_runs
-from nemo_gym.servers.run_token import token_in_environment, token_of
+from nemo_gym.servers.http.head_lookup import get_json
+from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState, live_run_on, live_runs
+from nemo_gym.servers.runs.token import token_in_environment, token_of
 
 _ANSWER_S = 2.0
 _POLL_S = 0.05

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from nemo_gym.servers.run_record import RECORD_NAME, TOKEN_NAME, RunRecord, live_runs, runs
+from nemo_gym.servers.runs.record import RECORD_NAME, TOKEN_NAME, RunRecord, live_runs, runs
 
 KEPT_RUNS = 20
 

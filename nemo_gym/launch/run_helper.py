@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
-from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
-from nemo_gym.config.validation import validated
+from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.global_config import GlobalConfigDictParserConfig, get_global_config_dict
-from nemo_gym.launch.console import ServerConsole
+from nemo_gym.launch.foreground import ServerConsole
 from nemo_gym.launch.launcher import Launcher
-from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.launch.plan import LaunchOptions
 
 _POLL_S = 1.0
 _Result = TypeVar("_Result")

@@ -10,21 +10,22 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from nemo_gym.collections.counts import Counts
+from nemo_gym.collections.files import OutputPaths, check_output_path, make_folder, write_json
+from nemo_gym.collections.manifest import continue_or_begin, make_manifest
+from nemo_gym.collections.metrics import Metrics
+from nemo_gym.collections.records import Failed, Outcome, Scored
+from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
-from nemo_gym.rollouts.collector import Collector, CollectorLimits
-from nemo_gym.rollouts.counts import Counts
-from nemo_gym.rollouts.manifest import continue_or_begin, make_manifest
-from nemo_gym.rollouts.metrics import Metrics
-from nemo_gym.rollouts.outcome import Failed, Outcome, Scored
-from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, make_folder, write_json
+from nemo_gym.rollouts.collector import Collector, CollectorLimits, Work, work_left
+from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
-from nemo_gym.rollouts.settled import Settled
 from nemo_gym.rollouts.slots import AdaptiveSlots
-from nemo_gym.rollouts.task import Task, check_task_file, find_task_file, read_tasks
-from nemo_gym.rollouts.work import Work, work_left
-from nemo_gym.servers.client import ServerClient, require_server
-from nemo_gym.servers.descriptors import raise_descriptor_limit
+from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.http.head_lookup import require_server
 
 AGENT_KIND = "responses_api_agents"
 
@@ -116,7 +117,7 @@ class Collection:
     def _tasks(self) -> Iterator[Task]:
         return read_tasks(self.input_path, self.options.limit)
 
-    def _work(self, settled: Settled) -> Iterator[Work]:
+    def _work(self, settled: ResumeState) -> Iterator[Work]:
         return work_left(self._tasks(), self.options.num_repeats, settled)
 
     def _check_input(self) -> None:
@@ -166,9 +167,9 @@ class Collection:
         self.counts.expected = manifest["num_tasks"] * options.num_repeats
         continue_or_begin(self.paths.manifest, manifest)
 
-    def _settle_earlier(self) -> Settled:
+    def _settle_earlier(self) -> ResumeState:
         """Count what an earlier run has settled, and return it."""
-        settled = Settled.read(self.paths, lambda row: self._count(Scored(row)))
+        settled = ResumeState.read(self.paths, lambda row: self._count(Scored(row)))
         for record in settled.final.values():
             self.counts.add_failure(record)
         self._resumed = self.counts.settled

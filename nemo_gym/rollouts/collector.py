@@ -1,4 +1,4 @@
-"""The collector: runs the work with bounded concurrency, settles every rollout once, stops when asked."""
+"""The work of a collection: every task and repeat that is not settled yet, in order, as it is needed."""
 
 import asyncio
 import time
@@ -6,14 +6,37 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nemo_gym.collections.records import Attempt, Failed, Outcome
+from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.writer import Output
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
-from nemo_gym.rollouts.outcome import Attempt, Failed, Outcome
-from nemo_gym.rollouts.output import Output
 from nemo_gym.rollouts.slots import AdaptiveSlots, Slots
-from nemo_gym.rollouts.task import agent_of, with_params
-from nemo_gym.rollouts.work import Work
-from nemo_gym.servers.client import ServerClient
+from nemo_gym.rollouts.tasks import Task, agent_of, with_params
+from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import rollout_error
+
+
+@dataclass(frozen=True)
+class Work:
+    """One rollout to be run: its first attempt has the number `first_attempt`.
+
+    `trajectory`: a verify request that only lacks its verdict; None: it has to be generated.
+    """
+
+    task: Task
+    rollout_index: int
+    first_attempt: int = 0
+    trajectory: dict[str, Any] | None = None
+
+
+def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> Iterator[Work]:
+    """Yield what has to be run, task by task."""
+    for task in tasks:
+        for rollout_index in range(num_repeats):
+            key = (task.index, rollout_index)
+            if not settled.is_settled(key):
+                yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))
+
 
 DRAIN_S = 5.0
 _BREATHE_EVERY = 64

@@ -1,20 +1,64 @@
 """Scoring existing rollouts again with today's verifier: a collection whose trajectories are there already."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
+from nemo_gym.collections.resume import Key, ResumeState
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collection import Collection, is_agent
-from nemo_gym.rollouts.collection_options import ReverifyConfig
-from nemo_gym.rollouts.old_verdict import verdict_fields, verify_request_of
-from nemo_gym.rollouts.outcome import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
-from nemo_gym.rollouts.reverify import resources_server_of
-from nemo_gym.rollouts.settled import Key, Settled
-from nemo_gym.rollouts.task import Task, agent_of
-from nemo_gym.rollouts.work import Work
-from nemo_gym.servers.client import ServerClient
+from nemo_gym.rollouts.collector import Work
+from nemo_gym.rollouts.options import ReverifyConfig
+from nemo_gym.rollouts.tasks import Task, agent_of
+from nemo_gym.rollouts.verify_again import resources_server_of
+from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import RolloutError
+
+_ALWAYS = {"reward", TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, *MASK_KEYS}
+_VERDICT_DOMAINS = ("verifier_", "judge_")
+
+
+async def verdict_fields(client: ServerClient, server: str) -> frozenset[str]:
+    """Return the names of the fields that a server's verifier adds, as its OpenAPI page tells.
+
+    They have to go: a verifier that is sent the field it is about to add may refuse it, or take it for part of the
+    task. Of a server without such a page only `reward` is known.
+    """
+    try:
+        answer = await client.get(server, "/openapi.json")
+        page = orjson.loads(answer.body)
+        operation = page["paths"]["/verify"]["post"]
+        sent = _properties(page, operation["requestBody"])
+        answered = _properties(page, operation["responses"]["200"])
+    except (RolloutError, orjson.JSONDecodeError, KeyError, TypeError):
+        return frozenset({"reward"})
+    return frozenset(answered - sent) | {"reward"}
+
+
+def verify_request_of(rollout: dict[str, Any], verdict: Container[str]) -> dict[str, Any]:
+    """Return the verify request that a rollout row was the answer to; `verdict` names what the verifier adds.
+
+    A mask that lasts stays in it, for `verify_again` to put onto the new verdict.
+    """
+    request = {key: value for key, value in rollout.items() if key not in _ALWAYS and key not in verdict}
+    return request | lasting_mask(rollout)
+
+
+def lasting_mask(rollout: dict[str, Any]) -> dict[str, Any]:
+    """Return the masking fields that a new verdict does not lift: those for what broke while the policy acted."""
+    if not rollout.get("mask_sample") or str(rollout.get("failure_kind")).startswith(_VERDICT_DOMAINS):
+        return {}
+    return {key: rollout[key] for key in MASK_KEYS if key in rollout}
+
+
+def _properties(page: dict[str, Any], described: dict[str, Any]) -> set[str]:
+    schema = described["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = page["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    return set(schema["properties"])
 
 
 @dataclass
@@ -66,7 +110,7 @@ class Reverification(Collection):
     def _tasks(self) -> Iterator[Task]:
         return (RolloutRow(task.index, task.line_number, task.line) for task in super()._tasks())
 
-    def _work(self, settled: Settled) -> Iterator[Work]:
+    def _work(self, settled: ResumeState) -> Iterator[Work]:
         for task in self._tasks():
             try:
                 rollout = task.row()

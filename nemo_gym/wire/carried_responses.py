@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Raw
 
 from nemo_gym.wire.carried import Carried, encode
-from nemo_gym.wire.responses import NeMoGymResponse
-from nemo_gym.wire.responses_items import NeMoGymResponseItem
-from nemo_gym.wire.responses_params import NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.wire.openai.responses import NeMoGymResponse
+from nemo_gym.wire.openai.responses_items import NeMoGymResponseItem
+from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.wire.token_spans import CutText
 
 _ITEMS = msgspec.json.Decoder(list[Raw])

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_serializer
 
 from nemo_gym.wire.carried import Carried
-from nemo_gym.wire.responses import NeMoGymResponse
-from nemo_gym.wire.responses_params import NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.wire.openai.responses import NeMoGymResponse
+from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
 
 
 def _as_sent(value: Any) -> Any:

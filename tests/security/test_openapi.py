@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from nemo_gym.server_utils import BaseServerConfig, HeadServer, ServerClient
-from nemo_gym.servers.in_thread import serving_in_threads
+from nemo_gym.servers.serving.testing import serving_in_threads
 from resources_servers.example_room_booking.app import RoomBookingConfig, RoomBookingServer
 from resources_servers.example_simple_weather.app import SimpleWeatherConfig, SimpleWeatherServer
 from responses_api_agents.simple_agent.app import SimpleAgent, SimpleAgentConfig

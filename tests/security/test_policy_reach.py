@@ -21,8 +21,8 @@ from nemo_gym.base_resources_server import (
 )
 from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from nemo_gym.server_utils import BaseServerConfig, ServerClient
-from nemo_gym.servers.in_thread import serving_in_threads
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.serving.testing import serving_in_threads
 from responses_api_agents.simple_agent.app import SimpleAgent, SimpleAgentConfig
 from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
 

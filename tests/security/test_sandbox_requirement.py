@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import load_config
+from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.sandbox import Sandbox, SandboxUnavailable
 from nemo_gym.sandbox.bubblewrap import why_no_namespaces
 from nemo_gym.sandbox.requirement import say_level

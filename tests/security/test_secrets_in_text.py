@@ -25,9 +25,9 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
     ToolError,
 )
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import load_config
+from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.config.secrets import learn_secrets, mask_secrets
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
 from nemo_gym.server_utils import ServerClient

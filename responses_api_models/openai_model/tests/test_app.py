@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from nemo_gym.openai_utils import NeMoGymChatCompletion, NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.in_thread import serving_in_threads
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.serving.testing import serving_in_threads
 from responses_api_models.openai_model.app import OpenAIModel, OpenAIModelConfig
 from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
 

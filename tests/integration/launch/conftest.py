@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.load import load_config
+from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.launch.launcher import Launcher
-from nemo_gym.launch.options import LaunchOptions
+from nemo_gym.launch.plan import LaunchOptions
 
 TINY = """
 import json, os, socket

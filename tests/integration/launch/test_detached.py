@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from nemo_gym.commands.stop import stop as stop_runs
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.launch.live_run import stop_run
-from nemo_gym.servers.run_record import live_runs
+from nemo_gym.servers.runs.record import live_runs
 from tests.free_port import free_port as another_port
 from tests.integration.launch.conftest import NG_RUN, Run
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.launch import environments
 from nemo_gym.launch.launcher import Launcher
+from nemo_gym.launch.processes import environments
 from tests.integration.launch.conftest import SERVES, Said
 
 pytestmark = pytest.mark.integration

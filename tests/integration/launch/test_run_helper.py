@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
 from nemo_gym.launch.start_error import StartError
-from nemo_gym.servers.run_record import live_runs
+from nemo_gym.servers.runs.record import live_runs
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]

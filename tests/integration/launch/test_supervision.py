@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.launch.launcher import Launcher
-from nemo_gym.servers.run_record import home
+from nemo_gym.servers.runs.record import home
 from tests.integration.launch.conftest import SERVES, Said
 from tests.run_access import instances_of
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from tests.chaos.invariants import assert_nothing_left
 from tests.integration.placement.placement import PLACEMENTS, Placement, placed, stop
 

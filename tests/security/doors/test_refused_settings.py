@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.config.addresses import http_url, is_loopback, reachable_host
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
+from nemo_gym.config.reading.command_line import parse_command_line
 
 WEATHER = "resources_servers/example_simple_weather/configs/simple_weather.yaml"
 SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from itsdangerous import Signer
 
-from nemo_gym.servers.session_key import derived_key
+from nemo_gym.servers.sessions.cookie import derived_key
 from tests.security.doors.conftest import LockedRun
 
 pytestmark = pytest.mark.integration

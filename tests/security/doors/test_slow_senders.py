@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from nemo_gym.servers.http_protocol import BODY_STALLS_AFTER_S, FIRST_BYTE_WITHIN_S, HEADERS_WITHIN_S, BoundedConfig
-from nemo_gym.servers.listeners import bind
-from nemo_gym.servers.serve import HostedServer, uvicorn_config
+from nemo_gym.servers.serving.connection_limits import (
+    BODY_STALLS_AFTER_S,
+    FIRST_BYTE_WITHIN_S,
+    HEADERS_WITHIN_S,
+    BoundedConfig,
+)
+from nemo_gym.servers.serving.listeners import bind
+from nemo_gym.servers.serving.serve import AppServer, uvicorn_config
 
 LINGERS_S = 3
 MARGIN_S = 3  # the server lets a second pass by itself now and then
@@ -20,7 +25,7 @@ MARGIN_S = 3  # the server lets a second pass by itself now and then
 class Served:
     """A server, and what its app has seen."""
 
-    server: HostedServer
+    server: AppServer
     config: BoundedConfig
     port: int
     seen: list[str]
@@ -52,7 +57,7 @@ async def served() -> AsyncIterator[Served]:
         await send({"type": "http.response.body", "body": b"ok"})
 
     config = uvicorn_config(app, lifespan="off")
-    server, listener = HostedServer(config), bind("127.0.0.1", 0)
+    server, listener = AppServer(config), bind("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.is_up.wait()
     yield Served(server, config, listener.getsockname()[1], seen)

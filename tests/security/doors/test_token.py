@@ -13,7 +13,7 @@ import pytest
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from tests.chaos.processes import BIN
 from tests.security.doors.conftest import LockedRun
 

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import ServerClient, request
-from nemo_gym.servers.door import Door
-from nemo_gym.servers.plain_get import get_json
-from nemo_gym.servers.run_record import RunRecord
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.http.head_lookup import get_json
+from nemo_gym.servers.runs.record import RunRecord
+from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
 
 TOKEN = "a-token-of-a-run"
 Headers = dict[str, str]
@@ -185,5 +185,5 @@ async def test_an_app_does_not_see_the_token_that_its_door_took() -> None:
 
     headers = [(b"x-a", b"1"), (b"authorization", f"Bearer {TOKEN}".encode()), (b"host", b"localhost")]
     scope = {"type": "http", "path": "/x", "method": "GET", "headers": headers}
-    await Door(app, TOKEN, "localhost")(scope, None, send)  # type: ignore[arg-type]
+    await TokenAuthMiddleware(app, TOKEN, "localhost")(scope, None, send)  # type: ignore[arg-type]
     assert answers[1]["body"] == b'{"x-a":"1","host":"localhost"}'

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nemo_gym.config.command_line import CommandLine, parse_command_line
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 
 
 def _error(*argv: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_gym import global_config
+from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
 from nemo_gym.global_config import (
-    NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME,
     ConfigError,
     GlobalConfigDictParser,
     GlobalConfigDictParserConfig,

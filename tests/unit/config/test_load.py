@@ -7,10 +7,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from nemo_gym.config.addresses import reachable_host
-from nemo_gym.config.command_line import parse_command_line
+from nemo_gym.config.checks.references import Reference
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config, merge_sources
-from nemo_gym.config.references import Reference
+from nemo_gym.config.reading.command_line import parse_command_line
 
 WEATHER = "weather.resources_servers.weather_station"
 AGENT = "weather_agent.responses_api_agents.loop_agent"

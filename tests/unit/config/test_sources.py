@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nemo_gym import PARENT_DIR
-from nemo_gym.config.command_line import parse_command_line
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import merge_sources
+from nemo_gym.config.reading.command_line import parse_command_line
 
 
 def _load(*argv: str) -> dict[str, object]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.console import ServerConsole
-from nemo_gym.launch.log_pump import LogPump
+from nemo_gym.launch.foreground import ServerConsole
+from nemo_gym.launch.processes.process import LogPump
 
 
 async def test_pump_keeps_every_byte_in_the_file_and_every_line_in_order(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory
-from nemo_gym.servers.run_record import live_run_on, live_runs
+from nemo_gym.servers.runs.record import live_run_on, live_runs
 
 
 @pytest.fixture(autouse=True)

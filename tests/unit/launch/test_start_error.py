@@ -1,7 +1,7 @@
 """One error out of several that came at once while servers were started."""
 
+from nemo_gym.config.env_names import RUN_SECRET_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.launch.process_variables import RUN_SECRET_ENV
 from nemo_gym.launch.start_error import StartError, first_failure, refused_settings
 from nemo_gym.servers import server
 

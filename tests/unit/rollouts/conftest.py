@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.collection import Collection
-from nemo_gym.rollouts.collection_options import RolloutCollectionConfig
-from nemo_gym.servers.client import ServerClient
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.rollouts.options import RolloutCollectionConfig
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 
 Row = dict[str, Any]
 

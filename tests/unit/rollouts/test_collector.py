@@ -6,8 +6,8 @@ import time
 import pytest
 from aiohttp import web
 
+from nemo_gym.collections.line_file import read_lines
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.line_file import read_lines
 from tests.unit.rollouts.conftest import Agent, MakeCollection, Row, after, failing, scored, task_line
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.rollouts.line_file import (
+from nemo_gym.collections.line_file import (
     LineFile,
     OutputBusyError,
     OutputError,

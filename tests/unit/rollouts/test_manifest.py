@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from nemo_gym.collections.manifest import continue_or_begin, differences, make_manifest
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.manifest import continue_or_begin, differences, make_manifest
-from nemo_gym.rollouts.task import Task
+from nemo_gym.rollouts.tasks import Task
 
 
 def manifest(tasks: tuple[bytes, ...] = (b"one", b"two"), repeats: int = 1, **changes: Any) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.rollouts.counts import Counts
-from nemo_gym.rollouts.metrics import Metrics
-from nemo_gym.rollouts.outcome import Attempt, Scored
-from nemo_gym.rollouts.pass_at_k import pass_at_k
+from nemo_gym.collections.counts import Counts
+from nemo_gym.collections.metrics import Metrics, pass_at_k
+from nemo_gym.collections.records import Attempt, Scored
 from nemo_gym.wire.failure import rollout_error
 
 

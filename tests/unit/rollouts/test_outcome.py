@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.rollouts.outcome import Attempt, FailureRecord
+from nemo_gym.collections.records import Attempt, FailureRecord
 from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
 
 ATTEMPT = Attempt.begin(3, 1, 2, "agent")

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.collections.files import OutputPaths, check_output_path, write_json
+from nemo_gym.collections.line_file import OutputError
+from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.line_file import OutputError
-from nemo_gym.rollouts.output import Output, OutputPaths, check_output_path, write_json
 
 
 def test_files_that_nothing_was_written_to_are_removed_again(tmp_path: Path) -> None:

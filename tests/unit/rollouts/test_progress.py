@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.collections.counts import Counts
+from nemo_gym.collections.files import OutputPaths
+from nemo_gym.collections.metrics import Metrics
+from nemo_gym.collections.records import Attempt
 from nemo_gym.rollouts import progress
-from nemo_gym.rollouts.counts import Counts
-from nemo_gym.rollouts.metrics import Metrics
-from nemo_gym.rollouts.outcome import Attempt
-from nemo_gym.rollouts.output import OutputPaths
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
 from nemo_gym.wire.failure import rollout_error

@@ -1,11 +1,12 @@
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.rollouts.outcome import Attempt, Scored
-from nemo_gym.rollouts.output import Output, OutputPaths
-from nemo_gym.rollouts.settled import Settled
-from nemo_gym.rollouts.task import Task
-from nemo_gym.rollouts.work import work_left
+from nemo_gym.collections.files import OutputPaths
+from nemo_gym.collections.records import Attempt, Scored
+from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.writer import Output
+from nemo_gym.rollouts.collector import work_left
+from nemo_gym.rollouts.tasks import Task
 from nemo_gym.wire.failure import rollout_error
 
 
@@ -17,9 +18,9 @@ def scored(task: int, repeat: int = 0) -> Scored:
     return Scored({"_ng_task_index": task, "_ng_rollout_index": repeat, "reward": 1.0})
 
 
-def read(paths: OutputPaths) -> tuple[Settled, list[Any]]:
+def read(paths: OutputPaths) -> tuple[ResumeState, list[Any]]:
     seen: list[Any] = []
-    return Settled.read(paths, seen.append), seen
+    return ResumeState.read(paths, seen.append), seen
 
 
 def test_what_is_scored_is_done_and_what_was_cut_off_has_had_an_attempt(tmp_path: Path) -> None:

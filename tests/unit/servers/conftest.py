@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from omegaconf import DictConfig
 
 from nemo_gym.server_utils import BaseServerConfig, ServerClient
-from nemo_gym.servers.in_thread import serving_in_threads
-from nemo_gym.servers.transport import close_global_aiohttp_client
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.serving.testing import serving_in_threads
 
 ServeApp = Callable[[FastAPI], int]
 

@@ -10,8 +10,8 @@ from multidict import CIMultiDict
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.server_utils import Answer, BaseServerConfig, HeadServer, ServerClient, failure_of
-from nemo_gym.servers.client import require_server
-from nemo_gym.servers.in_thread import serve_in_thread
+from nemo_gym.servers.http.head_lookup import require_server
+from nemo_gym.servers.serving.testing import serve_in_thread
 from responses_api_models.openai_model.app import OpenAIModel
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
 from nemo_gym.server_utils import SESSION_ID_KEY, Answer, Deadline, RolloutError, ServerClient
-from nemo_gym.servers.in_memory import request_in_memory
+from nemo_gym.servers.http.in_memory import request_in_memory
 
 SEEN: ContextVar[str] = ContextVar("seen", default="nothing")
 COOKIE = "Desk___desk"

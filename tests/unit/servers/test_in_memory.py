@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from nemo_gym.server_utils import Answer, Deadline, RolloutError
-from nemo_gym.servers.in_memory import request_in_memory
+from nemo_gym.servers.http.in_memory import request_in_memory
 
 URL = "http://127.0.0.1:4000"
 Handle = Callable[[Request], Awaitable[Response]]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI, NeMoGymResponse
-from nemo_gym.servers.retry import RetryLimit
+from nemo_gym.servers.http.retry import RetryLimit
 from nemo_gym.wire.failure import Failure, RolloutError
 
 SERVE = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0", "--config"]

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from nemo_gym.servers.process_start import started_at
+from nemo_gym.servers.runs.record import started_at
 
 
 def test_start_is_that_which_others_see() -> None:

@@ -1,6 +1,6 @@
 """The key of a cookie: by the RFC, and another one for every server and every run."""
 
-from nemo_gym.servers.session_key import derived_key
+from nemo_gym.servers.sessions.cookie import derived_key
 
 
 def test_key_is_that_of_the_rfc() -> None:

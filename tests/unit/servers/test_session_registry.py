@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.servers.session_registry import SessionRegistry
+from nemo_gym.servers.sessions.registry import SessionRegistry
 from nemo_gym.wire.failure import RolloutError
 
 ID = "session-of-the-test"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, BaseVerifyRequest, SimpleResourcesServer
 from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.reserved_paths import RESERVED_PATHS
+from nemo_gym.servers.sessions.tools import RESERVED_PATHS
 
 
 class Street(BaseModel):

@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 from pydantic import BaseModel
 
-from nemo_gym.servers.answer import Answer
-from nemo_gym.servers.retry import RetryLimit, TransportLimits
-from nemo_gym.servers.transport import Deadline, get_global_aiohttp_client, request
+from nemo_gym.servers.http.connections import get_global_aiohttp_client
+from nemo_gym.servers.http.response import Answer
+from nemo_gym.servers.http.retry import RetryLimit, TransportLimits
+from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.wire.failure import Failure, RolloutError
 from tests.free_port import free_port
 

@@ -10,17 +10,18 @@ import orjson
 import pytest
 from fastapi import FastAPI, Request, Response
 
+from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, WORKER_INDEX_ENV
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.session_id import SESSION_ID_HEADER, cookie_name, session_id_of
-from nemo_gym.servers.worker import (
-    COLOCATED_SCRIPTS_ENV,
-    WORKER_INDEX_ENV,
+from nemo_gym.servers.sessions.forwarding import forward
+from nemo_gym.servers.sessions.ids import (
+    SESSION_ID_HEADER,
     WORKER_URLS_KEY,
     WorkerUrls,
+    cookie_name,
     new_session_id,
     owner_of,
+    session_id_of,
 )
-from nemo_gym.servers.worker_forward import forward
 
 
 @pytest.fixture

@@ -62,7 +62,9 @@ def test_the_contract_names_exist(name):
 
 
 def test_importing_the_wire_types_loads_neither_openai_nor_a_server_library():
-    modules = "nemo_gym.wire.responses_params, nemo_gym.wire.chat_params, nemo_gym.wire.chat, nemo_gym.wire.responses"
+    modules = ", ".join(
+        f"nemo_gym.wire.openai.{name}" for name in ("responses_params", "chat_params", "chat", "responses")
+    )
     code = (
         f"import sys, {modules}; print({{'openai', 'fastapi', 'aiohttp', 'httpx', 'omegaconf'}} & sys.modules.keys())"
     )

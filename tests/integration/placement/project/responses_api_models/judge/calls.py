@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from pydantic import BaseModel
 
 from nemo_gym.server_utils import Answer, Deadline, ServerClient
-from nemo_gym.servers.retry import TRANSPORT_LIMITS
+from nemo_gym.servers.http.retry import TRANSPORT_LIMITS
 
 Call = Callable[[ServerClient, str], Awaitable[Answer | dict[str, Any]]]
 CALLS: dict[str, Call] = {}

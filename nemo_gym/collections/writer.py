@@ -1,0 +1,88 @@
+"""The one writer of a collection: rollouts, failures, journal, unverified trajectories; all only appended to."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nemo_gym.collections.files import OutputPaths
+from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError
+from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed, Outcome
+from nemo_gym.config.errors import ConfigError, Mistake
+
+
+class Output:
+    """The open files of one collection; one collector at a time."""
+
+    def __init__(self, paths: OutputPaths) -> None:
+        self.paths = paths
+        with contextlib.ExitStack() as opened:
+            try:
+                # The rollout file first, and last to be closed: who holds its lock holds them all.
+                self._rollouts = opened.enter_context(LineFile(paths.rollouts))
+                self._failures = opened.enter_context(LineFile(paths.failures))
+                self._journal = opened.enter_context(LineFile(paths.journal))
+                self._unverified = opened.enter_context(LineFile(paths.unverified))
+            except OutputBusyError as error:
+                what, fix = f"another collector writes {error}", "wait for it, stop it, or name another output"
+                raise ConfigError(Mistake(what, where="output_jsonl_fpath", fix=fix)) from error
+            except OutputError as error:
+                raise ConfigError(Mistake(str(error), where="output_jsonl_fpath")) from error
+            opened.pop_all()
+
+    @property
+    def torn(self) -> Iterator[Path]:
+        """The files whose torn last line was cut off."""
+        return (f.path for f in self._files() if f.torn_bytes)
+
+    def dispatched(self, attempt: Attempt) -> None:
+        """Note that an attempt begins."""
+        self._journal.append({"event": "dispatched", **_key(attempt), "attempt": attempt.number, "at": time.time()})
+
+    def attempt_failed(self, failed: Failed) -> None:
+        """Note an attempt that will be followed by another."""
+        self._journal.append({"event": "failed", **failed.record.as_row()})
+
+    def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
+        """Keep what an attempt generated and nobody could verify, so that a resume need not generate it again."""
+        self._unverified.append({**_key(attempt), "attempt": attempt.number, "verify_request": verify_request})
+
+    def settle(self, outcome: Outcome) -> None:
+        """Write an outcome to where it belongs."""
+        if isinstance(outcome, Failed):
+            self._failures.append(outcome.record.as_row())
+        else:
+            self._rollouts.append(outcome.row)
+
+    def move_aside(self) -> list[Path]:
+        """Rename the files of the collection that was here, while nobody else can write them; then close them."""
+        try:
+            return self.paths.move_aside()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Sync and close everything; files beside the rollouts that nothing was written to are removed again.
+
+        Raises:
+            OutputError: The disk did not take what was written.
+        """
+        with contextlib.ExitStack() as closing:
+            for file in self._files():
+                closing.callback(file.close)
+                if file is not self._rollouts:
+                    closing.callback(_remove_if_empty, file)
+                closing.callback(file.sync)
+
+    def _files(self) -> tuple[LineFile, ...]:
+        return (self._rollouts, self._failures, self._journal, self._unverified)
+
+
+def _remove_if_empty(file: LineFile) -> None:
+    if file.is_empty:
+        file.path.unlink(missing_ok=True)
+
+
+def _key(attempt: Attempt) -> dict[str, int]:
+    return {TASK_INDEX_KEY: attempt.task_index, ROLLOUT_INDEX_KEY: attempt.rollout_index}

@@ -1,0 +1,1 @@
+"""Checks of a merged configuration: every mistake is found, with its file and key."""

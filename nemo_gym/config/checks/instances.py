@@ -1,0 +1,145 @@
+"""Server instances, typed and checked one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_gym.config.addresses import is_every_interface, reachable_host
+from nemo_gym.config.checks.access import bind_host_of
+from nemo_gym.config.checks.blocks import Block
+from nemo_gym.config.checks.references import Reference, references
+from nemo_gym.config.checks.validation import validated
+from nemo_gym.config.errors import Mistake, did_you_mean
+from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
+from nemo_gym.config.paths import find_component, implementations, places
+from nemo_gym.config.reading.interpolation import Finding
+from nemo_gym.config.reading.merged import KeyPath, MergedConfig
+from nemo_gym.config.schema import DatasetConfig, InstanceSettings, ResourcesInstanceSettings, RunSettings
+
+
+@dataclass(frozen=True)
+class ServerInstance:
+    """One server of the run, ready to be started.
+
+    Attributes:
+        name: Unique in the run.
+        kind: responses_api_models, resources_servers or responses_api_agents.
+        implementation: Name of the component's folder.
+        directory: That folder, absolute.
+        entrypoint: The script in it, absolute.
+        host: Address or name that others call.
+        bind_host: Address or name to listen on.
+        port: None lets the launcher take a free one.
+        num_workers: Processes that share the work, at least 1.
+        ray_enabled: Wants Ray.
+        settings: The innermost block as plain values, resolved.
+        references: The servers it calls.
+        datasets: Its task files.
+        domain: What the tasks are about; None unless it is a resources server.
+    """
+
+    name: str
+    kind: str
+    implementation: str
+    directory: Path
+    entrypoint: Path
+    host: str
+    bind_host: str
+    port: int | None
+    num_workers: int
+    ray_enabled: bool
+    settings: dict[str, Any] = field(repr=False)  # may hold secrets
+    references: tuple[Reference, ...]
+    datasets: tuple[DatasetConfig, ...]
+    domain: str | None
+
+
+def check_settings(
+    block: Block, left_out: set[KeyPath], merged: MergedConfig
+) -> tuple[InstanceSettings | None, list[Finding]]:
+    """Check what all servers share of a block's settings."""
+    model = ResourcesInstanceSettings if block.kind == RESOURCES_KIND else InstanceSettings
+    return validated(model, block.settings, block.path, left_out, merged.where)
+
+
+def check_component(block: Block, merged: MergedConfig) -> list[Finding]:
+    """Check that the component's folder and its entrypoint exist."""
+    entrypoint = block.settings.get(ENTRYPOINT_KEY_NAME)
+    if not isinstance(entrypoint, str):
+        return []  # reported with the settings
+    folder = find_component(block.kind, block.implementation, entrypoint)
+    if folder is None:
+        return [Finding(_no_folder(block, merged), (block.path,))]
+    if not (folder / entrypoint).is_file():
+        where = merged.where(*block.path, ENTRYPOINT_KEY_NAME)
+        known = sorted(file.name for file in folder.glob("*.py"))
+        fix = did_you_mean(entrypoint, known) or f"entrypoint is a script in {folder}"
+        return [Finding(Mistake(f"no file '{entrypoint}' in {folder}", where, known, fix), (block.path,))]
+    return []
+
+
+def make_instance(block: Block, settings: InstanceSettings, run: RunSettings) -> ServerInstance:
+    """Join a block that passed all checks with its typed settings.
+
+    Raises:
+        FileNotFoundError: The component's folder vanished since it was checked.
+    """
+    directory = find_component(block.kind, block.implementation, settings.entrypoint)
+    if directory is None:
+        raise FileNotFoundError(f"{block.kind}/{block.implementation}")
+    return ServerInstance(
+        name=block.name,
+        kind=block.kind,
+        implementation=block.implementation,
+        directory=directory.resolve(),
+        entrypoint=directory.resolve() / settings.entrypoint,
+        host=reachable_host(settings.host or run.default_host),
+        bind_host=bind_host_of(settings, run),
+        port=settings.port,
+        num_workers=settings.num_workers,
+        ray_enabled=settings.ray_enabled,
+        settings=block.settings,
+        references=references(block),
+        datasets=tuple(settings.datasets),
+        domain=settings.domain.value if settings.domain else None,
+    )
+
+
+def check_ports(blocks: Sequence[Block], run: RunSettings, merged: MergedConfig) -> list[Finding]:
+    """Return the servers that want a port which an earlier server, or the head, listens on."""
+    taken = [(run.head_bind_host, run.head_server.port, "the head (head_server.port)")]
+    findings = []
+    for block in blocks:
+        # As written, not as typed: a server with another mistake still has its port compared.
+        host, port = _bind_host_as_written(block, run), _as_port(block.settings.get("port"))
+        if port is None:
+            continue
+        holder = next((who for other, its_port, who in taken if port == its_port and _overlap(host, other)), None)
+        if holder:
+            what = f"port {port} of server '{block.name}' is also that of {holder}"
+            path = (*block.path, "port")
+            findings.append(Finding(Mistake(what, merged.where(*path), fix="leave port out for a free one"), (path,)))
+        taken.append((host, port, f"server '{block.name}'"))
+    return findings
+
+
+def _bind_host_as_written(block: Block, run: RunSettings) -> str:
+    written = block.settings
+    return str(written.get("bind_host") or run.default_bind_host or written.get("host") or run.default_host)
+
+
+def _as_port(value: Any) -> int | None:
+    return int(value) if str(value).isdecimal() else None
+
+
+def _overlap(host: str, other: str) -> bool:
+    return host == other or is_every_interface(host) or is_every_interface(other)
+
+
+def _no_folder(block: Block, merged: MergedConfig) -> Mistake:
+    known = implementations(block.kind)
+    tried = ", ".join(str(place) for place in places(Path(block.kind) / block.implementation))
+    fix = did_you_mean(block.implementation, known) or f"make the folder: {tried.partition(',')[0]}"
+    what = f"no component folder '{block.kind}/{block.implementation}' (tried {tried})"
+    return Mistake(what, merged.where(*block.path), known, fix)

@@ -1,0 +1,31 @@
+"""Every environment variable of ours. Standard library only: a server process reads some before it imports anything."""
+
+HOME_ENV = "NEMO_GYM_HOME"
+"""Folder of run directories and environments; `~/.nemo_gym` by default."""
+
+NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME = "NEMO_GYM_CONFIG_DICT"
+"""The whole configuration of this process, as YAML."""
+
+NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME = "NEMO_GYM_CONFIG_PATH"
+"""Name of the instance that this process serves."""
+
+RUN_TOKEN_ENV = "NEMO_GYM_RUN_TOKEN"
+"""What callers of the run's servers present."""
+
+RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"
+"""What the run's session cookies are signed with."""
+
+LISTEN_FDS_ENV = "NEMO_GYM_LISTEN_FDS"
+"""JSON: descriptors of sockets that the launcher bound, by instance name."""
+
+STATUS_FD_ENV = "NEMO_GYM_STATUS_FD"
+"""Descriptor on which a server process says how far its start has come."""
+
+LIFELINE_FD_ENV = "NEMO_GYM_LIFELINE_FD"
+"""Read end of a pipe that closes when the launcher is gone."""
+
+WORKER_INDEX_ENV = "NEMO_GYM_WORKER_INDEX"
+"""Which of several workers of its instances this process is, from 0."""
+
+COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"
+"""JSON, in a process that holds several servers: the script of each by instance name."""

@@ -1,0 +1,1 @@
+"""Reading configuration: arguments, YAML files, their merge, and `${...}` resolved."""

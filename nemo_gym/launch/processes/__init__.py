@@ -1,0 +1,1 @@
+"""Server processes: their Python environment, their start, their supervision."""

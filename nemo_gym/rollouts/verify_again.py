@@ -1,0 +1,136 @@
+"""Verifying a saved trajectory: no model is asked.
+
+A server that keeps state for each session gets its tool calls again, in order, in a fresh session: that is how its
+state comes back. A server that keeps none is asked for the verdict alone.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import orjson
+
+from nemo_gym.collections.records import MASK_KEYS
+from nemo_gym.global_config import get_first_server_config_dict
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.transport import Deadline
+from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
+from nemo_gym.servers.sessions.tools import OfferedTools
+from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+def resources_server_of(client: ServerClient, agent_name: str) -> str:
+    """Return the instance that verifies an agent's rollouts; raises the `input_invalid` failure when it names none."""
+    block = get_first_server_config_dict(client.global_config_dict, agent_name)
+    reference = block.get("resources_server")
+    if reference is None:
+        raise rollout_error("input_invalid", f"the agent {agent_name} names no resources_server to verify with")
+    return str(reference["name"])
+
+
+async def verify_again(
+    client: ServerClient, agent_name: str, verify_request: dict[str, Any], deadline: Deadline
+) -> dict[str, Any]:
+    """Return the verify answer for a saved verify request, within the deadline for everything it takes.
+
+    Masking fields in the verify request are not sent: they say what broke while the policy acted, which no verdict
+    lifts, and come back with the answer.
+
+    Raises:
+        RolloutError: The server could not verify it. The error carries the verify request, for another try.
+    """
+    server = resources_server_of(client, agent_name)
+    timeout = asyncio.timeout(deadline.seconds)
+    try:
+        async with timeout:
+            mask = {key: verify_request[key] for key in MASK_KEYS if key in verify_request}
+            sent = {key: value for key, value in verify_request.items() if key not in mask}
+            return await _verify_in_fresh_session(client, server, sent, deadline) | mask
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        reason = f"{server} gave no verdict within {deadline.seconds:g} s ({deadline.setting})"
+        late = rollout_error("verifier_timeout", reason, stage="verification", server=server)
+        raise RolloutError(late.failure, verify_request) from error
+    except RolloutError as error:
+        raise RolloutError(_at_verification(error.failure), verify_request) from error
+
+
+async def _verify_in_fresh_session(
+    client: ServerClient, server: str, verify_request: dict[str, Any], deadline: Deadline
+) -> dict[str, Any]:
+    row = {key: value for key, value in verify_request.items() if key != "response"}
+    headers = {SESSION_ID_HEADER: new_session_id()}
+    seeded = await client.post(server, "/seed_session", json=row, headers=headers, deadline=deadline, replay_safe=True)
+    cookies = dict(_checked(seeded).cookies)
+    try:
+        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
+            await _replay_tool_calls(client, server, verify_request, cookies, deadline)
+        verdict = await client.post(server, "/verify", json=verify_request, cookies=cookies, deadline=deadline)
+        return _verdict(_checked(verdict), server)
+    finally:
+        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
+            await _close(client, server, cookies)
+
+
+async def _replay_tool_calls(
+    client: ServerClient,
+    server: str,
+    verify_request: dict[str, Any],
+    cookies: dict[str, Any],
+    deadline: Deadline,
+) -> None:
+    offered = await OfferedTools.ask(client, server, deadline)
+    declared = verify_request["responses_create_params"].get("tools") or offered.tools
+    reached = _calls_that_reached(verify_request["response"]["output"], offered.callable_among(declared))
+    for name, arguments in reached:
+        answer = await client.post(server, f"/{name}", json=arguments, cookies=cookies, deadline=deadline)
+        cookies.update(answer.cookies)  # a refusal by the tool is part of the trajectory
+
+
+def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (tool, arguments) of the calls that the agent passed on: declared, well-formed, answered."""
+    answered = {item.get("call_id") for item in output if item.get("type") == "function_call_output"}
+    for item in output:
+        if item.get("type") != "function_call" or item.get("call_id") not in answered:
+            continue
+        arguments = _object(item.get("arguments") or "{}")
+        if arguments is not None and item["name"] in declared:
+            yield item["name"], arguments
+
+
+async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> None:
+    try:
+        bound = Deadline(CLOSE_TIMEOUT_S, "the bound of closing a session")
+        await client.post(server, "/close_session", cookies=cookies, deadline=bound)
+    except RolloutError:
+        pass  # an unclosed session expires
+
+
+def _verdict(answer: Answer, server: str) -> dict[str, Any]:
+    verdict = _object(answer.body)
+    if verdict is None:
+        reason = f"{server} answered /verify with what is no JSON object"
+        raise rollout_error("verifier_error", reason, stage="verification", server=server)
+    return verdict
+
+
+def _checked(answer: Answer) -> Answer:
+    if not answer.ok:
+        raise failure_of(answer)
+    return answer
+
+
+def _at_verification(failure: Failure) -> Failure:
+    return failure if failure.stage is not None else failure.model_copy(update={"stage": "verification"})
+
+
+def _object(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        decoded = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return decoded if isinstance(decoded, dict) else None

@@ -1,0 +1,1 @@
+"""How a server, or a program, calls a server."""

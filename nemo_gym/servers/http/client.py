@@ -1,0 +1,147 @@
+"""The client: a call says only the server's name; where that server runs is a setting."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+from multidict import CIMultiDict
+from omegaconf import DictConfig
+from starlette.types import ASGIApp
+
+from nemo_gym.config.addresses import http_url
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import configured_head, get_first_server_config_dict
+from nemo_gym.servers.http.head_lookup import fetch_global_config
+from nemo_gym.servers.http.in_memory import request_in_memory
+from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.transport import request
+from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
+from nemo_gym.servers.sessions.ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
+from nemo_gym.wire.failure import RolloutError
+
+
+class ServerClient:
+    """Calls the servers of one run by name.
+
+    Args:
+        head_server_config: Where the head listens.
+        global_config_dict: The run's configuration, with `host` and `port` of every instance.
+        run_token: The run's token; by default that of the environment, which servers of a run have.
+    """
+
+    def __init__(
+        self, head_server_config: BaseServerConfig, global_config_dict: DictConfig, run_token: str | None = None
+    ) -> None:
+        self.head_server_config = head_server_config
+        self.global_config_dict = global_config_dict
+        self._base_urls: dict[str, str] = {}
+        self._workers: dict[str, WorkerUrls] = {}
+        self._local_apps: Mapping[str, ASGIApp] = {}
+        self._token = run_token or token_in_environment()
+
+    @classmethod
+    def load_from_global_config(
+        cls, head_server_config: BaseServerConfig | None = None, run_token: str | None = None
+    ) -> "ServerClient":
+        """Return a client for the run whose head listens at `head_server_config` (default: as configured).
+
+        Without `run_token` it takes that of the environment (NEMO_GYM_RUN_TOKEN), else it finds the one of a run that
+        this user started here.
+
+        Raises:
+            ConfigError: No head answers there, or it wants another token.
+        """
+        if head_server_config is None:
+            host, port = configured_head()
+            head_server_config = BaseServerConfig(host=host, port=port)
+        token = run_token or token_for_head(head_server_config.host, head_server_config.port)
+        return cls(head_server_config, fetch_global_config(head_server_config, token), token)
+
+    async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:
+        """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
+        app = self._local_apps.get(server_name)
+        try:
+            if app is not None:
+                return await self._request_in_memory(app, server_name, url_path, method, kwargs)
+            return await self._request_over_http(server_name, url_path, method, kwargs)
+        except RolloutError as error:
+            raise _named_by_peer(error) from error
+
+    async def get(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+        """GET from an instance."""
+        return await self.request(server_name, url_path, "GET", **kwargs)
+
+    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+        """POST to an instance."""
+        return await self.request(server_name, url_path, "POST", **kwargs)
+
+    def use_local_apps(self, apps: Mapping[str, ASGIApp]) -> None:
+        """Call these instances in memory: they live in this process."""
+        self._local_apps = apps
+
+    def base_url(self, server_name: str) -> str:
+        """Return `http://host:port` of an instance; KeyError, with what is known, when there is none."""
+        url = self._base_urls.get(server_name)
+        if url is None:
+            block = get_first_server_config_dict(self.global_config_dict, server_name)
+            url = self._base_urls[server_name] = http_url(block["host"], block["port"])
+            if block.get(WORKER_URLS_KEY):
+                self._workers[server_name] = WorkerUrls(block[WORKER_URLS_KEY])
+        return url
+
+    async def _request_in_memory(
+        self, app: ASGIApp, server_name: str, url_path: str, method: str, options: dict[str, Any]
+    ) -> Answer:
+        return await request_in_memory(
+            app, method, self.base_url(server_name) + url_path, server=server_name, **options
+        )
+
+    async def _send(self, server_name: str, url: str, method: str, options: dict[str, Any]) -> Answer:
+        # Redirects are not followed: the token would go with the request, wherever that leads.
+        return await request(method, url, server=server_name, **{**self._with_token(options), "allow_redirects": False})
+
+    def _with_token(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
+        if self._token is None:
+            return options
+        headers = CIMultiDict(options.get("headers") or {})
+        taken = "authorization" in headers or options.get("auth") is not None
+        headers.extend({TOKEN_HEADER: self._token} if taken else bearer(self._token))
+        return {**options, "headers": headers}
+
+    async def _request_over_http(self, server_name: str, url_path: str, method: str, options: dict[str, Any]) -> Answer:
+        url = self.base_url(server_name)
+        workers = self._workers.get(server_name)
+        if workers is None:
+            return await self._send(server_name, url + url_path, method, options)
+        session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
+        if session_id is not None:
+            return await self._send(server_name, workers.owner_url(session_id) + url_path, method, options)
+        worker_url = workers.next_url()
+        try:
+            return await self._send(server_name, (worker_url or url) + url_path, method, options)
+        except RolloutError as error:
+            if worker_url is None or error.failure.kind != "transport_unreachable":
+                raise
+        workers.leave_out(worker_url)  # it is not started any more: the others take over
+        return await self._send(server_name, url + url_path, method, options)
+
+
+def _named_by_peer(error: RolloutError) -> RolloutError:
+    """A server of the run that hangs up before it answers has died: it was there when the work began."""
+    hung_up = isinstance(error.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+    if error.failure.kind != "transport_dropped" or not hung_up:
+        return error
+    return RolloutError(error.failure.model_copy(update={"kind": "server_died"}), error.trajectory)
+
+
+async def raise_for_status(response: Answer) -> None:
+    """Raise the failure that an error answer carries; return on success."""
+    if not response.ok:
+        raise failure_of(response)
+
+
+async def get_response_json(response: Answer) -> Any:
+    """Return the decoded JSON body of an answer."""
+    return orjson.loads(await response.read())

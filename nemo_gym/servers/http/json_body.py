@@ -1,0 +1,40 @@
+"""What a handler returned, as JSON bytes."""
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from nemo_gym.wire.carried import Carried
+from nemo_gym.wire.openai.responses import NeMoGymResponse
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+
+
+def encode_result(answer: Any) -> bytes:
+    """Encode a pydantic model, or anything JSON has a form for.
+
+    A Response is written as it came, without the defaults of fields nobody set; other models with all their fields,
+    since a default in a tool's answer is something the policy has to read.
+
+    Raises:
+        TypeError: `answer` holds something JSON has no form for.
+    """
+    if isinstance(answer, Carried):
+        return answer.text
+    if isinstance(answer, BaseModel):
+        # To Python first: token ids go by reference to orjson, where pydantic's own JSON writer walks them slowly.
+        answer = answer.model_dump(exclude_unset=isinstance(answer, NeMoGymResponse))
+    return encode_json(answer)
+
+
+def encode_json(data: Any) -> bytes:
+    """Encode plain data; models inside it are written without their unset fields."""
+    if isinstance(data, Carried):
+        return data.text
+    return orjson.dumps(data, option=_OPTIONS, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else to_jsonable_python(value)

@@ -1,0 +1,39 @@
+"""The token of a run: who has it may call the run's servers.
+
+The launcher makes it; its servers get it in their environment, commands of the same user read it in the run directory.
+Who calls from elsewhere puts it into NEMO_GYM_RUN_TOKEN, which wins. It is sent to servers of its run and nobody else.
+"""
+
+import contextlib
+import os
+
+from nemo_gym.config.env_names import RUN_TOKEN_ENV
+from nemo_gym.servers.runs.record import RunRecord, live_run_at
+
+TOKEN_HEADER = "x-nemo-gym-token"
+
+
+def token_in_environment() -> str | None:
+    """Return the token that this process was given; None without one."""
+    return os.environ.get(RUN_TOKEN_ENV) or None
+
+
+def token_for_head(host: str, port: int) -> str | None:
+    """Return the token for the run whose head is called at this address; None when there is none to be found."""
+    given = token_in_environment()
+    if given is not None:
+        return given
+    run = live_run_at(host, port)
+    return None if run is None else token_of(run)
+
+
+def token_of(run: RunRecord) -> str | None:
+    """Return the token of a run of this home; None when it has none."""
+    with contextlib.suppress(OSError):
+        return run.token_path.read_text()
+    return None
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the header that carries a token; nothing without one."""
+    return {} if token is None else {"authorization": f"Bearer {token}"}

@@ -1,0 +1,1 @@
+"""How a server is served: app, endpoint, errors, authentication, limits."""

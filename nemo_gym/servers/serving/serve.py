@@ -1,0 +1,156 @@
+"""Running apps in this process, as the child of a launcher or alone."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from nemo_gym import event_loop
+from nemo_gym.config.addresses import is_loopback
+from nemo_gym.config.env_names import STATUS_FD_ENV
+from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
+from nemo_gym.config.schema import BaseRunServerInstanceConfig
+from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.runs.token import token_in_environment
+from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
+from nemo_gym.servers.serving.connection_limits import BoundedConfig, BoundedProtocol
+from nemo_gym.servers.serving.listeners import BACKLOG, inherited_listeners, listen_alone
+
+GRACEFUL_STOP_S = 2
+KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pick one that is being closed here
+
+Lifespan = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True)
+class ServedApp:
+    """An app, the sockets it answers on, and what it admits.
+
+    Attributes:
+        advertised_host: The name others call it by.
+        max_request_bytes: The longest body.
+    """
+
+    app: ASGIApp
+    listeners: Sequence[socket.socket]
+    advertised_host: str = ""
+    max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
+
+
+def serve(app: ASGIApp, config: BaseRunServerInstanceConfig) -> None:
+    """Serve one app until SIGTERM or SIGINT, on the launcher's sockets, else where `config` says, which it prints.
+
+    Raises:
+        ConfigError: Without a launcher: it would be open to the network without a token.
+    """
+    report_phase("binding")
+    listeners = [listener for group in inherited_listeners().values() for listener in group] or [listen_alone(config)]
+    serve_all([ServedApp(app, listeners, config.host, config.max_request_bytes)])
+
+
+def serve_all(seats: Sequence[ServedApp]) -> None:
+    """Serve several apps on one event loop until SIGTERM or SIGINT; a second signal ends it at once."""
+    raise_descriptor_limit()
+    _tune_garbage_collection()
+    event_loop.run(_serve_all(seats))
+
+
+async def _serve_all(seats: Sequence[ServedApp]) -> None:
+    report_phase("starting")
+    token = token_in_environment()
+    servers = [hosted(seat, token) for seat in seats]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers)
+    tasks = [
+        asyncio.create_task(server.serve(sockets=list(seat.listeners)))
+        for server, seat in zip(servers, seats, strict=True)
+    ]
+    ready = asyncio.gather(*(server.is_up.wait() for server in servers))
+    waits: list[asyncio.Future[Any]] = [ready, *tasks]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if ready.done():
+        report_phase("ready")
+    ready.cancel()
+    await asyncio.gather(*tasks)
+
+
+def _tune_garbage_collection() -> None:
+    # What is loaded by now stays: no need to look through it again and again. Bodies are trees without cycles, which
+    # reference counting frees; looking for cycles after every 700 objects would cost a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _stop(servers: Sequence[uvicorn.Server]) -> None:
+    for server in servers:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+
+def hosted(seat: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "AppServer":
+    """Return the server for a seat, with a door that opens to who has the token; to everyone when that is None."""
+    is_local = all(is_loopback(listener.getsockname()[0]) for listener in seat.listeners)
+    door = TokenAuthMiddleware(seat.app, token, seat.advertised_host if is_local else None)
+    config = uvicorn_config(door, lifespan)
+    config.max_request_bytes = seat.max_request_bytes
+    return AppServer(config)
+
+
+class AppServer(uvicorn.Server):
+    """A server whose signals are somebody else's affair. `is_up` is set when it accepts connections."""
+
+    def __init__(self, config: BoundedConfig) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+        self._bounds = config
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, listen, and say so."""
+        await super().startup(sockets)
+        self.is_up.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % 10 == 0:
+            self._bounds.watch(self.server_state.connections)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def uvicorn_config(app: ASGIApp, lifespan: Lifespan = "on") -> BoundedConfig:
+    """Return the settings all our servers run with."""
+    return BoundedConfig(
+        app,
+        interface="asgi3",
+        http=BoundedProtocol,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        lifespan=lifespan,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+    )
+
+
+def report_phase(phase: str) -> None:
+    """Tell the launcher, if there is one, how far this server's start has come."""
+    fd = os.environ.get(STATUS_FD_ENV)
+    if fd is not None:
+        os.write(int(fd), f"{phase}\n".encode())

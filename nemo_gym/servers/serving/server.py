@@ -1,0 +1,149 @@
+"""A server is a class: its configuration, a client for the others, an app. Where it runs is a setting."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, Self
+
+from fastapi import FastAPI
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.types import ASGIApp
+
+from nemo_gym.config.env_names import NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME, RUN_SECRET_ENV
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.schema import BaseRunServerInstanceConfig, BaseServerConfig
+from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.serving.app import ServerApp
+from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.route import route_class_for
+from nemo_gym.servers.serving.serve import serve
+from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
+from nemo_gym.servers.sessions.ids import cookie_name, own_worker_index
+
+
+def is_nemo_gym_fastapi_worker() -> bool:
+    """Tell whether this process is one of several workers of a server."""
+    return own_worker_index() is not None
+
+
+@cache
+def run_secret() -> str:
+    """Return the secret all servers of the run share; a process outside a run makes its own."""
+    return os.environ.get(RUN_SECRET_ENV) or secrets.token_hex(32)
+
+
+_collecting: ContextVar["list[type[SimpleServer]] | None"] = ContextVar("collecting", default=None)
+
+
+@contextmanager
+def collecting_served_classes() -> Iterator["list[type[SimpleServer]]"]:
+    """Within the `with` block `run_webserver` serves nothing: it adds its class to the list that this gives."""
+    served: list[type[SimpleServer]] = []
+    token = _collecting.set(served)
+    try:
+        yield served
+    finally:
+        _collecting.reset(token)
+
+
+class BaseServer(BaseModel):
+    """Anything that is configured as one instance of a run."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    config: BaseRunServerInstanceConfig
+
+    @classmethod
+    def load_config_from_global_config(cls, name: str | None = None) -> BaseRunServerInstanceConfig:
+        """Return an instance's configuration, typed by the annotation of `config`; by default this process's.
+
+        Raises:
+            ConfigError: It does not validate; every mistake is named.
+        """
+        name = name or os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
+        block = get_first_server_config_dict(get_global_config_dict(), name)
+        settings: Any = OmegaConf.to_container(block, resolve=True)
+        config_class = cls.model_fields["config"].annotation
+        try:
+            return config_class.model_validate({**settings, "name": name})  # type: ignore[union-attr,no-any-return]
+        except ValidationError as error:
+            # Without the value: at a missing key it is the whole block, API keys and all.
+            mistakes = [
+                Mistake(d["msg"], where=".".join([name, *map(str, d["loc"])]))
+                for d in error.errors(include_url=False, include_input=False)
+            ]
+            raise ConfigError(*mistakes) from error
+
+
+class SimpleServer(BaseServer):
+    """A server with routes. Subclasses add theirs in `setup_webserver`."""
+
+    server_client: ServerClient
+
+    def setup_webserver(self) -> FastAPI:
+        """Return the app with the routes every server has."""
+        title = self.config.name or type(self).__name__
+        app = ServerApp(with_sessions=self._with_sessions, title=title, lifespan=self._lifespan)
+        app.router.route_class = route_class_for(self.endpoint_policy)
+        app.get("/health", include_in_schema=False)(self._health)
+        app.get("/", include_in_schema=False)(self._health)
+        return app
+
+    def endpoint_policy(self, path: str) -> EndpointPolicy:
+        """Return what holds for the endpoint at `path`: failure kinds, deadline, session rules."""
+        return EndpointPolicy(server_name=self.config.name)
+
+    def session_cookie_name(self) -> str:
+        """Return `<ClassName>___<instance name>`."""
+        return cookie_name(type(self).__name__, self.config.name)
+
+    async def startup(self) -> None:
+        """Called before the server is ready: open what it needs."""
+
+    async def shutdown(self) -> None:
+        """Called when the server stops: close what `startup` opened."""
+
+    @classmethod
+    def run_webserver(cls) -> None:
+        """Serve the instance that the environment names, until told to stop.
+
+        Where several servers share a process, the script that calls this only says which class it serves.
+        """
+        collected = _collecting.get()
+        if collected is not None:
+            collected.append(cls)
+            return
+        try:
+            server = cls.from_configuration()
+            serve(server.setup_webserver(), server.config)
+        except ConfigError as error:
+            raise SystemExit(str(error)) from None
+
+    @classmethod
+    def from_configuration(cls, name: str | None = None) -> Self:
+        """Build the server of an instance of this process's configuration; by default the one the environment names."""
+        config = cls.load_config_from_global_config(name)
+        everything = get_global_config_dict()
+        head = BaseServerConfig.model_validate(dict(everything[HEAD_SERVER_KEY_NAME]))
+        return cls(config=config, server_client=ServerClient(head, everything))
+
+    def _with_sessions(self, app: ASGIApp) -> SessionCookieMiddleware:
+        return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), self.config.worker_urls)
+
+    async def _health(self) -> dict[str, str]:
+        return {"status": "ok", "name": self.config.name}
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.startup()
+        try:
+            yield
+        finally:
+            await self.shutdown()
+            await close_global_aiohttp_client()

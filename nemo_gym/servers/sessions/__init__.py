@@ -1,0 +1,1 @@
+"""Who holds a session, and how a rollout deals with its environment."""

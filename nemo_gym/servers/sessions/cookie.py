@@ -1,0 +1,169 @@
+"""The key that signs one server's session cookies, derived from the secret of its run."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from itsdangerous import BadSignature, Signer
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemo_gym.servers.sessions.forwarding import forward
+from nemo_gym.servers.sessions.ids import (
+    SESSION_ID_HEADER,
+    SESSION_ID_KEY,
+    SESSION_KEPT_HEADER,
+    SESSION_KEPT_KEY,
+    new_session_id,
+    own_worker_index,
+    owner_of,
+)
+from nemo_gym.wire.failure import failure_body, rollout_error
+
+_NO_SALT = bytes(32)
+_FIRST_BLOCK = b"\x01"
+
+
+def derived_key(secret: str, purpose: str) -> bytes:
+    """Return 32 bytes that tell nothing about the secret, or about the key for another purpose.
+
+    Source:
+        HKDF-SHA256, RFC 5869, without salt; one block of output.
+    """
+    extracted = hmac.digest(_NO_SALT, secret.encode(), "sha256")
+    return hmac.digest(extracted, purpose.encode() + _FIRST_BLOCK, "sha256")
+
+
+SEED_PATH = "/seed_session"
+# An id without a signature opens a session, or closes one whose cookie was lost with the answer; nothing else.
+_CHOOSING_PATHS = (SEED_PATH, "/close_session")
+_ID_HEADER = SESSION_ID_HEADER.encode()
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+
+class NewSession(dict[str, Any]):
+    """The session of a request that names none: its id is made when somebody asks for it, which most never do."""
+
+    def __missing__(self, key: str) -> Any:
+        if key != SESSION_ID_KEY:
+            raise KeyError(key)
+        self[key] = made = new_session_id(is_own=True)
+        return made
+
+    def __contains__(self, key: object) -> bool:
+        return key == SESSION_ID_KEY or super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value as `[]` does, or the default."""
+        if key == SESSION_ID_KEY:
+            return self[key]
+        return super().get(key, default)
+
+
+class SessionCookieMiddleware:
+    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and a new id that somebody asked for into a cookie.
+
+    Args:
+        worker_urls: The own address of each worker of this server; a request of another worker's session goes there.
+    """
+
+    def __init__(self, app: ASGIApp, cookie_name: str, secret: str, worker_urls: Sequence[str] = ()) -> None:
+        self.app = app
+        self._worker_urls = worker_urls
+        self._name = cookie_name
+        # The key of this server alone, derived once: itsdangerous would derive it anew for every signature.
+        key = derived_key(secret, cookie_name)
+        self._signer = Signer(key, key_derivation="none", digest_method=hashlib.sha256)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            visit = self._visit(scope)
+        except BadSignature:
+            await _refuse(self._name, scope, receive, send)
+            return
+        if visit.worker_url is not None:
+            await forward(visit.worker_url, scope, receive, send)
+            return
+        scope["session"] = visit.session
+        await self.app(scope, receive, self._with_cookie(send, visit) if visit.wants_cookie else send)
+
+    def own_session(self, scope: Scope) -> "RequestSession | None":
+        """Return the session of a request; None when it is refused, or another worker's to answer."""
+        try:
+            visit = self._visit(scope)
+        except BadSignature:
+            return None
+        return visit if visit.worker_url is None else None
+
+    def answer_headers(self, visit: "RequestSession") -> list[tuple[bytes, bytes]]:
+        """Return the headers by which the caller learns its session; none when it knows it, or nobody asked for it."""
+        session = visit.session
+        if not visit.wants_cookie or not dict.__contains__(session, SESSION_ID_KEY):
+            return []
+        value = self._signer.sign(session[SESSION_ID_KEY]).decode()
+        headers = [(b"set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax".encode())]
+        if SESSION_KEPT_KEY in session:
+            headers.append((SESSION_KEPT_HEADER.encode(), session[SESSION_KEPT_KEY].encode()))
+        return headers
+
+    def _visit(self, scope: Scope) -> "RequestSession":
+        session_id, is_new = self._session_id(scope["headers"], chooses=scope["path"] in _CHOOSING_PATHS)
+        # A seed is always answered with its cookie: it tells the caller whether the session is kept.
+        wants_cookie = is_new or scope["path"] == SEED_PATH
+        if session_id is None:
+            return RequestSession(NewSession(), wants_cookie)
+        return RequestSession({SESSION_ID_KEY: session_id}, wants_cookie, self._other_workers_url(session_id))
+
+    def _other_workers_url(self, session_id: str) -> str | None:
+        if not self._worker_urls:
+            return None
+        owner = owner_of(session_id, len(self._worker_urls))
+        return self._worker_urls[owner] if owner != own_worker_index() else None
+
+    def _session_id(self, headers: Iterable[tuple[bytes, bytes]], *, chooses: bool) -> tuple[str | None, bool]:
+        """The id a request names, None when it names none; and whether the caller has no cookie for it."""
+        chosen = None
+        for name, value in headers:
+            if name == b"cookie":
+                signed = _cookie_value(value.decode("latin-1"), self._name)
+                if signed is not None:
+                    return self._signer.unsign(signed).decode(), False
+            elif chooses and name == _ID_HEADER:
+                chosen = value.decode("latin-1")
+        if chosen is not None and _ID_PATTERN.fullmatch(chosen):
+            return chosen, True
+        return None, True
+
+    def _with_cookie(self, send: Send, visit: "RequestSession") -> Send:
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *self.answer_headers(visit)]}
+            await send(message)
+
+        return send_with_cookie
+
+
+class RequestSession(NamedTuple):
+    """A request's session; whether its answer has to name it; the address of the worker that holds it, if another."""
+
+    session: dict[str, Any]
+    wants_cookie: bool
+    worker_url: str | None = None
+
+
+def _cookie_value(header: str, name: str) -> str | None:
+    for pair in header.split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value.strip('"')
+    return None
+
+
+async def _refuse(cookie_name: str, scope: Scope, receive: Receive, send: Send) -> None:
+    error = rollout_error("session_lost", f"the session cookie {cookie_name} was not signed by this server")
+    await JSONResponse(failure_body(error.failure), status_code=error.failure.status)(scope, receive, send)

@@ -1,0 +1,1 @@
+"""The shapes of the OpenAI APIs: Responses and Chat Completions, requests and answers."""
