@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
 from nemo_gym.openai_utils import NeMoGymResponse
-from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.servers.serving.tool_listing import has_unlisted_tools, list_tools
 from nemo_gym.servers.sessions.ids import SESSION_ID_KEY, SESSION_KEPT_KEY
@@ -133,11 +133,11 @@ class SimpleResourcesServer(BaseResourcesServer):
     def endpoint_policy(self, path: str) -> EndpointPolicy:
         """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
         name, config, keeps = self.config.name, self.config, self.keeps_sessions()
-        around = self._inside_session if keeps else None
+        wrap = self._inside_session if keeps else None
         match path:
             case "/seed_session":
                 seed = self._seed_once if keeps else _seed_unkept
-                return EndpointPolicy(name, f"{name}:seed_error", "seed", around=seed)
+                return EndpointPolicy(name, f"{name}:seed_error", "seed", wrap=seed)
             case "/verify":
                 return EndpointPolicy(
                     name,
@@ -146,7 +146,7 @@ class SimpleResourcesServer(BaseResourcesServer):
                     timeout_s=config.verify_timeout_s,
                     timeout_setting=f"{name}.verify_timeout_s",
                     timeout_kind="verifier_timeout",
-                    around=around,
+                    wrap=wrap,
                     check_answer=self._checked_verdict,
                     carries_token_arrays=not self.verifier_reads_token_arrays,
                 )
@@ -159,7 +159,7 @@ class SimpleResourcesServer(BaseResourcesServer):
             timeout_s=config.tool_timeout_s,
             timeout_setting=f"{name}.tool_timeout_s",
             timeout_kind="tool_timeout",
-            around=around,
+            wrap=wrap,
         )
 
     async def startup(self) -> None:

@@ -7,7 +7,7 @@ from fastapi import Body, FastAPI
 from pydantic import Field
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
-from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.wire.environment import CarriedRunRequest
 

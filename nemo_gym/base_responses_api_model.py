@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Body, FastAPI
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
-from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
 
 __all__ = ["BaseResponsesAPIModel", "BaseResponsesAPIModelConfig", "Body", "SimpleResponsesAPIModel"]

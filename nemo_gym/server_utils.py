@@ -5,7 +5,7 @@ from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config
 from nemo_gym.launch.ray import initialize_ray
 from nemo_gym.servers.http.client import ServerClient, get_response_json, raise_for_status
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
-from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.servers.serving.head import HeadServer
 from nemo_gym.servers.serving.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
@@ -18,12 +18,12 @@ __all__ = [
     "SESSION_ID_HEADER",
     "SESSION_ID_KEY",
     "SESSION_KEPT_HEADER",
-    "Answer",
     "BaseServer",
     "BaseServerConfig",
     "Deadline",
     "Failure",
     "HeadServer",
+    "HttpResponse",
     "OfferedTools",
     "RolloutError",
     "ServerClient",

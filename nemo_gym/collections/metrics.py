@@ -1,4 +1,4 @@
-"""Estimates over the rollouts of a task."""
+"""What the rewards of a collection say: means, pass@k, tokens; kept small however many rollouts there are."""
 
 import math
 from array import array

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import KINDS
-from nemo_gym.config.paths import places
+from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.component_tests import run_component_tests
 from nemo_gym.rollouts.tasks import data_mistakes
@@ -51,7 +51,7 @@ def components() -> list[Path]:
     """Return the folder of every component that can be seen from here, by kind and name."""
     folders: dict[str, Path] = {}
     for kind in KINDS:
-        for place in places(Path(kind)):
+        for place in candidate_paths(Path(kind)):
             for script in sorted(place.glob("*/app.py")):
                 folders.setdefault(f"{kind}/{script.parent.name}", script.parent)
     return [folders[name] for name in sorted(folders)]
@@ -59,7 +59,7 @@ def components() -> list[Path]:
 
 def find_folder(entrypoint: Path) -> Path:
     """Return the folder of a component; raises ConfigError, with what is known, when there is none."""
-    found = next((place for place in places(entrypoint) if (place / "app.py").is_file()), None)
+    found = next((place for place in candidate_paths(entrypoint) if (place / "app.py").is_file()), None)
     if found is None:
         known = [f"{path.parent.name}/{path.name}" for path in components()]
         what = f"no component '{entrypoint}' (a folder with an app.py)"

@@ -10,7 +10,7 @@ from nemo_gym import PARENT_DIR
 from nemo_gym.config.keys import KINDS
 
 
-def places(path: str | Path, *, beside: Path | None = None) -> list[Path]:
+def candidate_paths(path: str | Path, *, beside: Path | None = None) -> list[Path]:
     """Return every place where `path` is looked for, in order; an absolute path has one.
 
     Args:
@@ -25,8 +25,8 @@ def places(path: str | Path, *, beside: Path | None = None) -> list[Path]:
 
 
 def find_file(path: str | Path, *, beside: Path | None = None) -> Path | None:
-    """Return the first existing file among `places(path)`, or None."""
-    return next((place for place in places(path, beside=beside) if place.is_file()), None)
+    """Return the first existing file among `candidate_paths(path)`, or None."""
+    return next((place for place in candidate_paths(path, beside=beside) if place.is_file()), None)
 
 
 def find_component(kind: str, implementation: str, entrypoint: str | None = None) -> Path | None:
@@ -35,14 +35,14 @@ def find_component(kind: str, implementation: str, entrypoint: str | None = None
     The first folder that holds `entrypoint` wins over an earlier one that does not: a folder of the same name
     that only collects results must not hide the component.
     """
-    folders = [place for place in places(Path(kind) / implementation) if place.is_dir()]
+    folders = [place for place in candidate_paths(Path(kind) / implementation) if place.is_dir()]
     whole = [folder for folder in folders if entrypoint and (folder / entrypoint).is_file()]
     return next(iter(whole + folders), None)
 
 
 def implementations(kind: str) -> list[str]:
     """Return the sorted names of the component folders of one kind."""
-    folders = [folder for place in places(kind) if place.is_dir() for folder in place.iterdir()]
+    folders = [folder for place in candidate_paths(kind) if place.is_dir() for folder in place.iterdir()]
     return sorted({folder.name for folder in folders if folder.is_dir() and folder.name[0] not in "._"})
 
 

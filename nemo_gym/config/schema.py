@@ -1,6 +1,7 @@
-"""Typed configuration that can be printed: secrets are masked in `repr`, `str`, rich, and validation errors.
+"""The typed shape of configuration: server instances, references, datasets, run-wide settings.
 
-The fields themselves stay plain text: a server hands `config.openai_api_key` to its client, and `model_dump` is exact.
+Secrets are masked in `repr`, `str`, rich, and validation errors. The fields themselves stay plain text: a server hands
+`config.openai_api_key` to its client, and `model_dump` is exact.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One attempt: POST the row to its agent's `/run`, or verify again what an earlier attempt generated."""
+"""A rollout from its first attempt to its outcome: a failure is tried again, in a fresh session, a few times."""
 
 import logging
 import random

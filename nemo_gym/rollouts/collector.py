@@ -1,4 +1,4 @@
-"""The work of a collection: every task and repeat that is not settled yet, in order, as it is needed."""
+"""The collector: runs the work with bounded concurrency, settles every rollout once, stops when asked."""
 
 import asyncio
 import time

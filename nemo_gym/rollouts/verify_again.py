@@ -13,7 +13,7 @@ import orjson
 from nemo_gym.collections.records import MASK_KEYS
 from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.servers.http.client import ServerClient
-from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.sessions.tools import OfferedTools
@@ -110,7 +110,7 @@ async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> 
         pass  # an unclosed session expires
 
 
-def _verdict(answer: Answer, server: str) -> dict[str, Any]:
+def _verdict(answer: HttpResponse, server: str) -> dict[str, Any]:
     verdict = _object(answer.body)
     if verdict is None:
         reason = f"{server} answered /verify with what is no JSON object"
@@ -118,7 +118,7 @@ def _verdict(answer: Answer, server: str) -> dict[str, Any]:
     return verdict
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: HttpResponse) -> HttpResponse:
     if not answer.ok:
         raise failure_of(answer)
     return answer

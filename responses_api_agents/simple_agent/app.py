@@ -20,9 +20,9 @@ from nemo_gym.base_responses_api_agent import (
 from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from nemo_gym.openai_utils import CarriedItem, CarriedItemHead, CarriedOutputItem, CarriedParams, CarriedResponse
 from nemo_gym.server_utils import (
-    Answer,
     Deadline,
     Failure,
+    HttpResponse,
     OfferedTools,
     RolloutError,
     raise_for_status,
@@ -64,7 +64,7 @@ class Trajectory:
     items: list[CarriedItem] = field(default_factory=list)
     last: CarriedResponse | None = None
     usage: dict[str, Any] | None = None
-    trouble: Failure | None = None
+    tool_failure: Failure | None = None
 
     def add_step(self, response: CarriedResponse, items: Sequence[CarriedOutputItem]) -> None:
         """Take in the answer of one model call, and the items in it."""
@@ -106,18 +106,18 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
             await session.close()
-        if trajectory.trouble is None or not self._masks():
+        if trajectory.tool_failure is None or not self._masks():
             return Response(verdict.body, media_type="application/json")
-        return Response(_masked(verdict.body, trajectory.trouble), media_type="application/json")
+        return Response(_masked(verdict.body, trajectory.tool_failure), media_type="application/json")
 
     async def _verdict(
         self, session: EnvironmentSession, row: CarriedRunRequest, trajectory: Trajectory, deadline: Deadline
-    ) -> Answer:
+    ) -> HttpResponse:
         try:
             return await session.verify(row, trajectory.response(), deadline)
         except RolloutError as error:
-            if error.trajectory is not None and trajectory.trouble is not None and self._masks():
-                error.trajectory |= _mask(trajectory.trouble)  # for whoever verifies it later
+            if error.trajectory is not None and trajectory.tool_failure is not None and self._masks():
+                error.trajectory |= _mask(trajectory.tool_failure)  # for whoever verifies it later
             raise
 
     def _masks(self) -> bool:
@@ -167,10 +167,10 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             deadline=self._deadline("tool_timeout_s", "tool_timeout", GRACE_S),
             max_chars=self.config.max_tool_result_chars,
         )
-        if result.trouble is not None:
+        if result.failure is not None:
             if self.config.on_tool_failure == "fail":
-                raise RolloutError(result.trouble)
-            trajectory.trouble = trajectory.trouble or result.trouble
+                raise RolloutError(result.failure)
+            trajectory.tool_failure = trajectory.tool_failure or result.failure
         trajectory.items.append(CarriedItem.function_call_output(call.call_id or "", result.text))
 
     async def _ask_model(self, params: CarriedParams) -> tuple[CarriedResponse, list[CarriedOutputItem]]:
@@ -196,12 +196,12 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)
 
 
-def _masked(verdict: bytes, trouble: Failure) -> bytes:
-    return orjson.dumps({**orjson.loads(verdict), **_mask(trouble)})
+def _masked(verdict: bytes, failure: Failure) -> bytes:
+    return orjson.dumps({**orjson.loads(verdict), **_mask(failure)})
 
 
-def _mask(trouble: Failure) -> dict[str, Any]:
-    return {"mask_sample": True, "failure_kind": trouble.kind, "failure_reason": trouble.reason}
+def _mask(failure: Failure) -> dict[str, Any]:
+    return {"mask_sample": True, "failure_kind": failure.kind, "failure_reason": failure.reason}
 
 
 if __name__ == "__main__":

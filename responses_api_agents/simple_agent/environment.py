@@ -11,8 +11,8 @@ from nemo_gym.openai_utils import CarriedResponse
 from nemo_gym.server_utils import (
     SESSION_ID_HEADER,
     SESSION_KEPT_HEADER,
-    Answer,
     Deadline,
+    HttpResponse,
     RolloutError,
     ServerClient,
     Stage,
@@ -59,7 +59,7 @@ class EnvironmentSession:
         if answer.headers.get(SESSION_KEPT_HEADER) == "0":
             self._sessionless.add(self._server)
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], deadline: Deadline) -> Answer:
+    async def call_tool(self, name: str, arguments: dict[str, Any], deadline: Deadline) -> HttpResponse:
         """POST the arguments to the tool and return the answer whatever its status; raises transport failures."""
         answer = await self._client.post(
             server_name=self._server, url_path=f"/{name}", json=arguments, cookies=self.cookies, deadline=deadline
@@ -67,7 +67,7 @@ class EnvironmentSession:
         self.cookies.update(answer.cookies)
         return answer
 
-    async def verify(self, row: CarriedRunRequest, response: CarriedResponse, deadline: Deadline) -> Answer:
+    async def verify(self, row: CarriedRunRequest, response: CarriedResponse, deadline: Deadline) -> HttpResponse:
         """Return the verdict. A failure carries the verify request, so that it can be verified later."""
         request = row.replaced(response=response)
         try:
@@ -97,7 +97,7 @@ class EnvironmentSession:
                 )
             )
 
-    async def _post(self, path: str, stage: Stage, **options: Any) -> Answer:
+    async def _post(self, path: str, stage: Stage, **options: Any) -> HttpResponse:
         try:
             answer = await self._client.post(server_name=self._server, url_path=path, cookies=self.cookies, **options)
             if not answer.ok:

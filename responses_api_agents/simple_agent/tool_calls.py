@@ -10,19 +10,19 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.server_utils import Answer, Deadline, Failure, RolloutError, failure_of
+from nemo_gym.server_utils import Deadline, Failure, HttpResponse, RolloutError, failure_of
 from responses_api_agents.simple_agent.environment import EnvironmentSession
 
 _MAX_NAME_SHOWN = 80
-_TOOL_TROUBLE = ("tool_error", "tool_timeout")
+_TOOL_FAILURES = ("tool_error", "tool_timeout")
 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """`text` for the policy; `trouble` when the tool itself broke."""
+    """`text` for the policy; `failure` when the tool itself broke."""
 
     text: str
-    trouble: Failure | None = None
+    failure: Failure | None = None
 
 
 async def run_tool_call(
@@ -48,15 +48,15 @@ async def run_tool_call(
     try:
         answer = await session.call_tool(name, parsed, deadline)
     except RolloutError as error:
-        if error.failure.kind not in _TOOL_TROUBLE:
+        if error.failure.kind not in _TOOL_FAILURES:
             raise
         return _broken(name, error.failure)
     return ToolResult(_cut(answer.body.decode("utf-8", "replace"), max_chars)) if answer.ok else _refusal(name, answer)
 
 
-def _refusal(name: str, answer: Answer) -> ToolResult:
+def _refusal(name: str, answer: HttpResponse) -> ToolResult:
     error = failure_of(answer)
-    if error.failure.kind in _TOOL_TROUBLE:
+    if error.failure.kind in _TOOL_FAILURES:
         return _broken(name, error.failure)
     if error.failure.kind == "input_invalid":
         return _error(_said(answer))
@@ -69,7 +69,7 @@ def _broken(name: str, failure: Failure) -> ToolResult:
     return ToolResult(_error(f"the tool {name} {said}{reference}").text, failure)
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: HttpResponse) -> str:
     try:
         detail: Any = orjson.loads(answer.body).get("detail", "")
     except (orjson.JSONDecodeError, AttributeError):

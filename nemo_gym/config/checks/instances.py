@@ -12,7 +12,7 @@ from nemo_gym.config.checks.references import Reference, references
 from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import Mistake, did_you_mean
 from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
-from nemo_gym.config.paths import find_component, implementations, places
+from nemo_gym.config.paths import candidate_paths, find_component, implementations
 from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, MergedConfig
 from nemo_gym.config.schema import DatasetConfig, InstanceSettings, ResourcesInstanceSettings, RunSettings
@@ -139,7 +139,7 @@ def _overlap(host: str, other: str) -> bool:
 
 def _no_folder(block: Block, merged: MergedConfig) -> Mistake:
     known = implementations(block.kind)
-    tried = ", ".join(str(place) for place in places(Path(block.kind) / block.implementation))
+    tried = ", ".join(str(place) for place in candidate_paths(Path(block.kind) / block.implementation))
     fix = did_you_mean(block.implementation, known) or f"make the folder: {tried.partition(',')[0]}"
     what = f"no component folder '{block.kind}/{block.implementation}' (tried {tried})"
     return Mistake(what, merged.where(*block.path), known, fix)

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, default_values
-from nemo_gym.config.paths import component_configs, find_file, places, shown
+from nemo_gym.config.paths import candidate_paths, component_configs, find_file, shown
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.merged import COMMAND_LINE, Source, merge
 from nemo_gym.config.reading.yaml_file import read_yaml_file
@@ -103,7 +103,7 @@ def _unknown_name(value: str, names: dict[str, Any], where: str) -> Mistake:
 
 
 def _not_found(path: str, beside: Path | None, where: str) -> Mistake:
-    tried = places(path, beside=beside)
+    tried = candidate_paths(path, beside=beside)
     siblings = [file for place in tried if place.parent.is_dir() for file in place.parent.glob("*.y*ml")]
     known = sorted({str(Path(path).parent / file.name) for file in siblings}) or component_configs()
     problem = "is a folder" if any(place.is_dir() for place in tried) else "does not exist"

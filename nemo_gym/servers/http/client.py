@@ -14,7 +14,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import configured_head, get_first_server_config_dict
 from nemo_gym.servers.http.head_lookup import fetch_global_config
 from nemo_gym.servers.http.in_memory import request_in_memory
-from nemo_gym.servers.http.response import Answer, failure_of
+from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.transport import request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
 from nemo_gym.servers.sessions.ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
@@ -58,7 +58,7 @@ class ServerClient:
         token = run_token or token_for_head(head_server_config.host, head_server_config.port)
         return cls(head_server_config, fetch_global_config(head_server_config, token), token)
 
-    async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> Answer:
+    async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
         app = self._local_apps.get(server_name)
         try:
@@ -68,11 +68,11 @@ class ServerClient:
         except RolloutError as error:
             raise _named_by_peer(error) from error
 
-    async def get(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+    async def get(self, server_name: str, url_path: str, **kwargs: Any) -> HttpResponse:
         """GET from an instance."""
         return await self.request(server_name, url_path, "GET", **kwargs)
 
-    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> Answer:
+    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> HttpResponse:
         """POST to an instance."""
         return await self.request(server_name, url_path, "POST", **kwargs)
 
@@ -92,12 +92,12 @@ class ServerClient:
 
     async def _request_in_memory(
         self, app: ASGIApp, server_name: str, url_path: str, method: str, options: dict[str, Any]
-    ) -> Answer:
+    ) -> HttpResponse:
         return await request_in_memory(
             app, method, self.base_url(server_name) + url_path, server=server_name, **options
         )
 
-    async def _send(self, server_name: str, url: str, method: str, options: dict[str, Any]) -> Answer:
+    async def _send(self, server_name: str, url: str, method: str, options: dict[str, Any]) -> HttpResponse:
         # Redirects are not followed: the token would go with the request, wherever that leads.
         return await request(method, url, server=server_name, **{**self._with_token(options), "allow_redirects": False})
 
@@ -110,7 +110,9 @@ class ServerClient:
         headers.extend({TOKEN_HEADER: self._token} if taken else bearer(self._token))
         return {**options, "headers": headers}
 
-    async def _request_over_http(self, server_name: str, url_path: str, method: str, options: dict[str, Any]) -> Answer:
+    async def _request_over_http(
+        self, server_name: str, url_path: str, method: str, options: dict[str, Any]
+    ) -> HttpResponse:
         url = self.base_url(server_name)
         workers = self._workers.get(server_name)
         if workers is None:
@@ -136,12 +138,12 @@ def _named_by_peer(error: RolloutError) -> RolloutError:
     return RolloutError(error.failure.model_copy(update={"kind": "server_died"}), error.trajectory)
 
 
-async def raise_for_status(response: Answer) -> None:
+async def raise_for_status(response: HttpResponse) -> None:
     """Raise the failure that an error answer carries; return on success."""
     if not response.ok:
         raise failure_of(response)
 
 
-async def get_response_json(response: Answer) -> Any:
+async def get_response_json(response: HttpResponse) -> Any:
     """Return the decoded JSON body of an answer."""
     return orjson.loads(await response.read())

@@ -1,7 +1,8 @@
-"""One request and its answer, between a caller and an ASGI app on the same event loop.
+"""A request to a server in this process: the same ASGI app, called instead of connected to.
 
-The app runs in a task of its own, as it does behind a socket: its context variables, a cancellation that it causes
-itself, and what it still does after its answer are not the caller's. A caller that is cancelled cancels the app.
+The app sees what it would see behind a socket, middleware and sessions included; the body is encoded and decoded at
+this border as well, so that no two servers ever share an object. It takes what `transport.request` takes; what is only
+about sockets (`ssl`, `proxy`, `compress`, …) changes nothing here.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope
 from yarl import URL
 
 from nemo_gym.servers.http.json_body import encode_json
-from nemo_gym.servers.http.response import Answer, cookie_header
+from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, TransportLimits
 from nemo_gym.servers.http.transport import Deadline, too_late
 from nemo_gym.wire.failure import RolloutError, rollout_error
@@ -50,7 +51,7 @@ class InMemoryRequest:
         self._size_bytes = 0
         self._is_complete = False
 
-    async def answer(self, method: str, url: str) -> Answer:
+    async def answer(self, method: str, url: str) -> HttpResponse:
         """Return the app's answer.
 
         Raises:
@@ -70,7 +71,7 @@ class InMemoryRequest:
                 timer.cancel()
         return self._whole_answer(app_task, method, url)
 
-    def _whole_answer(self, app_task: asyncio.Task[None], method: str, url: str) -> Answer:
+    def _whole_answer(self, app_task: asyncio.Task[None], method: str, url: str) -> HttpResponse:
         if self._size_bytes > self._max_answer_bytes:
             raise self._dropped(f"the answer of {self._server} is longer than {self._max_answer_bytes} bytes")
         if not self._is_complete and self._bound is not None and not app_task.done():
@@ -80,7 +81,7 @@ class InMemoryRequest:
             raise self._dropped(f"{self._server} ended in the middle of its answer to {method} {url}")
         headers: CIMultiDict[str] = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in self._headers)
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        return Answer(self._status or 500, headers, body, method, url, server=self._server)
+        return HttpResponse(self._status or 500, headers, body, method, url, server=self._server)
 
     async def _call(self) -> None:
         try:
@@ -159,7 +160,7 @@ async def request_in_memory(
     limits: TransportLimits = TRANSPORT_LIMITS,
     auth: BasicAuth | None = None,
     **_about_a_wire: Any,
-) -> Answer:
+) -> HttpResponse:
     """Send one request to `app` and return its answer; arguments as in `nemo_gym.servers.transport.request`.
 
     Raises:

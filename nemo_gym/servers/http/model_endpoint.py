@@ -12,7 +12,7 @@ import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.secrets import learn_secrets
-from nemo_gym.servers.http.response import Answer
+from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.http.transport import request
 from nemo_gym.wire.carried_responses import CarriedParams, CarriedResponse
@@ -69,7 +69,7 @@ class NeMoGymAsyncOpenAI:
         """POST `/chat/completions`; return the decoded answer. Raises like `create_response`."""
         return self._decoded(await self._create("/chat/completions", params))
 
-    async def _create(self, path: str, params: dict[str, Any] | CarriedParams) -> Answer:
+    async def _create(self, path: str, params: dict[str, Any] | CarriedParams) -> HttpResponse:
         counter = RetryCounter()
         while True:
             # Generating again changes nothing at the endpoint, so a lost connection may be retried.
@@ -84,7 +84,7 @@ class NeMoGymAsyncOpenAI:
             _log.debug("status %s: attempt again in %.1f s", answer.status, delay)
             await asyncio.sleep(delay)
 
-    def _decoded(self, answer: Answer) -> dict[str, Any]:
+    def _decoded(self, answer: HttpResponse) -> dict[str, Any]:
         try:
             decoded = orjson.loads(answer.body)
         except orjson.JSONDecodeError as error:
@@ -93,12 +93,12 @@ class NeMoGymAsyncOpenAI:
             raise self._error("model_bad_output", f"answered a JSON {type(decoded).__name__}, not an object", answer)
         return decoded
 
-    def _delay(self, answer: Answer, counter: RetryCounter) -> float | None:
+    def _delay(self, answer: HttpResponse, counter: RetryCounter) -> float | None:
         if classify_model_error(answer.status, answer.body)[0] not in _WORTH_RETRYING:
             return None
         return counter.delay_before_next(self._limit, retry_after_s=_retry_after_s(answer))
 
-    def _failure(self, answer: Answer, counter: RetryCounter) -> RolloutError:
+    def _failure(self, answer: HttpResponse, counter: RetryCounter) -> RolloutError:
         kind, message = classify_model_error(answer.status, answer.body)
         said = f"answered {answer.status}: {message}"
         if kind in _WORTH_RETRYING:
@@ -106,7 +106,7 @@ class NeMoGymAsyncOpenAI:
             said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
         return self._error(kind, said, answer)
 
-    def _error(self, kind: str, reason: str, answer: Answer) -> RolloutError:
+    def _error(self, kind: str, reason: str, answer: HttpResponse) -> RolloutError:
         body = answer.body[:_MAX_BODY_READ_BYTES].decode("utf-8", "replace")
         return rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
@@ -118,7 +118,7 @@ def _two_credentials(name: str) -> Mistake:
     return Mistake(what, fix="take the credentials out of the URL, or leave the key empty: ''")
 
 
-def _retry_after_s(answer: Answer) -> float | None:
+def _retry_after_s(answer: HttpResponse) -> float | None:
     """Return the seconds `Retry-After` asks for (RFC 9110, section 10.2.3: a number or a date)."""
     value = answer.headers.get("retry-after")
     if value is None:

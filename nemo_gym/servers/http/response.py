@@ -25,7 +25,7 @@ class _Content:
 
 
 @dataclass
-class Answer:
+class HttpResponse:
     """Status, headers and body of an answer. The body is already here, so nothing is left to release."""
 
     status: int
@@ -73,14 +73,14 @@ class Answer:
     def release(self) -> None:
         """Nothing to do: aiohttp's face."""
 
-    async def __aenter__(self) -> "Answer":
+    async def __aenter__(self) -> "HttpResponse":
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.release()
 
 
-def failure_of(answer: Answer) -> RolloutError:
+def failure_of(answer: HttpResponse) -> RolloutError:
     """Return the failure that an error answer carries; one that carries none is named by its status."""
     try:
         carried = parse_failure_body(orjson.loads(answer.body))
@@ -94,7 +94,7 @@ def failure_of(answer: Answer) -> RolloutError:
     return rollout_error(kind, reason, server=answer.server or None, status=answer.status, upstream_body=text)
 
 
-def _kind_by_status(answer: Answer) -> str:
+def _kind_by_status(answer: HttpResponse) -> str:
     if urlsplit(answer.url).path in MODEL_PATHS:
         return classify_model_error(answer.status, answer.body)[0]
     return kind_of_status(answer.status, "agent_error")

@@ -13,7 +13,7 @@ _LONGEST_DELAY_S = 8.0
 
 @dataclass(frozen=True)
 class RetryLimit:
-    """Bound for one class of trouble. `attempts` None: bounded by time alone (`within_s` seconds)."""
+    """Bound for one class of error. `attempts` None: bounded by time alone (`within_s` seconds)."""
 
     name: str
     attempts: int | None
@@ -28,7 +28,7 @@ MODEL_ENDPOINT = RetryLimit("model_endpoint", 10, 300.0)
 
 @dataclass(frozen=True)
 class TransportLimits:
-    """Bounds for one call: a limit for each class of trouble, and the size of its answer in bytes."""
+    """Bounds for one call: a limit for each class of error, and the size of its answer in bytes."""
 
     cannot_connect: RetryLimit = CANNOT_CONNECT
     connection_lost: RetryLimit = CONNECTION_LOST
@@ -41,7 +41,7 @@ TRANSPORT_LIMITS = TransportLimits()
 
 @dataclass
 class RetryCounter:
-    """Counts the failures of one request, one count and one clock for each class of trouble."""
+    """Counts the failures of one request, one count and one clock for each class of error."""
 
     _failures: dict[str, int] = field(default_factory=dict)
     _first_at: dict[str, float] = field(default_factory=dict)
@@ -63,5 +63,5 @@ class RetryCounter:
         return delay if now + delay - first_at <= limit.within_s else None
 
     def attempts(self, limit: RetryLimit) -> int:
-        """How often this class of trouble was met."""
+        """How often this class of error was met."""
         return self._failures.get(limit.name, 0)

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from nemo_gym.config.secrets import mask_text
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.json_body import encode_json
-from nemo_gym.servers.http.response import Answer, cookie_header
+from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
 from nemo_gym.wire.failure import Delivery, RolloutError, rollout_error
 
@@ -43,7 +43,7 @@ async def request(
     server: str = "",
     limits: TransportLimits = TRANSPORT_LIMITS,
     **kwargs: Any,
-) -> Answer:
+) -> HttpResponse:
     """Send one request and return its answer, whatever its status.
 
     Args:
@@ -52,7 +52,7 @@ async def request(
         replay_safe: The receiver recognises a replay, so a lost connection may be retried.
         deadline: Bound for everything, retries included. Without one the caller bounds the call.
         server: Name of the peer, for errors.
-        limits: How often and how long each class of trouble is retried, and the largest answer.
+        limits: How often and how long each class of error is retried, and the largest answer.
         kwargs: aiohttp's own (`data`, `params`, …).
 
     Raises:
@@ -70,7 +70,9 @@ async def request(
     return await bounded(call.send(), deadline, call.server, method, url)
 
 
-async def bounded(sending: Awaitable[Answer], deadline: Deadline | None, server: str, method: str, url: str) -> Answer:
+async def bounded(
+    sending: Awaitable[HttpResponse], deadline: Deadline | None, server: str, method: str, url: str
+) -> HttpResponse:
     """Await an answer within a deadline; raises RolloutError of the deadline's kind, which names its setting."""
     if deadline is None:
         return await sending
@@ -100,7 +102,7 @@ class _Call:
     replay_safe: bool
     limits: TransportLimits
 
-    async def send(self) -> Answer:
+    async def send(self) -> HttpResponse:
         counter = RetryCounter()
         while True:
             try:
@@ -113,11 +115,11 @@ class _Call:
                 _log.debug("%s: attempt again in %.1f s: %s", self.url, delay, error)
                 await asyncio.sleep(delay)
 
-    async def _attempt(self) -> Answer:
+    async def _attempt(self) -> HttpResponse:
         client = get_global_aiohttp_client()
         async with client.request(self.method, self.url, headers=self.headers, **self.options) as response:
             body = await self._read(response)
-            return Answer(
+            return HttpResponse(
                 response.status, CIMultiDict(response.headers), body, self.method, self.url, server=self.server
             )
 

@@ -1,8 +1,12 @@
-"""What holds for one endpoint, beside its handler."""
+"""One request through one handler: validate, call with a deadline, answer; every error becomes an envelope.
+
+FastAPI keeps the routes and their OpenAPI pages. The call itself is ours, because it has to do what FastAPI's does not:
+cancel the handler when the caller has gone, bound every handler in time, keep blocking handlers off the event loop,
+and answer each error with one envelope.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
@@ -11,37 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from nemo_gym.servers.http.json_body import encode_result
 from nemo_gym.servers.serving.disconnect import DisconnectWatcher
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.errors import error_response
 from nemo_gym.servers.serving.handler import Handler
-from nemo_gym.wire.failure import Stage, rollout_error
+from nemo_gym.wire.failure import rollout_error
 from nemo_gym.wire.token_spans import Spans, cut_token_arrays, put_back
-
-Invoke = Callable[[], Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class EndpointPolicy:
-    """The failures an endpoint can cause, its deadline, and what goes around the handler.
-
-    Attributes:
-        error_kind: Failure kind of an exception nobody foresaw.
-        stage: Stage of a failure that names none.
-        timeout_s: Longest the handler may take, in seconds; None: no bound here.
-        timeout_setting: What the error at the deadline names.
-        around: Called with request, raw body and the handler's call; calls it, or raises.
-        check_answer: Gets what the handler returned; returns what is sent, or raises.
-        carries_token_arrays: The handler passes token arrays on without a look at them: it sees marks in their places.
-    """
-
-    server_name: str
-    error_kind: str = "agent_error"
-    stage: Stage | None = None
-    timeout_s: float | None = None
-    timeout_setting: str = ""
-    timeout_kind: str = "agent_timeout"
-    around: Callable[[Request, bytes, Invoke], Awaitable[Any]] | None = None
-    check_answer: Callable[[Any], Any] | None = None
-    carries_token_arrays: bool = False
 
 
 class Endpoint:
@@ -105,8 +83,8 @@ class Endpoint:
 
     async def _call(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
-        if policy.around is not None:
-            answer = await policy.around(request, raw, lambda: self._invoke(request, raw, side))
+        if policy.wrap is not None:
+            answer = await policy.wrap(request, raw, lambda: self._invoke(request, raw, side))
         else:
             answer = await self._invoke(request, raw, side)
         return policy.check_answer(answer) if policy.check_answer is not None else answer

@@ -9,7 +9,7 @@ from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.wire.failure import Failure, Origin, RolloutError, failure_body, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error, kind_of_status
 from nemo_gym.wire.scrubber import KNOWN_SECRETS

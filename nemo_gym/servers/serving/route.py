@@ -8,7 +8,8 @@ from fastapi import Request, Response
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute
 
-from nemo_gym.servers.serving.endpoint import Endpoint, EndpointPolicy
+from nemo_gym.servers.serving.endpoint import Endpoint
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.handler import Handler
 
 _SHAPING_OPTIONS = (

@@ -20,7 +20,7 @@ from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.serving.app import ServerApp
-from nemo_gym.servers.serving.endpoint import EndpointPolicy
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.route import route_class_for
 from nemo_gym.servers.serving.serve import serve
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware

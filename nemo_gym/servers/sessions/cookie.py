@@ -1,4 +1,8 @@
-"""The key that signs one server's session cookies, derived from the secret of its run."""
+"""The signed session cookie: pure ASGI middleware that gives every request its session id.
+
+Cookie `<ClassName>___<instance name>` = signed id. A request without one gets a new id; the agent chooses the id of a
+session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose answer was lost can be sent again.
+"""
 
 import hashlib
 import hmac

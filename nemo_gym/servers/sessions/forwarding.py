@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from nemo_gym.servers.http.response import Answer
+from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.transport import request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, token_in_environment
 from nemo_gym.servers.serving.disconnect import DisconnectWatcher
@@ -39,7 +39,7 @@ async def forward(worker_url: str, scope: Scope, receive: Receive, send: Send) -
     await answer(scope, receive, send)
 
 
-async def _ask(worker_url: str, scope: Scope, body: bytes) -> Answer:
+async def _ask(worker_url: str, scope: Scope, body: bytes) -> HttpResponse:
     query = scope["query_string"]
     target = scope["raw_path"] + (b"?" + query if query else b"")
     # Not compressed: our client would unpack it, and what is passed back would not be what its headers say.
@@ -60,7 +60,7 @@ async def _ask(worker_url: str, scope: Scope, body: bytes) -> Answer:
     )
 
 
-def _passed_back(answer: Answer) -> Response:
+def _passed_back(answer: HttpResponse) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))

@@ -1,4 +1,4 @@
-"""Lists with one number for each token: carried from the engine to the rollout file, never looked into on the way."""
+"""Items with token data: what a trainer needs of each model call, attached to the item that the call made."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal

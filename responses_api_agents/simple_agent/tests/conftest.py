@@ -20,7 +20,7 @@ from nemo_gym.base_resources_server import (
     ToolError,
 )
 from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
-from nemo_gym.server_utils import Answer, BaseServerConfig, ServerClient
+from nemo_gym.server_utils import BaseServerConfig, HttpResponse, ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.serving.testing import serving_in_threads
 from resources_servers.example_simple_weather.app import SimpleWeatherConfig, SimpleWeatherServer
@@ -116,7 +116,7 @@ class Run:
         """How often the environment was asked what it offers."""
         return self._recorder.paths.count("/tools")
 
-    async def post(self, row: dict[str, Any]) -> Answer:
+    async def post(self, row: dict[str, Any]) -> HttpResponse:
         """POST a row to the agent's `/run`."""
         return await self.client.post("agent", "/run", json=row)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.server_utils import Answer, ServerClient
+from nemo_gym.server_utils import HttpResponse, ServerClient
 from tests.chaos.processes import START_BOUND_S, Place, wait_for, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_headers, run_token
@@ -119,7 +119,7 @@ def row(*steps: dict[str, Any], **verifier: Any) -> dict[str, Any]:
     return {"responses_create_params": {"input": "Do it.", "metadata": {"script": script}}, **verifier}
 
 
-async def results(answer: Answer) -> list[Any]:
+async def results(answer: HttpResponse) -> list[Any]:
     """Return the tool results of a rollout, decoded, in order."""
     assert answer.ok, await answer.text()
     outputs = defaultdict(list)

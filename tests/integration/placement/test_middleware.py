@@ -39,5 +39,5 @@ async def test_an_exception_of_a_plain_route_is_a_500_and_not_the_callers(client
 
 
 async def test_a_missing_route_is_404_and_a_wrong_method_405(client: ServerClient) -> None:
-    assert (await ask(client, "unknown"))["status"] == 404
+    answer = await ask(client, "unknown"); assert answer.get("status") == 404, answer
     assert (await ask(client, "wrong_method"))["status"] == 405

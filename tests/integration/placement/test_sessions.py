@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.server_utils import SESSION_ID_HEADER, Answer, ServerClient, failure_of, new_session_id
+from nemo_gym.server_utils import SESSION_ID_HEADER, HttpResponse, ServerClient, failure_of, new_session_id
 from tests.integration.placement.placement import Placement, call, note, results, row
 
 pytestmark = pytest.mark.integration
@@ -19,13 +19,13 @@ class Caller:
         self._client = client
         self.cookies: dict[str, Any] = {}
 
-    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+    async def post(self, path: str, body: Any = None, **options: Any) -> HttpResponse:
         answer = await self._client.post("placed", path, json=body or {}, cookies=self.cookies, **options)
         self.cookies |= answer.cookies
         return answer
 
 
-def kind(answer: Answer) -> tuple[int, str]:
+def kind(answer: HttpResponse) -> tuple[int, str]:
     return answer.status, failure_of(answer).failure.kind
 
 

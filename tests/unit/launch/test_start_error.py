@@ -1,9 +1,7 @@
 """One error out of several that came at once while servers were started."""
 
-from nemo_gym.config.env_names import RUN_SECRET_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.start_error import StartError, first_failure, refused_settings
-from nemo_gym.servers import server
 
 
 def test_mistakes_that_came_at_once_are_all_told() -> None:
@@ -28,7 +26,3 @@ def test_refused_settings_are_the_lines_from_the_first_config_error_on() -> None
     output = ["loading", "config error: no such thing", "  where: x"]
     assert refused_settings(output) == output[1:]
     assert refused_settings(["Traceback"]) == []
-
-
-def test_servers_read_the_run_secret_where_the_launcher_puts_it() -> None:
-    assert RUN_SECRET_ENV == server.RUN_SECRET_ENV

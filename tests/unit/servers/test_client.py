@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from multidict import CIMultiDict
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.server_utils import Answer, BaseServerConfig, HeadServer, ServerClient, failure_of
+from nemo_gym.server_utils import BaseServerConfig, HeadServer, HttpResponse, ServerClient, failure_of
 from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.serving.testing import serve_in_thread
 from responses_api_models.openai_model.app import OpenAIModel
@@ -55,7 +55,7 @@ def test_requiring_a_server_that_is_not_there_suggests_the_one_that_is() -> None
 def test_an_error_answer_without_an_envelope_is_named_by_its_status(
     path: str, status: int, body: bytes, kind: str
 ) -> None:
-    failure = failure_of(Answer(status, CIMultiDict(), body, "POST", f"http://x:1{path}", server="quiz")).failure
+    failure = failure_of(HttpResponse(status, CIMultiDict(), body, "POST", f"http://x:1{path}", server="quiz")).failure
     assert failure.kind == kind
     assert failure.reason.startswith(f"quiz answered {status} to POST")
     assert failure.origin is not None
@@ -64,7 +64,7 @@ def test_an_error_answer_without_an_envelope_is_named_by_its_status(
 
 @pytest.mark.parametrize("error", [{"kind": 3}, {"message": "x"}, "text", None])
 def test_a_body_that_is_no_envelope_is_not_taken_for_one(error: object) -> None:
-    answer = Answer(500, CIMultiDict(), orjson.dumps({"error": error}), "POST", "http://x:1/run")
+    answer = HttpResponse(500, CIMultiDict(), orjson.dumps({"error": error}), "POST", "http://x:1/run")
     assert failure_of(answer).failure.kind == "agent_error"
 
 

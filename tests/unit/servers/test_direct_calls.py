@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
-from nemo_gym.server_utils import SESSION_ID_KEY, Answer, Deadline, RolloutError, ServerClient
+from nemo_gym.server_utils import SESSION_ID_KEY, Deadline, HttpResponse, RolloutError, ServerClient
 from nemo_gym.servers.http.in_memory import request_in_memory
 
 SEEN: ContextVar[str] = ContextVar("seen", default="nothing")
@@ -81,7 +81,7 @@ def desk(request: pytest.FixtureRequest) -> ASGIApp:
     return app() if request.param == "direct" else through_asgi(app())
 
 
-async def ask(desk: ASGIApp, path: str, **options: Any) -> Answer:
+async def ask(desk: ASGIApp, path: str, **options: Any) -> HttpResponse:
     return await request_in_memory(desk, "POST", f"http://127.0.0.1:4000{path}", server="desk", **options)
 
 

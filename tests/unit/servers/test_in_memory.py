@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from nemo_gym.server_utils import Answer, Deadline, RolloutError
+from nemo_gym.server_utils import Deadline, HttpResponse, RolloutError
 from nemo_gym.servers.http.in_memory import request_in_memory
 
 URL = "http://127.0.0.1:4000"
@@ -26,7 +26,7 @@ def app_of(handle: Handle) -> Starlette:
     return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST", "PUT"])])
 
 
-async def ask(handle: Handle, path: str = "/x", method: str = "POST", **options: Any) -> Answer:
+async def ask(handle: Handle, path: str = "/x", method: str = "POST", **options: Any) -> HttpResponse:
     return await request_in_memory(app_of(handle), method, URL + path, server="quiz", **options)
 
 

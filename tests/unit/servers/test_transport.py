@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
-from nemo_gym.servers.http.response import Answer
+from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.retry import RetryLimit, TransportLimits
 from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.wire.failure import Failure, RolloutError
@@ -53,7 +53,7 @@ class Peer:
         writer.close()
 
 
-async def failure_of_call(call: Awaitable[Answer]) -> Failure:
+async def failure_of_call(call: Awaitable[HttpResponse]) -> Failure:
     with pytest.raises(RolloutError) as caught:
         await call
     return caught.value.failure

@@ -8,7 +8,7 @@ from tables import NAME
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, Body, SimpleResponsesAPIModel
 from nemo_gym.config_types import ResourcesServerRef
-from nemo_gym.server_utils import Answer, RolloutError
+from nemo_gym.server_utils import HttpResponse, RolloutError
 
 
 class JudgeConfig(BaseResponsesAPIModelConfig):
@@ -47,7 +47,7 @@ class Judge(SimpleResponsesAPIModel):
         raise HTTPException(404, "no chat here")
 
 
-async def _as_data(answer: Answer) -> dict[str, Any]:
+async def _as_data(answer: HttpResponse) -> dict[str, Any]:
     return {
         "status": answer.status,
         "headers": {name.lower(): value for name, value in answer.headers.items()},

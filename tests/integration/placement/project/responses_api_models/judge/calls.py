@@ -11,10 +11,10 @@ import aiohttp
 from multidict import CIMultiDict
 from pydantic import BaseModel
 
-from nemo_gym.server_utils import Answer, Deadline, ServerClient
+from nemo_gym.server_utils import Deadline, HttpResponse, ServerClient
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS
 
-Call = Callable[[ServerClient, str], Awaitable[Answer | dict[str, Any]]]
+Call = Callable[[ServerClient, str], Awaitable[HttpResponse | dict[str, Any]]]
 CALLS: dict[str, Call] = {}
 
 
@@ -24,7 +24,7 @@ class Optional(BaseModel):
 
 
 def prepared(method: str, path: str, **options: Any) -> Call:
-    async def call(client: ServerClient, server: str) -> Answer:
+    async def call(client: ServerClient, server: str) -> HttpResponse:
         return await client.request(server_name=server, url_path=path, method=method, **options)
 
     return call
@@ -49,7 +49,6 @@ CALLS |= {
     "auth": prepared("GET", "/echo/auth", auth=aiohttp.BasicAuth("me", "pass")),
     "timeouts_in_time": prepared("GET", "/echo/t", timeout=ONE_SECOND, ssl=False),
     "redirect": prepared("POST", "/moved", data=b"carried", headers={"content-type": "text/plain"}),
-    "redirect_kept": prepared("POST", "/moved", allow_redirects=False),
     "stream": prepared("GET", "/drip"),
     "unknown": prepared("POST", "/no_such_route", json={}),
     "wrong_method": prepared("GET", "/note"),
@@ -71,13 +70,13 @@ async def _seeded(client: ServerClient, server: str) -> dict[str, Any]:
     return dict(answer.cookies)
 
 
-async def _hang(client: ServerClient, server: str, **options: Any) -> Answer:
+async def _hang(client: ServerClient, server: str, **options: Any) -> HttpResponse:
     cookies = await _seeded(client, server)
     return await client.post(server, "/hang", json={}, cookies=cookies, **options)
 
 
 @call
-async def upload(client: ServerClient, server: str) -> Answer:
+async def upload(client: ServerClient, server: str) -> HttpResponse:
     form = aiohttp.FormData({"title": "Größe"})
     form.add_field("file", io.BytesIO(b"12345"), filename="five.bin")
     path = "/rooms/a%20room/files/deep/five.bin"
@@ -86,22 +85,22 @@ async def upload(client: ServerClient, server: str) -> Answer:
 
 
 @call
-async def timeout_object(client: ServerClient, server: str) -> Answer:
+async def timeout_object(client: ServerClient, server: str) -> HttpResponse:
     return await _hang(client, server, timeout=aiohttp.ClientTimeout(total=0.1))
 
 
 @call
-async def timeout_number(client: ServerClient, server: str) -> Answer:
+async def timeout_number(client: ServerClient, server: str) -> HttpResponse:
     return await _hang(client, server, timeout=0.1)
 
 
 @call
-async def timeout_of_reading(client: ServerClient, server: str) -> Answer:
+async def timeout_of_reading(client: ServerClient, server: str) -> HttpResponse:
     return await _hang(client, server, timeout=aiohttp.ClientTimeout(sock_read=0.1))
 
 
 @call
-async def deadline(client: ServerClient, server: str) -> Answer:
+async def deadline(client: ServerClient, server: str) -> HttpResponse:
     return await _hang(client, server, deadline=Deadline(0.1, "setting judge.patience_s", "judge_failed"))
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.security.doors.conftest import LockedRun
+from tests.security.access.conftest import LockedRun
 
 NOBODY = 65_534
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")

@@ -8,7 +8,7 @@ import pytest
 from itsdangerous import Signer
 
 from nemo_gym.servers.sessions.cookie import derived_key
-from tests.security.doors.conftest import LockedRun
+from tests.security.access.conftest import LockedRun
 
 pytestmark = pytest.mark.integration
 NAME = "RoomBookingServer___example_room_booking"

@@ -15,7 +15,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from tests.chaos.processes import BIN
-from tests.security.doors.conftest import LockedRun
+from tests.security.access.conftest import LockedRun
 
 pytestmark = pytest.mark.integration
 OF_EVERY_SERVER = [

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from tests.security.doors.conftest import MAX_REQUEST_BYTES, LockedRun, all_of, said_to, status_of
+from tests.security.access.conftest import MAX_REQUEST_BYTES, LockedRun, all_of, said_to, status_of
 
 pytestmark = pytest.mark.integration
 OURS = ["localhost", "localhost:1", "LOCALHOST", "localhost.", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:99"]

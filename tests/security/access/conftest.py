@@ -1,4 +1,4 @@
-"""One started run, with every kind of server, that the tests of the doors share; none of them changes it."""
+"""One started run, with every kind of server, that the tests of access share; none of them changes it."""
 
 import contextlib
 import shutil
@@ -62,7 +62,7 @@ def locked_run(*overrides: str) -> Iterator[LockedRun]:
 
     Whoever starts it has the token of another run in the environment.
     """
-    folder = Path(tempfile.mkdtemp(prefix="doors-"))
+    folder = Path(tempfile.mkdtemp(prefix="access-"))
     folder.chmod(0o755)
     home, port, log = folder / "home", free_port(), folder / "run.log"
     arguments = ("ng_run", *CONFIGS, f"head_server.port={port}", *overrides)
