@@ -11,7 +11,9 @@ pytestmark = pytest.mark.integration
 
 
 async def ask(client: ServerClient, name: str) -> dict[str, Any]:
-    answer: dict[str, Any] = await (await client.post("judge", f"/calls/{name}")).json()
+    response = await client.post("judge", f"/calls/{name}")
+    answer: dict[str, Any] = await response.json()
+    assert response.ok, answer
     return answer
 
 
@@ -39,5 +41,5 @@ async def test_an_exception_of_a_plain_route_is_a_500_and_not_the_callers(client
 
 
 async def test_a_missing_route_is_404_and_a_wrong_method_405(client: ServerClient) -> None:
-    answer = await ask(client, "unknown"); assert answer.get("status") == 404, answer
+    assert (await ask(client, "unknown"))["status"] == 404
     assert (await ask(client, "wrong_method"))["status"] == 405
