@@ -1,8 +1,8 @@
 """Token data as vLLM gives it on chat completions, from a tokenisation simple enough to check by hand.
 
 A text is its UTF-8 bytes, ids 0 to 255. Special ids, from 256, mark what a chat template marks: the role that begins a
-message, its end, and the parts of tool calls and reasoning. An answer is tokenised exactly as the same message is in the
-prompt of the next call, so that call's prompt ids begin with all ids of this one, if the client sends the message back.
+message, its end, and the parts of tool calls and reasoning. An answer is tokenised as the same message is in the next
+call's prompt. So that call's prompt ids begin with all ids of this one, if the client sends the message back unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -111,8 +111,9 @@ def retokenized(ids: Sequence[int]) -> list[int]:
 
 def _assistant_ids(message: Item) -> list[int]:
     ids: list[int] = []
-    if message.get("reasoning_content"):
-        ids += [SPECIAL_IDS["reasoning"], *_text_ids(message["reasoning_content"]), SPECIAL_IDS["reasoning_end"]]
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    if reasoning:
+        ids += [SPECIAL_IDS["reasoning"], *_text_ids(reasoning), SPECIAL_IDS["reasoning_end"]]
     ids += _text_ids(text_of(message, "")) + _text_ids(message.get("refusal"))
     calls = message.get("tool_calls")
     for function in map(_function, calls if isinstance(calls, list) else ()):
