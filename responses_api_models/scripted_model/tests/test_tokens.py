@@ -1,5 +1,6 @@
 """Token data on chat completions: ids that extend from call to call, and what goes wrong with them on demand."""
 
+import itertools
 import json
 import math
 
@@ -43,7 +44,7 @@ def ids_of(completion):
 async def test_prompt_ids_of_each_call_begin_with_all_ids_of_the_call_before(client_for):
     async with client_for() as client:
         completions = await roll_out(client)
-    for before, after in zip(completions, completions[1:], strict=False):
+    for before, after in itertools.pairwise(completions):
         prompt, generated = ids_of(before)
         assert ids_of(after)[0][: len(prompt) + len(generated)] == prompt + generated
 
