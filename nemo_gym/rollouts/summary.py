@@ -36,7 +36,7 @@ def failure_lines(counts: Counts, paths: OutputPaths) -> list[str]:
         record = counts.example_by_kind[kind]
         reason = " ".join(record.failure_reason.split())[:_REASON_CHARS]
         where = f"task {record.task_index}, repeat {record.rollout_index}, at {record.stage}"
-        lines.append(f"{kind}, {count} times: {reason} ({where})")
+        lines.append(f"{kind}, {count} time{'s' * (count != 1)}: {reason} ({where})")
     if lines:
         lines.append(f"all failures: {paths.failures}")
     return lines

@@ -17,9 +17,9 @@ from nemo_gym.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
 )
+from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.control import CONTROL_PREFIX
-from responses_api_models.scripted_model.endpoint import APIS_BY_PATH, ScriptedEndpoint
-from responses_api_models.scripted_model.openai_error import RequestError
+from responses_api_models.scripted_model.endpoint import PATHS, ScriptedEndpoint
 from responses_api_models.scripted_model.settings import ScriptedSettings
 
 
@@ -42,7 +42,7 @@ class ScriptedModel(SimpleResponsesAPIModel):
         """Return the app with the raw endpoint in front of the base's validating routes of the same paths."""
         app = super().setup_webserver()
         # Without `methods`: the endpoint answers a wrong one itself, as an OpenAI endpoint would.
-        paths = [*APIS_BY_PATH, "/v1/models", f"{CONTROL_PREFIX}{{rest:path}}"]
+        paths = [*PATHS, f"{CONTROL_PREFIX}{{rest:path}}"]
         app.router.routes[:0] = [Route(path, self._endpoint, include_in_schema=False) for path in paths]
         return app
 

@@ -1,14 +1,18 @@
-"""What a script can see of a request: the same few facts for Responses and Chat Completions."""
+"""What a script can see of a request, and the conditions on it; the same for Responses and Chat Completions."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any
 
-from responses_api_models.scripted_model.openai_error import RequestError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from responses_api_models.scripted_model.asgi import RequestError
 
 Item = Mapping[str, Any]
 
 _USER, _POLICY, _TOOL, _OTHER = "user", "policy", "tool", "other"
+_SENTENCE_END = ".,;:!?\u2026 \t\n"
 
 
 class Conversation:
@@ -34,7 +38,20 @@ class Conversation:
 
     def last_user_text(self) -> str:
         """Return the text of the last user message; empty when there is none."""
-        return _text(self._last_user)
+        return text_of(self._last_user)
+
+    def system_text(self) -> str:
+        """Return the instructions and all system and developer messages, one after the other."""
+        messages = [text_of(item) for item in self.items if _author(item) == _OTHER]
+        return "\n".join([str(self.request.get("instructions") or ""), *messages])
+
+    def tool_result_text(self) -> str:
+        """Return the newest tool result; empty when there is none."""
+        return text_of(next((item for item in reversed(self.items) if _author(item) == _TOOL), None))
+
+    def whole_text(self) -> str:
+        """Return the instructions and the texts of all messages and tool results, oldest first."""
+        return "\n".join([str(self.request.get("instructions") or ""), *map(text_of, self.items)])
 
     def declares_tool(self, name: str) -> bool:
         """Tell whether a tool of this name is declared, flat (Responses) or nested under `function` (chat)."""
@@ -46,7 +63,7 @@ class Conversation:
         if key is not None:
             return str(key)
         first_user = next((item for item in self.items if item.get("role") == "user"), None)
-        return blake2b(_text(first_user).encode("utf-8", "replace"), digest_size=8).hexdigest()
+        return blake2b(text_of(first_user).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def responses_conversation(request: Mapping[str, Any]) -> Conversation:
@@ -105,9 +122,78 @@ def _since_last_user(items: Sequence[Item]) -> tuple[int, bool, Item | None]:
     return steps, has_tool_result, None
 
 
-def _text(item: Item | None) -> str:
-    content = item.get("content") if item else None
+def text_of(item: Item | None, separator: str = "\n") -> str:
+    """Return the text of a message or a tool result; its parts are joined with `separator`."""
+    content = item.get("content", item.get("output")) if item else None
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return separator.join(
+        part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
+    )
+
+
+class Condition(BaseModel):
+    """Holds when everything given holds; with nothing given (or written as `any`) it always holds.
+
+    The regexes are searched, and their named groups fill the answer's `$names`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    last_user_matches: re.Pattern[str] | None = Field(default=None, description="Regex for the last user message.")
+    system_matches: re.Pattern[str] | None = Field(
+        default=None, description="Regex for instructions, system and developer messages."
+    )
+    tool_result_matches: re.Pattern[str] | None = Field(default=None, description="Regex for the newest tool result.")
+    conversation_matches: re.Pattern[str] | None = Field(
+        default=None, description="Regex for everything said: instructions, messages of all roles, tool results."
+    )
+    has_tool_result: bool | None = Field(
+        default=None, description="Whether a tool result follows the last user message."
+    )
+    tools_include: str | None = Field(default=None, description="Name of a tool the request declares.")
+    step: int | None = Field(default=None, ge=0, description="Model calls since the last user message; 0 is the first.")
+    model: str | None = Field(default=None, description="The model name the request asks for.")
+
+    def match(self, conversation: Conversation) -> Mapping[str, str] | None:
+        """Return the captured texts by group name (empty: none captured), or None when the condition does not hold."""
+        facts = (
+            (self.step, conversation.step),
+            (self.has_tool_result, conversation.has_tool_result),
+            (self.model, conversation.request.get("model")),
+        )
+        if any(wanted is not None and wanted != found for wanted, found in facts):
+            return None
+        if self.tools_include is not None and not conversation.declares_tool(self.tools_include):
+            return None
+        groups: dict[str, str] = {}
+        for pattern, text in self._patterns(conversation):
+            found = pattern.search(text)
+            if found is None:
+                return None
+            groups |= {name: _without_sentence_end(part) for name, part in found.groupdict(default="").items()}
+        return groups
+
+    def _patterns(self, conversation: Conversation) -> Iterator[tuple[re.Pattern[str], str]]:
+        if self.last_user_matches is not None:
+            yield self.last_user_matches, conversation.last_user_text()
+        if self.system_matches is not None:
+            yield self.system_matches, conversation.system_text()
+        if self.tool_result_matches is not None:
+            yield self.tool_result_matches, conversation.tool_result_text()
+        if self.conversation_matches is not None:
+            yield self.conversation_matches, conversation.whole_text()
+
+
+def _without_sentence_end(captured: str) -> str:
+    """Return `Tokyo` for `Tokyo.`: a pattern for names takes the end of the sentence along."""
+    return captured.rstrip(_SENTENCE_END) or captured
+
+
+def _any_as_nothing(written: Any) -> Any:
+    return {} if written == "any" else written
+
+
+When = Annotated[Condition, BeforeValidator(_any_as_nothing)]
+"""A condition as written in YAML: a mapping, or the word `any`."""

@@ -10,36 +10,44 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from responses_api_models.scripted_model.answer import Answer
-from responses_api_models.scripted_model.asgi import ClientLeftError, Receive, Scope, Send, read_body, send_body
-from responses_api_models.scripted_model.chat_body import chat_body
-from responses_api_models.scripted_model.control import CONTROL_PREFIX, serve_control
+from responses_api_models.scripted_model.answers import chat_body, response_body
+from responses_api_models.scripted_model.asgi import (
+    ClientLeftError,
+    HangUpError,
+    Receive,
+    RequestError,
+    Scope,
+    Send,
+    read_body,
+    send_body,
+    send_headers,
+)
+from responses_api_models.scripted_model.control import CONTROL_PREFIX, EndpointState, serve_control
 from responses_api_models.scripted_model.conversation import Conversation, chat_conversation, responses_conversation
-from responses_api_models.scripted_model.fault import SlowFault
-from responses_api_models.scripted_model.fault_playback import play_fault
-from responses_api_models.scripted_model.latency import draw_latency_s
-from responses_api_models.scripted_model.openai_error import RequestError
-from responses_api_models.scripted_model.response_body import response_body
-from responses_api_models.scripted_model.script import choose_answer
+from responses_api_models.scripted_model.faults import SlowFault, TokenDataFault, play_fault, spoiled
+from responses_api_models.scripted_model.script import Answer, Latency, choose_answer
 from responses_api_models.scripted_model.settings import ScriptedSettings
-from responses_api_models.scripted_model.state import EndpointState
+from responses_api_models.scripted_model.tokens import tokenize
 
 
 class Api(NamedTuple):
     """How one of the two APIs reads its requests and writes its answers."""
 
+    name: str
     read: Callable[[Mapping[str, Any]], Conversation]
     write: Callable[..., dict[str, Any]]
 
 
 APIS_BY_PATH = {
-    "/v1/responses": Api(responses_conversation, response_body),
-    "/v1/chat/completions": Api(chat_conversation, chat_body),
+    "/v1/responses": Api("responses", responses_conversation, response_body),
+    "/v1/chat/completions": Api("chat", chat_conversation, chat_body),
 }
+PATHS = (*APIS_BY_PATH, "/v1/models", "/tokenize")
+"""Paths an app has to route here, apart from those below `CONTROL_PREFIX`."""
 
 
 class ScriptedEndpoint:
-    """ASGI app with the model routes, `GET /v1/models`, `GET /health`, `GET /` and `/script/...`."""
+    """ASGI app with the model routes, `GET /v1/models`, `POST /tokenize`, `GET /health`, `GET /` and `/script/...`."""
 
     def __init__(self, settings: ScriptedSettings) -> None:
         self.settings = settings
@@ -53,6 +61,8 @@ class ScriptedEndpoint:
             await self._route(scope, receive, send)
         except RequestError as refusal:
             await send_body(send, refusal.body, status=refusal.status)
+        except HangUpError:
+            await send_headers(send, 1)  # without the promised body the HTTP server closes the connection
         except ClientLeftError:
             pass  # nobody is left to answer
 
@@ -66,11 +76,9 @@ class ScriptedEndpoint:
         Raises:
             RequestError: The request is refused, as it would be over HTTP.
         """
-        api, raw = APIS_BY_PATH[path], orjson.dumps(request)
+        api, raw = self._api("POST", path), orjson.dumps(request)
         number, record = self.state.record.note_request(path, raw), self.state.record
-        conversation = api.read(request)
-        record.note_key(conversation.task_key())
-        answer = choose_answer(conversation, self.settings.rules, self.settings.default_answer)
+        conversation, answer = self._choose(api, request)
         record.enter()
         try:
             await self._wait(answer, number)
@@ -81,56 +89,79 @@ class ScriptedEndpoint:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if path in APIS_BY_PATH:
-            if method != "POST":
-                raise RequestError(f"{method} is not allowed here; use POST.", status=405)
-            await self._serve_model_call(path, scope, receive, send)
+            await self._serve_model_call(self._api(method, path), scope, receive, send)
         elif path.startswith(CONTROL_PREFIX):
             await serve_control(self.state, scope, receive, send)
         elif path == "/v1/models":
             self._check_key(scope)
             await send_body(send, orjson.dumps(_model_list(self.settings.model_name)))
+        elif path == "/tokenize":
+            _check_post(method)
+            request = _parsed(await read_body(receive))
+            self._check_model(request)
+            await send_body(send, orjson.dumps(tokenize(request)))
         elif path in ("/", "/health"):
             await send_body(send, b'{"status":"ok"}')
         else:
-            raise RequestError(f"Unknown request URL: {method} {path}.", status=404, code="unknown_url")
+            raise _unknown_url(method, path)
 
-    async def _serve_model_call(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def _api(self, method: str, path: str) -> Api:
+        api = APIS_BY_PATH[path]
+        if api.name not in self.settings.apis:
+            raise _unknown_url(method, path)
+        _check_post(method)
+        return api
+
+    async def _serve_model_call(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
         record = self.state.record
         record.enter()
         try:
             raw = await read_body(receive)
-            number = record.note_request(path, raw)
+            number = record.note_request(scope["path"], raw)
             self._check_key(scope)
-            await self._answer(APIS_BY_PATH[path], raw, number, receive, send)
+            await self._answer(api, raw, number, receive, send)
         finally:
             record.leave()
 
     async def _answer(self, api: Api, raw: bytes, number: int, receive: Receive, send: Send) -> None:
-        conversation = api.read(_parsed(raw))
-        self.state.record.note_key(conversation.task_key())
-        answer = choose_answer(conversation, self.settings.rules, self.settings.default_answer)
+        conversation, answer = self._choose(api, _parsed(raw))
+        self.state.check_weights()
+        fault = self.state.fault_for(conversation, number)
 
         def render(answer: Answer) -> bytes:
-            return orjson.dumps(self._write(api, answer, conversation, len(raw)))
+            body = self._write(api, answer, conversation, len(raw))
+            return spoiled(body, fault) if isinstance(fault, TokenDataFault) else orjson.dumps(body)
 
-        fault = self.state.fault_for(conversation, number)
-        if fault is None or isinstance(fault, SlowFault):
-            await self._wait(answer, number, fault)
+        if fault is None or isinstance(fault, SlowFault | TokenDataFault):
+            await self._wait(answer, number, fault.latency_s if isinstance(fault, SlowFault) else 0.0)
+            self.state.check_weights()  # an update that began meanwhile ends what was being generated
             await send_body(send, render(answer))
         else:
             await play_fault(fault, answer, render, receive, send)
 
+    def _choose(self, api: Api, request: Mapping[str, Any]) -> tuple[Conversation, Answer]:
+        self._check_model(request)
+        conversation = api.read(request)
+        self.state.record.note_key(conversation.task_key())
+        return conversation, choose_answer(conversation, self.settings.rules, self.settings.default_answer)
+
     def _write(self, api: Api, answer: Answer, conversation: Conversation, request_bytes: int) -> dict[str, Any]:
         model = conversation.request.get("model") or self.settings.model_name
-        return api.write(answer, conversation.request, model=model, request_bytes=request_bytes)
+        body = api.write(answer, conversation.request, model=model, request_bytes=request_bytes)
+        if self.state.weight_version is not None:
+            body["weight_version"] = self.state.weight_version
+        return body
 
-    async def _wait(self, answer: Answer, number: int, slow: SlowFault | None = None) -> None:
+    async def _wait(self, answer: Answer, number: int, extra: Latency = 0.0) -> None:
         latency = self.settings.latency_s if answer.latency_s is None else answer.latency_s
-        if not latency and slow is None:
-            return
-        chance = self.state.latency_chance(number)
-        extra_s = draw_latency_s(slow.latency_s, chance) if slow else 0.0
-        await asyncio.sleep(draw_latency_s(latency, chance) + extra_s)
+        if latency or extra:
+            chance = self.state.latency_chance(number)
+            await asyncio.sleep(_drawn_s(latency, chance) + _drawn_s(extra, chance))
+
+    def _check_model(self, request: Mapping[str, Any]) -> None:
+        model, form = request.get("model"), self.settings.unknown_model_error
+        if form and model not in (None, self.settings.model_name):
+            raise _unknown_model(model, form)
 
     def _check_key(self, scope: Scope) -> None:
         if self._authorization is None:
@@ -138,6 +169,27 @@ class ScriptedEndpoint:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if not hmac.compare_digest(given, self._authorization):
             raise RequestError("Incorrect API key provided.", status=401)
+
+
+def _check_post(method: str) -> None:
+    if method != "POST":
+        raise RequestError(f"{method} is not allowed here; use POST.", status=405)
+
+
+def _unknown_url(method: str, path: str) -> RequestError:
+    return RequestError(f"Unknown request URL: {method} {path}.", status=404, code="unknown_url")
+
+
+def _unknown_model(model: Any, form: str) -> RequestError:
+    message = f"The model `{model}` does not exist"
+    if form == "openai":
+        return RequestError(f"{message} or you do not have access to it.", status=404, code="model_not_found")
+    error = {"message": f"{message}.", "type": "NotFoundError", "param": "model", "code": 404}
+    return RequestError(message, status=404, body=orjson.dumps({"error": error}))
+
+
+def _drawn_s(latency: float | tuple[float, float], chance: float) -> float:
+    return latency[0] + (latency[1] - latency[0]) * chance if isinstance(latency, tuple) else latency
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -22,8 +22,7 @@ import yaml
 from pydantic import ValidationError
 
 from responses_api_models.scripted_model.endpoint import ScriptedEndpoint
-from responses_api_models.scripted_model.settings import ScriptedSettings
-from responses_api_models.scripted_model.settings_file import load_settings
+from responses_api_models.scripted_model.settings import ScriptedSettings, load_settings
 
 _BACKLOG = 16_384  # a benchmark opens all its connections at once; the kernel lowers this to its own limit
 _PARENT_CHECK_S = 0.5

@@ -16,6 +16,7 @@ ANSWERS = [
     ),
     pytest.param({"message": "cut", "incomplete": "max_output_tokens"}, id="incomplete"),
     pytest.param({"output": []}, id="no-output"),
+    pytest.param({"refusal": "I won't."}, id="refusal"),
     pytest.param({"message": "x", "usage": {"input_tokens": 7, "output_tokens": 2, "cached_tokens": 5}}, id="usage"),
 ]
 
@@ -72,3 +73,46 @@ async def test_usage_is_what_was_written(client_for):
 async def test_chat_finish_reason_says_why_the_answer_ended(client_for, answer, reason):
     body = await play(client_for, answer, "/v1/chat/completions", messages=[])
     assert body["choices"][0]["finish_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "reason"),
+    [
+        ({"message": "cut", "incomplete": "content_filter"}, "incomplete", "content_filter"),
+        ({"message": "cut", "incomplete": "max_output_tokens"}, "incomplete", "length"),
+        ({"status": "failed"}, "failed", "error"),
+        ({"status": "cancelled", "message": "so far"}, "cancelled", "abort"),
+        ({"status": "queued"}, "queued", None),
+        ({"status": "in_progress", "message": "so"}, "in_progress", None),
+    ],
+    ids=lambda value: str(value.get("status", value.get("incomplete"))) if isinstance(value, dict) else None,
+)
+async def test_answer_that_did_not_complete_says_so_in_both_apis(client_for, answer, status, reason):
+    response = await play(client_for, answer, "/v1/responses", input="x")
+    Response.model_validate(response)
+    assert (response["status"], len(response["output"])) == (status, int("message" in answer))
+    choice = (await play(client_for, answer, "/v1/chat/completions", messages=[]))["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["content"]) == (reason, answer.get("message"))
+
+
+async def test_failed_response_has_the_written_error_or_a_server_error(client_for):
+    written = {"code": "rate_limit_exceeded", "message": "Later."}
+    response = await play(client_for, {"status": "failed", "error": written}, "/v1/responses", input="x")
+    assert response["error"] == written
+    response = await play(client_for, {"status": "failed"}, "/v1/responses", input="x")
+    assert response["error"]["code"] == "server_error"
+
+
+async def test_refusal_is_told_in_its_own_place_in_both_apis(client_for):
+    response = await play(client_for, {"refusal": "No."}, "/v1/responses", input="x")
+    assert response["output"][0]["content"] == [{"type": "refusal", "refusal": "No."}]
+    completion = await play(client_for, {"refusal": "No."}, "/v1/chat/completions", messages=[])
+    message = completion["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == (None, "No.")
+
+
+async def test_reasoning_is_told_in_chat_however_the_item_was_written(client_for):
+    raw = [{"type": "reasoning", "id": "r", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}]
+    for answer in ({"reasoning": "hm", "message": "so"}, {"output": raw}):
+        completion = await play(client_for, answer, "/v1/chat/completions", messages=[])
+        assert completion["choices"][0]["message"]["reasoning_content"] == "hm"

@@ -1,10 +1,12 @@
 """The scripted model as a model server of a run, and the shipped configuration."""
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
+from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from omegaconf import OmegaConf
 
@@ -16,6 +18,8 @@ from nemo_gym.server_utils import ServerClient
 from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
 
 CONFIG = Path(__file__).parents[1] / "configs" / "scripted_model.yaml"
+EXAMPLE = Path(__file__).parents[3] / "resources_servers" / "example_simple_weather" / "data" / "example.jsonl"
+CITY = "expected_city"
 TOOLS = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": True}]
 
 
@@ -38,6 +42,8 @@ def shipped() -> ScriptedModel:
         ("what's the weather like in New York today?", "New York"),
         ("Tell me the Weather of São Paulo", "São Paulo"),
         ("weather for St. Gallen, please", "St. Gallen"),
+        ("Tell me the weather in Tokyo.", "Tokyo"),
+        ("I am flying to Lima. What is the weather there?", "Lima"),
     ],
 )
 def test_shipped_configuration_calls_the_weather_tool_for_the_city(text, city):
@@ -45,6 +51,13 @@ def test_shipped_configuration_calls_the_weather_tool_for_the_city(text, city):
     output = client.post("/v1/responses", json={"input": text, "tools": TOOLS}).json()["output"]
     assert output[0]["name"] == "get_weather"
     assert json.loads(output[0]["arguments"]) == {"city": city}
+
+
+@pytest.mark.parametrize("row", [json.loads(line) for line in EXAMPLE.read_text().splitlines()], ids=itemgetter(CITY))
+def test_shipped_configuration_asks_for_the_right_city_in_each_task_of_the_weather_example(row):
+    client = TestClient(shipped().setup_webserver())
+    output = client.post("/v1/responses", json=row["responses_create_params"]).json()["output"]
+    assert json.loads(output[0]["arguments"]) == {"city": row[CITY]}
 
 
 def test_shipped_configuration_ends_with_a_message_after_the_tool_result():
@@ -64,6 +77,8 @@ def test_app_serves_both_apis_the_control_surface_and_health():
     assert client.get("/script/stats").json()["requests"] == 2
     assert client.put("/script/faults", json=[]).json() == {"faults": []}
     assert client.get("/health").status_code == 200
+    assert client.post("/tokenize", json={"prompt": "hi"}).json()["count"] == 2
+    assert client.get("/v1/models").json()["data"][0]["id"] == "scripted-model"
 
 
 async def test_responses_called_in_python_plays_the_script():
@@ -76,3 +91,16 @@ async def test_chat_completions_called_in_python_plays_the_rules():
     body = NeMoGymChatCompletionCreateParamsNonStreaming(messages=[{"role": "user", "content": "x"}])
     completion = await server(default_answer={"call": {"name": "w"}}).chat_completions(body)
     assert completion.choices[0].message.tool_calls[0].function.name == "w"
+
+
+async def test_chat_completions_called_in_python_carries_token_data():
+    messages = [{"role": "user", "content": "x"}]
+    body = NeMoGymChatCompletionCreateParamsNonStreaming(messages=messages, return_token_ids=True)
+    completion = await server().chat_completions(body)
+    assert completion.choices[0].token_ids == [*b"Done.", 261]
+
+
+async def test_responses_called_in_python_is_a_404_in_chat_only_mode():
+    with pytest.raises(HTTPException) as refused:
+        await server(apis=["chat"]).responses(NeMoGymResponseCreateParamsNonStreaming(input="x"))
+    assert refused.value.status_code == 404

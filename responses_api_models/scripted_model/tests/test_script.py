@@ -59,6 +59,12 @@ async def test_script_that_has_ended_gives_way_to_the_rules(client_for):
         pytest.param([{"mesage": "x"}], "entry 0: mesage", id="typo"),
         pytest.param([{}], "empty answer", id="empty"),
         pytest.param([{"call": {"name": "a"}, "calls": [{"name": "b"}]}], "either 'call' or 'calls'", id="both"),
+        pytest.param([{"message": "a", "refusal": "b"}], "either 'message' or 'refusal'", id="both-texts"),
+        pytest.param([{"output": [], "refusal": "b"}], "stands alone", id="output-and-more"),
+        pytest.param(
+            [{"message": "a", "status": "failed", "incomplete": "content_filter"}], "'status'", id="two-endings"
+        ),
+        pytest.param([{"message": "a", "error": {}}], "status: failed", id="error-of-a-good-answer"),
     ],
 )
 async def test_script_that_is_wrong_is_refused_with_the_reason(client_for, script, reason):
@@ -87,6 +93,40 @@ async def test_script_that_is_wrong_is_refused_with_the_reason(client_for, scrip
 async def test_rule_is_played_when_its_whole_condition_holds(client_for, when, fits):
     async with client_for(rules=[{"when": when, "answer": {"message": "rule"}}]) as client:
         assert kind_of(await ask(client, [USER], tools=[WEATHER])) == ("rule" if fits else "Done.")
+
+
+@pytest.mark.parametrize(
+    ("when", "fits"),
+    [
+        ({"system_matches": "pirate"}, True),
+        ({"system_matches": "terse"}, True),
+        ({"system_matches": "Oslo"}, False),
+        ({"tool_result_matches": "cold"}, True),
+        ({"tool_result_matches": "warm"}, False),
+        ({"conversation_matches": "(?s)terse.*pirate.*Oslo.*warm.*cold"}, True),
+        ({"conversation_matches": "Rome"}, False),
+        ({"conversation_matches": "Oslo", "system_matches": "Rome"}, False),
+        ({"model": "student"}, True),
+        ({"model": "teacher"}, False),
+    ],
+    ids=str,
+)
+async def test_one_script_plays_several_policies_by_what_the_conversation_says(client_for, when, fits):
+    system = {"role": "system", "content": "You are a pirate."}
+    items = [system, USER, CALL, {**RESULT, "output": "warm"}, CALL, RESULT]
+    async with client_for(rules=[{"when": when, "answer": {"message": "rule"}}]) as client:
+        answer = await ask(client, items, instructions="Be terse.", model="student")
+    assert kind_of(answer) == ("rule" if fits else "Done.")
+
+
+async def test_groups_of_all_regexes_fill_the_answer_without_the_end_of_the_sentence(client_for):
+    when = {"last_user_matches": "in (?P<city>[^?]+)", "system_matches": "(?P<who>pir.*)"}
+    rule = {"when": when, "answer": {"refusal": "$who: $city?"}}
+    async with client_for(rules=[rule]) as client:
+        items = [{"role": "developer", "content": "You are a pirate!"}, {"role": "user", "content": "Fog in Tokyo. "}]
+        assert (await ask(client, items)).json()["output"][0]["content"][0]["refusal"] == "pirate: Tokyo?"
+        items[1]["content"] = "Fog in ..."
+        assert (await ask(client, items)).json()["output"][0]["content"][0]["refusal"] == "pirate: ...?"
 
 
 async def test_template_is_filled_inside_arguments_without_breaking_their_json(client_for):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
+ROOT = Path(__file__).parents[3]
 CONFIG = Path(__file__).parents[1] / "configs" / "scripted_model.yaml"
 SERVE = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0"]
 
@@ -68,9 +70,10 @@ def test_serve_with_a_mistake_in_the_file_names_it_and_exits_2(tmp_path):
     assert "latency_s" in done.stderr
 
 
-def test_serve_reads_the_shipped_instance_file():
-    command = [*SERVE, "--config", str(CONFIG)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("config", [CONFIG, CONFIG.relative_to(ROOT)], ids=["absolute", "relative"])
+def test_serve_reads_the_shipped_instance_file_in_any_folder(config, tmp_path):
+    command = [*SERVE, "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         try:
             url = process.stdout.readline().removeprefix("listening on ").strip()
             answer = httpx.post(f"{url}/v1/responses", json={"input": "What is the weather?"}).json()

@@ -85,3 +85,12 @@ async def test_endpoint_goes_on_after_a_connection_it_broke(url, session):
     with pytest.raises(aiohttp.ClientPayloadError):
         await (await session.post(f"{url}/v1/responses", json=BODY)).read()
     assert (await session.post(f"{url}/v1/responses", json=BODY)).status == 200
+
+
+async def test_weight_update_that_hangs_up_closes_the_connection_until_it_ends(url, session):
+    await session.post(f"{url}/script/reset")
+    await session.post(f"{url}/script/weights", json={"meanwhile": "hang_up", "for_s": None})
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await (await session.post(f"{url}/v1/responses", json=BODY)).read()
+    await session.post(f"{url}/script/weights", json={})
+    assert (await session.post(f"{url}/v1/responses", json=BODY)).status == 200

@@ -45,6 +45,12 @@ def test_a_summary_adds_up_and_names_the_failures_by_kind() -> None:
     assert where == "all failures: out/r_failures.jsonl"
 
 
+def test_a_summary_counts_a_single_failure_in_the_singular() -> None:
+    counts = Counts(expected=1)
+    counts.add(Attempt.begin(0, 0, 0, "agent").failed(rollout_error("judge_failed", "no", stage="verification")))
+    assert failure_lines(counts, OutputPaths(Path("out/r.jsonl")))[0].startswith("judge_failed, 1 time: no")
+
+
 async def test_progress_is_shown_also_while_nothing_is_settled(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
