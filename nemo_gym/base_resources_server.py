@@ -148,7 +148,7 @@ class SimpleResourcesServer(BaseResourcesServer):
                     timeout_kind="verifier_timeout",
                     wrap=wrap,
                     check_answer=self._checked_verdict,
-                    carries_token_arrays=not self.verifier_reads_token_arrays,
+                    passes_token_arrays=not self.verifier_reads_token_arrays,
                 )
             case _ if path in RESERVED_PATHS:
                 return EndpointPolicy(name, "agent_error", "cleanup")

@@ -9,13 +9,13 @@ from pydantic import Field
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
-from nemo_gym.wire.environment import CarriedRunRequest
+from nemo_gym.wire.environment import RawRunRequest
 
 __all__ = [
     "BaseResponsesAPIAgent",
     "BaseResponsesAPIAgentConfig",
     "Body",
-    "CarriedRunRequest",
+    "RawRunRequest",
     "SimpleResponsesAPIAgent",
 ]
 

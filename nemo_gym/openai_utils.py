@@ -1,13 +1,6 @@
 """Public face: the types of the Responses and Chat Completions APIs, and the client for endpoints that speak them."""
 
 from nemo_gym.servers.http.model_endpoint import NeMoGymAsyncOpenAI
-from nemo_gym.wire.carried_responses import (
-    CarriedItem,
-    CarriedItemHead,
-    CarriedOutputItem,
-    CarriedParams,
-    CarriedResponse,
-)
 from nemo_gym.wire.openai.chat import (
     NeMoGymChatCompletion,
     NeMoGymChatCompletionMessage,
@@ -71,14 +64,16 @@ from nemo_gym.wire.openai.training import (
     NeMoGymResponseReasoningItemForTraining,
     TokenIDLogProbMixin,
 )
+from nemo_gym.wire.raw_responses import (
+    RawItem,
+    RawItemHead,
+    RawOutputItem,
+    RawParams,
+    RawResponse,
+)
 
 __all__ = [
     "RESPONSES_TO_TRAIN",
-    "CarriedItem",
-    "CarriedItemHead",
-    "CarriedOutputItem",
-    "CarriedParams",
-    "CarriedResponse",
     "NeMoGymAsyncOpenAI",
     "NeMoGymChatCompletion",
     "NeMoGymChatCompletionAssistantMessageForTrainingParam",
@@ -130,5 +125,10 @@ __all__ = [
     "NeMoGymResponseReasoningItemForTraining",
     "NeMoGymResponseUsage",
     "NeMoGymSummary",
+    "RawItem",
+    "RawItemHead",
+    "RawOutputItem",
+    "RawParams",
+    "RawResponse",
     "TokenIDLogProbMixin",
 ]

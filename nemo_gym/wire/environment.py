@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_serializer
 
-from nemo_gym.wire.carried import Carried
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.wire.raw_json import RawJson
 
 
 def _as_sent(value: Any) -> Any:
@@ -54,7 +54,7 @@ class BaseSeedSessionResponse(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class CarriedRunRequest(Carried[BaseRunRequest]):
+class RawRunRequest(RawJson[BaseRunRequest]):
     """A task row that is passed on as it came."""
 
-    model = BaseRunRequest
+    json_model = BaseRunRequest

@@ -14,11 +14,11 @@ from pydantic import Field, PrivateAttr
 
 from nemo_gym.base_responses_api_agent import (
     BaseResponsesAPIAgentConfig,
-    CarriedRunRequest,
+    RawRunRequest,
     SimpleResponsesAPIAgent,
 )
 from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
-from nemo_gym.openai_utils import CarriedItem, CarriedItemHead, CarriedOutputItem, CarriedParams, CarriedResponse
+from nemo_gym.openai_utils import RawItem, RawItemHead, RawOutputItem, RawParams, RawResponse
 from nemo_gym.server_utils import (
     Deadline,
     Failure,
@@ -61,25 +61,25 @@ class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
 class Trajectory:
     """The new items of one rollout so far, as text, and what happened on the way."""
 
-    items: list[CarriedItem] = field(default_factory=list)
-    last: CarriedResponse | None = None
+    items: list[RawItem] = field(default_factory=list)
+    last: RawResponse | None = None
     usage: dict[str, Any] | None = None
     tool_failure: Failure | None = None
 
-    def add_step(self, response: CarriedResponse, items: Sequence[CarriedOutputItem]) -> None:
+    def add_step(self, response: RawResponse, items: Sequence[RawOutputItem]) -> None:
         """Take in the answer of one model call, and the items in it."""
         self.items.extend(items)
-        self.usage = add_usage(self.usage, response.value("usage"))
+        self.usage = add_usage(self.usage, response.json_value("usage"))
         self.last = response
 
-    def response(self) -> CarriedResponse:
+    def response(self) -> RawResponse:
         """Return the last Response with every new item as its output, and the usage of all steps."""
         if self.last is None:
             raise ValueError("no model call has been answered")
         update: dict[str, Any] = {"output": self.items}
         if self.usage is not None:
             update["usage"] = self.usage
-        return self.last.replaced(**update)
+        return self.last.json_with(**update)
 
 
 class SimpleAgent(SimpleResponsesAPIAgent):
@@ -87,21 +87,21 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     _offered: OfferedTools | None = PrivateAttr(default=None)
     _sessionless: set[str] = PrivateAttr(default_factory=set)
 
-    async def responses(self, request: Request, response: Response, body: CarriedParams = Body()) -> CarriedResponse:
+    async def responses(self, request: Request, response: Response, body: RawParams = Body()) -> RawResponse:
         session = EnvironmentSession(self.server_client, self.config.resources_server.name, request.cookies)
-        trajectory = await self._loop(session, CarriedParams.of(body))
+        trajectory = await self._loop(session, RawParams.json_of(body))
         # The caller seeded the session and will verify in it: it passes on the cookies of the last answer, this one.
         for name, value in session.cookies.items():
             response.set_cookie(name, getattr(value, "value", value))
         return trajectory.response()
 
-    async def run(self, body: CarriedRunRequest = Body()) -> Response:
+    async def run(self, body: RawRunRequest = Body()) -> Response:
         config = self.config
-        row = CarriedRunRequest.of(body)
+        row = RawRunRequest.json_of(body)
         session = EnvironmentSession(self.server_client, config.resources_server.name, sessionless=self._sessionless)
         try:
             await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
-            trajectory = await self._loop(session, CarriedParams(row.part("responses_create_params")))
+            trajectory = await self._loop(session, RawParams(row.json_part("responses_create_params")))
             deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
             verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
@@ -111,7 +111,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         return Response(_masked(verdict.body, trajectory.tool_failure), media_type="application/json")
 
     async def _verdict(
-        self, session: EnvironmentSession, row: CarriedRunRequest, trajectory: Trajectory, deadline: Deadline
+        self, session: EnvironmentSession, row: RawRunRequest, trajectory: Trajectory, deadline: Deadline
     ) -> HttpResponse:
         try:
             return await session.verify(row, trajectory.response(), deadline)
@@ -123,25 +123,25 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     def _masks(self) -> bool:
         return self.config.on_tool_failure == "mask"
 
-    async def _loop(self, session: EnvironmentSession, params: CarriedParams) -> Trajectory:
-        start = params.input_items()
-        tools = params.value("tools")
+    async def _loop(self, session: EnvironmentSession, params: RawParams) -> Trajectory:
+        start = params.json_input_items()
+        tools = params.json_value("tools")
         if not tools and self.config.tools_from_resources_server:
             tools = (await self._offered_tools()).tools
-            params = params.replaced(tools=tools)
+            params = params.json_with(tools=tools)
         callable_tools = (await self._offered_tools()).callable_among(tools) if tools else set()
         trajectory = Trajectory()
         steps = 0
         while self.config.max_steps is None or steps < self.config.max_steps:
             try:
-                answer, items = await self._ask_model(params.replaced(input=[*start, *trajectory.items]))
+                answer, items = await self._ask_model(params.json_with(input=[*start, *trajectory.items]))
             except RolloutError as error:
                 if self._stops_here(error, trajectory):
                     break
                 raise
             trajectory.add_step(answer, items)
             steps += 1
-            calls = [item.head for item in items if item.head.type == "function_call"]
+            calls = [item.json_head for item in items if item.json_head.type == "function_call"]
             if not calls:
                 break
             for call in calls:
@@ -155,7 +155,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     async def _answer_call(
         self,
         session: EnvironmentSession,
-        call: CarriedItemHead,
+        call: RawItemHead,
         callable_tools: Collection[str],
         trajectory: Trajectory,
     ) -> None:
@@ -171,16 +171,16 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             if self.config.on_tool_failure == "fail":
                 raise RolloutError(result.failure)
             trajectory.tool_failure = trajectory.tool_failure or result.failure
-        trajectory.items.append(CarriedItem.function_call_output(call.call_id or "", result.text))
+        trajectory.items.append(RawItem.function_call_output(call.call_id or "", result.text))
 
-    async def _ask_model(self, params: CarriedParams) -> tuple[CarriedResponse, list[CarriedOutputItem]]:
+    async def _ask_model(self, params: RawParams) -> tuple[RawResponse, list[RawOutputItem]]:
         # No deadline here: a generation may take long, keep-alive finds a dead peer, and the rollout has its own.
         name = self.config.model_server.name
         answer = await self.server_client.post(server_name=name, url_path="/v1/responses", json=params)
         await raise_for_status(answer)
-        response = CarriedResponse.unchecked(await answer.read())
+        response = RawResponse.json_unchecked(await answer.read())
         try:
-            return response, response.items()
+            return response, response.json_items()
         except ValueError as error:
             reason = f"{name} answered what is no Response: {str(error)[:300]}"
             raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error

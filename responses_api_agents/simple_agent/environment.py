@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.base_responses_api_agent import CarriedRunRequest
-from nemo_gym.openai_utils import CarriedResponse
+from nemo_gym.base_responses_api_agent import RawRunRequest
+from nemo_gym.openai_utils import RawResponse
 from nemo_gym.server_utils import (
     SESSION_ID_HEADER,
     SESSION_KEPT_HEADER,
@@ -46,7 +46,7 @@ class EnvironmentSession:
         self._id_header: dict[str, str] = {}
         self._is_open = False
 
-    async def seed(self, row: CarriedRunRequest, deadline: Deadline) -> None:
+    async def seed(self, row: RawRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose answer was lost can be sent again."""
         if self._server in self._sessionless:
             return
@@ -67,16 +67,16 @@ class EnvironmentSession:
         self.cookies.update(answer.cookies)
         return answer
 
-    async def verify(self, row: CarriedRunRequest, response: CarriedResponse, deadline: Deadline) -> HttpResponse:
+    async def verify(self, row: RawRunRequest, response: RawResponse, deadline: Deadline) -> HttpResponse:
         """Return the verdict. A failure carries the verify request, so that it can be verified later."""
-        request = row.replaced(response=response)
+        request = row.json_with(response=response)
         try:
             return await self._post("/verify", "verification", json=request, deadline=deadline)
         except RolloutError as error:
             if error.failure.kind in _NEVER_VERDICTS:
                 self._sessionless.discard(self._server)  # another server may have taken its place
                 raise
-            raise RolloutError(error.failure, trajectory=orjson.loads(request.text)) from error
+            raise RolloutError(error.failure, trajectory=orjson.loads(request.json_text)) from error
 
     async def close(self) -> None:
         """Close the session if the server keeps it; never raises, never takes longer than its bound."""

@@ -5,13 +5,14 @@ from pydantic import Field, ValidationError
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
 from nemo_gym.openai_utils import (
-    CarriedParams,
-    CarriedResponse,
     NeMoGymAsyncOpenAI,
     NeMoGymChatCompletion,
     NeMoGymChatCompletionCreateParamsNonStreaming,
+    RawParams,
+    RawResponse,
 )
 from nemo_gym.server_utils import RolloutError, rollout_error
+from nemo_gym.wire.token_arrays import TokenArrayError
 
 
 class OpenAIModelConfig(BaseResponsesAPIModelConfig):
@@ -30,14 +31,15 @@ class OpenAIModel(SimpleResponsesAPIModel):
             self.config.openai_base_url, self.config.openai_api_key, name=self.config.name
         )
 
-    async def responses(self, body: CarriedParams = Body()) -> CarriedResponse:
-        params = CarriedParams.of(body).replaced(model=self.config.openai_model)
-        answer = await self._endpoint.carry_response(params)
+    async def responses(self, body: RawParams = Body()) -> RawResponse:
+        params = RawParams.json_of(body).json_with(model=self.config.openai_model)
+        body = await self._endpoint.create_raw_response(params)
         try:
-            answer.check()
+            return RawResponse.json_checked(body)
+        except TokenArrayError as error:
+            raise rollout_error("token_data_invalid", str(error), server=self.config.name) from error
         except ValidationError as error:
             raise self._bad_output("Response", error) from error
-        return answer
 
     async def chat_completions(
         self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()

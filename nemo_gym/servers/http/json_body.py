@@ -6,8 +6,8 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from nemo_gym.wire.carried import Carried
 from nemo_gym.wire.openai.responses import NeMoGymResponse
+from nemo_gym.wire.raw_json import RawJson
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
@@ -21,8 +21,8 @@ def encode_result(answer: Any) -> bytes:
     Raises:
         TypeError: `answer` holds something JSON has no form for.
     """
-    if isinstance(answer, Carried):
-        return answer.text
+    if isinstance(answer, RawJson):
+        return answer.json_text
     if isinstance(answer, BaseModel):
         # To Python first: token ids go by reference to orjson, where pydantic's own JSON writer walks them slowly.
         answer = answer.model_dump(exclude_unset=isinstance(answer, NeMoGymResponse))
@@ -31,8 +31,8 @@ def encode_result(answer: Any) -> bytes:
 
 def encode_json(data: Any) -> bytes:
     """Encode plain data; models inside it are written without their unset fields."""
-    if isinstance(data, Carried):
-        return data.text
+    if isinstance(data, RawJson):
+        return data.json_text
     return orjson.dumps(data, option=_OPTIONS, default=_plain)
 
 

@@ -15,9 +15,9 @@ from nemo_gym.config.secrets import learn_secrets
 from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.http.transport import request
-from nemo_gym.wire.carried_responses import CarriedParams, CarriedResponse
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error
+from nemo_gym.wire.raw_responses import RawParams
 
 _log = logging.getLogger("nemo_gym.model")
 _WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
@@ -61,15 +61,15 @@ class NeMoGymAsyncOpenAI:
         """
         return self._decoded(await self._create("/responses", params))
 
-    async def carry_response(self, params: CarriedParams) -> CarriedResponse:
+    async def create_raw_response(self, params: RawParams) -> bytes:
         """POST `/responses`; return the answer as its text, unchecked. Raises like `create_response`."""
-        return CarriedResponse.unchecked((await self._create("/responses", params)).body)
+        return (await self._create("/responses", params)).body
 
     async def create_chat_completion(self, **params: Any) -> dict[str, Any]:
         """POST `/chat/completions`; return the decoded answer. Raises like `create_response`."""
         return self._decoded(await self._create("/chat/completions", params))
 
-    async def _create(self, path: str, params: dict[str, Any] | CarriedParams) -> HttpResponse:
+    async def _create(self, path: str, params: dict[str, Any] | RawParams) -> HttpResponse:
         counter = RetryCounter()
         while True:
             # Generating again changes nothing at the endpoint, so a lost connection may be retried.

@@ -19,7 +19,7 @@ from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.errors import error_response
 from nemo_gym.servers.serving.handler import Handler
 from nemo_gym.wire.failure import rollout_error
-from nemo_gym.wire.token_spans import Spans, cut_token_arrays, put_back
+from nemo_gym.wire.token_arrays import Arrays, put_back_arrays, take_out_arrays
 
 
 class Endpoint:
@@ -60,10 +60,10 @@ class Endpoint:
     async def answer(self, request: Request, raw: bytes) -> Response:
         """Return the answer to a request whose body is `raw`; what is raised in here is one too, save cancellation."""
         side = _side_answer() if self._handler is not None and self._handler.takes_response else None
-        raw, spans = cut_token_arrays(raw) if self._policy.carries_token_arrays else (raw, {})
+        raw, arrays = take_out_arrays(raw) if self._policy.passes_token_arrays else (raw, {})
         try:
             answer = await self._within_bounds(request, raw, side)
-            return answer if isinstance(answer, Response) else FramedJSONResponse.of(answer, side, spans)
+            return answer if isinstance(answer, Response) else FramedJSONResponse.of(answer, side, arrays)
         except Exception as error:  # every error becomes an envelope here; CancelledError passes
             return error_response(error, self._policy)
 
@@ -104,9 +104,9 @@ class FramedJSONResponse(Response):
         self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json")]
 
     @classmethod
-    def of(cls, answer: Any, side: Response | None, spans: Spans) -> "FramedJSONResponse":
+    def of(cls, answer: Any, side: Response | None, arrays: Arrays) -> "FramedJSONResponse":
         """Return what a handler returned, with the status and headers it set on its `response: Response`."""
-        made = cls(put_back(encode_result(answer), spans))
+        made = cls(put_back_arrays(encode_result(answer), arrays))
         if side is not None:
             made.status_code = side.status_code
             made.raw_headers.extend(side.raw_headers)

@@ -22,7 +22,7 @@ class EndpointPolicy:
         timeout_setting: What the error at the deadline names.
         wrap: Called with request, raw body and the handler's call; calls it, or raises.
         check_answer: Gets what the handler returned; returns what is sent, or raises.
-        carries_token_arrays: The handler passes token arrays on without a look at them: it sees marks in their places.
+        passes_token_arrays: The handler passes token arrays on without a look at them: it sees marks in their places.
     """
 
     server_name: str
@@ -33,4 +33,4 @@ class EndpointPolicy:
     timeout_kind: str = "agent_timeout"
     wrap: Callable[[Request, bytes, Invoke], Awaitable[Any]] | None = None
     check_answer: Callable[[Any], Any] | None = None
-    carries_token_arrays: bool = False
+    passes_token_arrays: bool = False

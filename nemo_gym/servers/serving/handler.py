@@ -13,9 +13,9 @@ from fastapi.params import Body
 from msgspec import DecodeError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from nemo_gym.wire.carried import Carried
+from nemo_gym.wire.raw_json import RawJson
 
-Source = type[Request] | type[Response] | type[Carried[Any]] | TypeAdapter[Any]
+Source = type[Request] | type[Response] | type[RawJson[Any]] | TypeAdapter[Any]
 
 
 class Handler:
@@ -69,7 +69,7 @@ def _source(annotation: Any, default: Any) -> Source | None:
         return Response
     marks = [mark for mark in (*marks, default) if mark is not inspect.Parameter.empty]
     whole = all(isinstance(mark, Body) and not mark.embed for mark in marks)
-    if issubclass(kind, Carried) and whole:
+    if issubclass(kind, RawJson) and whole:
         return kind
     return TypeAdapter(typing.cast(Any, kind)) if issubclass(kind, BaseModel) and whole else None
 
@@ -82,7 +82,7 @@ def _body(source: Any, raw: bytes) -> Any:
     try:
         if isinstance(source, TypeAdapter):
             return source.validate_python(orjson.loads(raw) if raw else {})
-        return source.read(raw or b"{}")
+        return source.json_checked(raw or b"{}")
     except orjson.JSONDecodeError as error:
         raise _no_json(error.msg, error.pos) from error
     except DecodeError as error:

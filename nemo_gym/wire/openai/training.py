@@ -1,6 +1,7 @@
 """Items with token data: what a trainer needs of each model call, attached to the item that the call made."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,14 +15,15 @@ from nemo_gym.wire.openai.responses_items import (
     NeMoGymResponseOutputMessage,
     NeMoGymResponseReasoningItem,
 )
+from nemo_gym.wire.token_arrays import is_array_mark
 
 
 @dataclass(frozen=True)
-class CarriedList:
-    """Annotation of a list field that is neither checked element by element nor copied.
+class NumberPerToken:
+    """Annotation of a list field whose elements are checked, and which is not copied.
 
     Validation and `model_dump()` hand on the very list object; only JSON output walks through it. For 65,536 tokens
-    pydantic's own list handling costs about 4 ms per list and dump; this costs microseconds.
+    pydantic's own list handling costs about 4 ms per list and dump, this about 1 ms per list.
     """
 
     element: Literal["integer", "number"]
@@ -31,26 +33,30 @@ class CarriedList:
         # one serializer that returns the object itself in Python mode; the outer one takes over for JSON.
         kept = core_schema.any_schema(serialization=core_schema.to_string_ser_schema(when_used="json"))
         as_json = core_schema.plain_serializer_function_ser_schema(_unchanged, when_used="json")
-        return core_schema.no_info_after_validator_function(_check_list, kept, serialization=as_json)
+        return core_schema.no_info_after_validator_function(self._check, kept, serialization=as_json)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "array", "items": {"type": self.element}}
 
-
-def _check_list(value: object) -> object:
-    if not isinstance(value, list):
-        raise ValueError(f"should be a list with one number for each token, not {type(value).__name__}")
-    return value
+    def _check(self, value: object) -> object:
+        if not isinstance(value, list):
+            raise ValueError(f"should be a list with one number for each token, not {type(value).__name__}")
+        classes = set(map(type, value))
+        is_right = classes <= {int} or (self.element == "number" and classes <= {int, float} and isfinite(sum(value)))
+        if not is_right and not is_array_mark(value):
+            wanted = "integers" if self.element == "integer" else "finite numbers"
+            raise ValueError(f"should hold {wanted}, one for each token")
+        return value
 
 
 def _unchanged(value: object) -> object:
     return value
 
 
-TokenIDs = Annotated[list[int], CarriedList("integer")]
+TokenIDs = Annotated[list[int], NumberPerToken("integer")]
 """Token ids of the model's vocabulary, shape (num_tokens,)."""
 
-TokenLogProbs = Annotated[list[float], CarriedList("number")]
+TokenLogProbs = Annotated[list[float], NumberPerToken("number")]
 """Natural-log probabilities, shape (num_tokens,), each <= 0."""
 
 
@@ -59,7 +65,7 @@ def _is_absent(value: object) -> bool:
 
 
 class TokenIDLogProbMixin(BaseModel):
-    """Token data of the model call that made this item. The lists are carried by reference, unchecked inside.
+    """Token data of the model call that made this item. The lists are handed on by reference.
 
     Attributes:
         prompt_token_ids: Ids the engine was given, shape (num_prompt_tokens,).

@@ -1,4 +1,4 @@
-"""Token data travels by reference: neither checked inside, nor copied."""
+"""Token data travels by reference: checked, not copied."""
 
 import json
 

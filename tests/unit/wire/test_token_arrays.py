@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from nemo_gym.wire.token_spans import cut_token_arrays, put_back
+from nemo_gym.wire.token_arrays import put_back_arrays, take_out_arrays
 
 LONG = list(range(1000, 1200))
 PROBS = [-0.5 - n / 1000 for n in range(200)]
@@ -15,11 +15,11 @@ ITEM = {"type": "message", "prompt_token_ids": LONG, "generation_token_ids": LON
 
 def test_what_is_cut_out_leaves_little_and_is_put_back_exactly() -> None:
     text = orjson.dumps({"output": [{"type": "reasoning"}, ITEM, {**ITEM, "n": 2}], "after": [1]})
-    small, spans = cut_token_arrays(text)
-    assert len(spans) == 6
+    small, arrays = take_out_arrays(text)
+    assert len(arrays) == 6
     assert len(small) < 600
     assert orjson.loads(small)["after"] == [1]
-    assert put_back(small, spans) == text
+    assert put_back_arrays(small, arrays) == text
 
 
 @pytest.mark.parametrize(
@@ -37,35 +37,35 @@ def test_what_is_cut_out_leaves_little_and_is_put_back_exactly() -> None:
     ],
 )
 def test_what_is_no_long_array_of_numbers_under_its_key_is_left(text: bytes) -> None:
-    assert cut_token_arrays(text) == (text, {})
+    assert take_out_arrays(text) == (text, {})
 
 
 def test_white_space_makes_no_difference() -> None:
     text = orjson.dumps(ITEM, option=orjson.OPT_INDENT_2).replace(b'": [', b'"\n :\t[')
-    small, spans = cut_token_arrays(text)
-    assert len(spans) == 3
-    assert put_back(small, spans) == text
+    small, arrays = take_out_arrays(text)
+    assert len(arrays) == 3
+    assert put_back_arrays(small, arrays) == text
 
 
 def test_pieces_of_several_texts_make_one() -> None:
-    one, other = (cut_token_arrays(orjson.dumps({"generation_token_ids": [n] * 200})) for n in (1, 2))
-    joined = put_back(b"[%s,%s,%s]" % (other.text, one.text, other.text), one.spans | other.spans)
+    one, other = (take_out_arrays(orjson.dumps({"generation_token_ids": [n] * 200})) for n in (1, 2))
+    joined = put_back_arrays(b"[%s,%s,%s]" % (other.text, one.text, other.text), one.arrays | other.arrays)
     assert [item["generation_token_ids"][0] for item in orjson.loads(joined)] == [2, 1, 2]
 
 
 def test_a_text_that_looks_like_a_mark_is_no_mark() -> None:
     forged = orjson.dumps([{"generation_token_ids": ["cut-0000000000000000-0"]}, ITEM])
-    small, spans = cut_token_arrays(forged)
-    assert put_back(small, spans) == forged
+    small, arrays = take_out_arrays(forged)
+    assert put_back_arrays(small, arrays) == forged
 
 
 def test_texts_of_all_kinds_come_back() -> None:
     chance = random.Random(7)
     for _ in range(300):
         text = orjson.dumps(_anything(chance, 4), option=chance.choice([0, orjson.OPT_INDENT_2]))
-        small, spans = cut_token_arrays(text)
+        small, arrays = take_out_arrays(text)
         orjson.loads(small)
-        assert put_back(small, spans) == text
+        assert put_back_arrays(small, arrays) == text
 
 
 def _anything(chance: random.Random, depth: int) -> Any:
