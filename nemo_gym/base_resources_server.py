@@ -1,10 +1,10 @@
 """Resources servers: an environment's tools, its state per session, and the verifier."""
 
 import asyncio
-import contextlib
 import math
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -74,8 +74,8 @@ class SimpleResourcesServer(BaseResourcesServer):
 
     Subclasses add one route per tool in `setup_webserver`, and score in `verify`. State per session: name its type in
     `session_state` and read it with `state(request)`; it is made when a session is seeded, and `close_session` gets it
-    when the session ends, however it ends. A server that names one, or has a `seed_session` of its own, answers a call
-    without a seeded session with the failure `session_lost`.
+    when the session ends, however it ends. A server that names one answers a call without a seeded session with the
+    failure `session_lost`.
     """
 
     session_state: ClassVar[Callable[[], Any] | None] = None
@@ -84,14 +84,15 @@ class SimpleResourcesServer(BaseResourcesServer):
     """False: `verify` never looks at token ids and log-probabilities, and they pass it unparsed. It then sees one text
     in place of each array; what it returns has the arrays again. For 65,536 tokens that saves 9 ms of CPU."""
 
-    _sessions: SessionRegistry = PrivateAttr()
-    _sweeper: asyncio.Task[None] | None = PrivateAttr(default=None)
+    _registry: SessionRegistry | None = PrivateAttr(default=None)
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Make the registry of this server's sessions."""
-        super().model_post_init(context)
-        new_state = type(self).session_state or (lambda: None)
-        self._sessions = SessionRegistry(new_state, self.close_session, self.config.session_idle_limit_s)
+    @property
+    def _sessions(self) -> SessionRegistry:
+        # Made when it is first needed: an author's own `model_post_init` need not call ours.
+        if self._registry is None:
+            new_state = type(self).session_state or (lambda: None)
+            self._registry = SessionRegistry(new_state, self.close_session, self.config.session_idle_limit_s)
+        return self._registry
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with `/seed_session`, `/verify`, `/close_session` and `/tools`."""
@@ -128,15 +129,15 @@ class SimpleResourcesServer(BaseResourcesServer):
 
     def keeps_sessions(self) -> bool:
         """Tell whether a call needs a seeded session."""
-        return self._has_own_seed() or type(self).session_state is not None
+        return type(self).session_state is not None
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
         """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
-        name, config, keeps = self.config.name, self.config, self.keeps_sessions()
-        wrap = self._inside_session if keeps else None
+        name, config = self.config.name, self.config
+        wrap = self._inside_session if self._tracks_sessions() else None
         match path:
             case "/seed_session":
-                seed = self._seed_once if keeps else _seed_unkept
+                seed = self._seed_once if self._tracks_sessions() else _seed_unkept
                 return EndpointPolicy(name, f"{name}:seed_error", "seed", wrap=seed)
             case "/verify":
                 return EndpointPolicy(
@@ -147,7 +148,7 @@ class SimpleResourcesServer(BaseResourcesServer):
                     timeout_setting=f"{name}.verify_timeout_s",
                     timeout_kind="verifier_timeout",
                     wrap=wrap,
-                    check_answer=self._checked_verdict,
+                    check_result=self._checked_verdict,
                     passes_token_arrays=not self.verifier_reads_token_arrays,
                 )
             case _ if path in RESERVED_PATHS:
@@ -162,23 +163,25 @@ class SimpleResourcesServer(BaseResourcesServer):
             wrap=wrap,
         )
 
-    async def startup(self) -> None:
-        """Start the sweeper that expires idle sessions."""
-        if self.keeps_sessions():
-            self._sweeper = asyncio.create_task(self._sweep())
-
-    async def shutdown(self) -> None:
-        """Stop the sweeper and clean up every open session."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
-        await self._sessions.close_all()
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        """Expire idle sessions while the server runs, and clean up every open one at its end."""
+        sweeper = asyncio.create_task(self._sweep()) if self._tracks_sessions() else None
+        async with super()._running():
+            try:
+                yield
+            finally:
+                if sweeper is not None:
+                    sweeper.cancel()
+                await self._sessions.close_all()
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(min(_SWEEP_EVERY_S, self.config.session_idle_limit_s / 4))
             await self._sessions.expire_idle()
+
+    def _tracks_sessions(self) -> bool:
+        return self.keeps_sessions() or self._has_own_seed()
 
     def _has_own_seed(self) -> bool:
         return type(self).seed_session is not SimpleResourcesServer.seed_session
@@ -194,7 +197,10 @@ class SimpleResourcesServer(BaseResourcesServer):
         return await self._sessions.seed(request.session[SESSION_ID_KEY], raw, invoke)
 
     async def _inside_session(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._sessions.inside(request.session[SESSION_ID_KEY]):
+        session_id = request.session[SESSION_ID_KEY]
+        if not self.keeps_sessions() and not self._sessions.knows(session_id):
+            return await invoke()  # state is its own affair, and so is what a call without a seed means
+        async with self._sessions.inside(session_id):
             return await invoke()
 
     def _checked_verdict(self, answer: Any) -> Any:

@@ -13,8 +13,6 @@ _NOT_ABOUT_THE_INPUT = frozenset({401, 407, 408, 409, 425, 429})
 
 def kind_of_status(status: int, otherwise: str) -> str:
     """Return the failure kind of an HTTP status >= 400; `otherwise` where the status alone does not tell."""
-    if status == 409:
-        return "session_lost"
     return "input_invalid" if 400 <= status < 500 and status not in _NOT_ABOUT_THE_INPUT else otherwise
 
 

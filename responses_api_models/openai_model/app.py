@@ -33,9 +33,9 @@ class OpenAIModel(SimpleResponsesAPIModel):
 
     async def responses(self, body: RawParams = Body()) -> RawResponse:
         params = RawParams.json_of(body).json_with(model=self.config.openai_model)
-        body = await self._endpoint.create_raw_response(params)
+        answer = await self._endpoint.create_raw_response(params)
         try:
-            return RawResponse.json_checked(body)
+            return RawResponse.json_checked(answer)
         except TokenArrayError as error:
             raise rollout_error("token_data_invalid", str(error), server=self.config.name) from error
         except ValidationError as error:

@@ -25,24 +25,43 @@ from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, TransportLimits
 from nemo_gym.servers.http.transport import Deadline, too_late
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
-AnswerDirectly = Callable[[Scope, Receive, bytes], Awaitable[tuple[Response, list[tuple[bytes, bytes]]] | None]]
+RespondDirectly = Callable[[Scope, Receive, bytes], Awaitable[tuple[Response, list[tuple[bytes, bytes]]] | None]]
 
 _log = logging.getLogger("nemo_gym.server")
 _running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
 
 
 class InMemoryRequest:
-    """Calls `app` once. `server` is its name in errors; `bound`, if any, is how long the answer may take."""
+    """One request and its response, between a caller and an ASGI app on the same event loop.
+
+    The app runs in a task of its own, as it does behind a socket: its context variables, a cancellation that it causes
+    itself, and what it still does after its response are not the caller's. A caller that is cancelled cancels the app.
+
+    Args:
+        server: Name of the app in errors.
+        max_answer_bytes: A longer response is refused, and the app cancelled.
+        deadline: How long the response may take; None: no bound.
+
+    Attributes:
+        error: What the app raised, also after it had responded.
+    """
 
     def __init__(
-        self, app: ASGIApp, scope: Scope, body: bytes, server: str, max_answer_bytes: int, bound: Deadline | None
+        self,
+        app: ASGIApp,
+        scope: Scope,
+        body: bytes,
+        server: str,
+        max_answer_bytes: int = TRANSPORT_LIMITS.max_answer_bytes,
+        deadline: Deadline | None = None,
     ) -> None:
+        self.error: BaseException | None = None
         self._app = app
         self._scope = scope
         self._body: bytes | None = body
         self._server = server
         self._max_answer_bytes = max_answer_bytes
-        self._bound = bound
+        self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._status: int | None = None
@@ -51,32 +70,33 @@ class InMemoryRequest:
         self._size_bytes = 0
         self._is_complete = False
 
-    async def answer(self, method: str, url: str) -> HttpResponse:
-        """Return the app's answer.
+    async def response(self, method: str, url: str) -> HttpResponse:
+        """Return the app's response.
 
         Raises:
-            RolloutError: The bound's kind; `transport_dropped` when the answer is not whole, or too long.
+            RolloutError: The deadline's kind; `transport_dropped` when the response is not whole, or too long.
         """
-        app_task = self._loop.create_task(self._call())
-        _running.add(app_task)
-        app_task.add_done_callback(_running.discard)
-        timer = self._loop.call_later(self._bound.seconds, self._settle) if self._bound is not None else None
+        task = self._loop.create_task(self._call())
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+        timer = self._loop.call_later(self._deadline.seconds, self._settle) if self._deadline is not None else None
         try:
             await self._over
         except asyncio.CancelledError:
-            app_task.cancel("the caller is gone")
+            task.cancel("the caller is gone")
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-        return self._whole_answer(app_task, method, url)
+        return self._whole_response(task, method, url)
 
-    def _whole_answer(self, app_task: asyncio.Task[None], method: str, url: str) -> HttpResponse:
+    def _whole_response(self, task: asyncio.Task[None], method: str, url: str) -> HttpResponse:
         if self._size_bytes > self._max_answer_bytes:
+            task.cancel("the response is too long")
             raise self._dropped(f"the answer of {self._server} is longer than {self._max_answer_bytes} bytes")
-        if not self._is_complete and self._bound is not None and not app_task.done():
-            app_task.cancel("the caller waits no longer")
-            raise too_late(self._bound, self._server, method, url)
+        if not self._is_complete and self._deadline is not None and not task.done():
+            task.cancel("the caller waits no longer")
+            raise too_late(self._deadline, self._server, method, url)
         if not self._is_complete:
             raise self._dropped(f"{self._server} ended in the middle of its answer to {method} {url}")
         headers: CIMultiDict[str] = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in self._headers)
@@ -86,27 +106,29 @@ class InMemoryRequest:
     async def _call(self) -> None:
         try:
             # Only apps of our servers have it; to import their class here would load FastAPI into every command.
-            answer_directly = getattr(self._app, "answer_directly", None)
-            if answer_directly is None or not await self._call_directly(answer_directly):
+            respond_directly = getattr(self._app, "respond_directly", None)
+            if respond_directly is None or not await self._call_directly(respond_directly):
                 await self._app(self._scope, self._receive, self._take)
-        except Exception:  # behind a socket uvicorn logs it, and answers if the app has not
-            _log.exception("%s failed at %s", self._server, self._scope["path"])
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # an app must not end the process it shares
+            self.error = error
+            if not self._is_complete:  # behind a socket uvicorn logs it, and responds
+                _log.exception("%s failed at %s", self._server, self._scope["path"])
         finally:
             self._end()
 
-    async def _call_directly(self, answer_directly: AnswerDirectly) -> bool:
-        answered = await answer_directly(self._scope, self._receive, self._body or b"")
-        if answered is None:
+    async def _call_directly(self, respond_directly: RespondDirectly) -> bool:
+        responded = await respond_directly(self._scope, self._receive, self._body or b"")
+        if responded is None:
             return False
-        answer, headers = answered
-        if type(answer).__call__ is Response.__call__:
-            self._status, self._headers = answer.status_code, headers
-            self._add(bytes(answer.body), is_last=True)
-            if answer.background is not None:
-                await answer.background()
+        response, headers = responded
+        if type(response).__call__ is Response.__call__:
+            self._status, self._headers = response.status_code, headers
+            self._add(bytes(response.body), is_last=True)
+            if response.background is not None:
+                await response.background()
         else:  # it is sent in pieces, or from a file
-            answer.raw_headers = headers
-            await answer(self._scope, self._receive, self._take)
+            response.raw_headers = headers
+            await response(self._scope, self._receive, self._take)
         return True
 
     async def _receive(self) -> Message:
@@ -125,9 +147,13 @@ class InMemoryRequest:
 
     def _add(self, chunk: bytes, *, is_last: bool) -> None:
         self._size_bytes += len(chunk)
+        if self._size_bytes > self._max_answer_bytes:
+            self._chunks.clear()  # the app writes on until it notices that it is cancelled
+            self._settle()
+            return
         self._chunks.append(chunk)
         self._is_complete = is_last
-        if is_last or self._size_bytes > self._max_answer_bytes:
+        if is_last:
             self._settle()
 
     def _end(self) -> None:
@@ -178,8 +204,8 @@ async def request_in_memory(
     else:
         body = b"" if data is None else await _encoded(data, sent)
     scope = _scope(method, url, params, sent, len(body))
-    exchange = InMemoryRequest(app, scope, body, server, limits.max_answer_bytes, _tighter(deadline, timeout))
-    return await exchange.answer(method, url)
+    call = InMemoryRequest(app, scope, body, server, limits.max_answer_bytes, _tighter(deadline, timeout))
+    return await call.response(method, url)
 
 
 def _tighter(deadline: Deadline | None, timeout: ClientTimeout | float | None) -> Deadline | None:

@@ -1,79 +1,106 @@
-"""The app of every server: FastAPI's, with a direct way to the plain POST routes."""
+"""The app of every server: FastAPI's, with sessions, bounds and the error envelope around every route."""
 
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
-from starlette.routing import Route
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.servers.serving.endpoint import Endpoint
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
+from nemo_gym.servers.serving.errors import error_response
+from nemo_gym.servers.serving.handler import Handler
+from nemo_gym.servers.serving.route import ServerRoute
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
 
 Headers = list[tuple[bytes, bytes]]
+_READ_ONLY = ("GET", "HEAD", "OPTIONS")
 
 
 class ServerApp(FastAPI):
-    """Gives every request its session, then calls the endpoint of its path.
+    """Gives every request its session, and every one that may change something an `Endpoint`.
 
-    A POST to a fixed path with a lean handler goes straight to its `Endpoint`, past FastAPI's layers of middleware and
-    routing, which cost more than the work of most tools and do nothing for it: an `Endpoint` answers its own errors.
-    Everything else, and every request to an app that was given middleware of its own, takes FastAPI's way.
+    It does not matter where a route comes from: the app, an included router, a mounted app. FastAPI finds the handler,
+    calls it, and turns its exceptions into responses. Where a plain POST route has a lean handler, FastAPI's layers are
+    left out: they would do nothing for it, and cost more than the work of most tools.
 
     Args:
         with_sessions: Wraps the app in what puts a session id into the scope.
+        policy_of: Gives the policy for a path such as `/verify`.
         options: FastAPI's own.
     """
 
-    def __init__(self, *, with_sessions: Callable[[ASGIApp], SessionCookieMiddleware], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        *,
+        with_sessions: Callable[[ASGIApp], SessionCookieMiddleware],
+        policy_of: Callable[[str], EndpointPolicy],
+        **options: Any,
+    ) -> None:
+        # In the place of FastAPI's defaults; an author's own, added later, win.
+        handlers: dict[Any, Any] = dict.fromkeys((HTTPException, RequestValidationError, Exception), self._respond_to_error)
+        super().__init__(redirect_slashes=False, exception_handlers=handlers, **options)
+        self.router.route_class = ServerRoute
         self._with_sessions = with_sessions(self._dispatch)
-        self._endpoints: dict[str, Endpoint] = {}
+        self._policy_of = policy_of
+        self._lean_endpoints: dict[str, Endpoint] = {}
         self._num_routes_seen = -1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         await self._with_sessions(scope, receive, send)
 
-    async def answer_directly(self, scope: Scope, receive: Receive, raw: bytes) -> tuple[Response, Headers] | None:
-        """Return the answer for a caller in this process, and its headers: no messages to and fro.
+    async def respond_directly(self, scope: Scope, receive: Receive, raw: bytes) -> tuple[Response, Headers] | None:
+        """Return the response for a caller in this process, and its headers, without ASGI's messages.
 
         None when the request has to take the way of ASGI.
         """
-        endpoint = self._direct_endpoint(scope)
-        visit = self._with_sessions.own_session(scope) if endpoint is not None else None
-        if endpoint is None or visit is None:
+        endpoint = self._lean_endpoint(scope)
+        session = self._with_sessions.own_session(scope) if endpoint is not None else None
+        if endpoint is None or session is None:
             return None
-        scope["session"] = visit.session
+        scope["session"] = session.values
         scope["app"] = self
         scope["path_params"] = {}
-        answer = await endpoint.answer(Request(scope, receive), raw)
-        return answer, answer.raw_headers + self._with_sessions.answer_headers(visit)
+        response = await endpoint.respond(Request(scope, receive), raw)
+        return response, response.raw_headers + self._with_sessions.response_headers(session)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._direct_endpoint(scope) if scope["type"] == "http" else None
-        if endpoint is None:
+        if scope["type"] != "http" or scope["method"] in _READ_ONLY:
             await super().__call__(scope, receive, send)
             return
         scope["app"] = self
-        scope["path_params"] = {}
-        await endpoint(scope, receive, send)
+        endpoint = self._lean_endpoint(scope)
+        if endpoint is not None:
+            scope["path_params"] = {}
+            await endpoint(scope, receive, send)
+        elif any(route.matches(scope)[0] is Match.FULL for route in self.router.routes):
+            await Endpoint(self._policy_of(scope["path"]), self, framework=super().__call__)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)  # 404 or 405: no session is needed to learn that
 
-    def _direct_endpoint(self, scope: Scope) -> Endpoint | None:
+    def _lean_endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["method"] != "POST":
             return None
         if self._num_routes_seen != len(self.router.routes):
-            self._endpoints = {} if self.user_middleware else self._plain_posts()
+            handlers = {} if self.user_middleware else self._lean_handlers()
+            self._lean_endpoints = {
+                path: Endpoint(self._policy_of(path), self, handler=handler) for path, handler in handlers.items()
+            }
             self._num_routes_seen = len(self.router.routes)
-        return self._endpoints.get(scope["path"])
+        return self._lean_endpoints.get(scope["path"])
 
-    def _plain_posts(self) -> dict[str, Endpoint]:
-        found: dict[str, Endpoint] = {}
+    def _lean_handlers(self) -> dict[str, Handler]:
+        found: dict[str, Handler] = {}
         for route in self.router.routes:
             if not isinstance(route, Route) or "{" in route.path:
                 break  # it may answer for what comes after it, and only the router can tell
-            is_post = isinstance(route, APIRoute) and route.methods == {"POST"}
-            if is_post and isinstance(route.app, Endpoint) and route.app.is_lean:
-                found.setdefault(route.path, route.app)
+            if isinstance(route, ServerRoute) and route.methods == {"POST"} and route.lean_handler is not None:
+                found.setdefault(route.path, route.lean_handler)
         return found
+
+    async def _respond_to_error(self, request: Request, error: Exception) -> Response:
+        return error_response(error, self._policy_of(request.scope["path"]))

@@ -1,71 +1,88 @@
-"""One request through one handler: validate, call with a deadline, answer; every error becomes an envelope.
+"""One request through one handler: validate, call with a deadline, respond; every error becomes an envelope.
 
-FastAPI keeps the routes and their OpenAPI pages. The call itself is ours, because it has to do what FastAPI's does not:
-cancel the handler when the caller has gone, bound every handler in time, keep blocking handlers off the event loop,
-and answer each error with one envelope.
+FastAPI keeps the routes and their OpenAPI pages. Around the handler stands what FastAPI does not do: cancel it when the
+caller has gone, bound it in time, keep it inside its session, and respond to each error with one envelope.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.servers.http.in_memory import InMemoryRequest
 from nemo_gym.servers.http.json_body import encode_result
 from nemo_gym.servers.serving.disconnect import DisconnectWatcher
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
-from nemo_gym.servers.serving.errors import error_response
 from nemo_gym.servers.serving.handler import Handler
-from nemo_gym.wire.failure import rollout_error
+from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays, take_out_arrays
+
+_TESTED_EXTENSION = "http.response.debug"  # of Starlette's TestClient, which expects exceptions to reach the test
 
 
 class Endpoint:
     """ASGI application for one handler.
 
     Args:
-        handler: The lean way into the handler; None: it is called by `fallback`.
         policy: What holds for this endpoint.
-        fallback: FastAPI's own handling, for handlers with query parameters, dependencies, forms.
+        app: Has the author's exception handlers.
+        handler: The lean way into the handler.
+        framework: FastAPI's way to it, where there is no lean one.
     """
 
     def __init__(
-        self,
-        handler: Handler | None,
-        policy: EndpointPolicy,
-        fallback: Callable[[Request], Awaitable[Response]],
+        self, policy: EndpointPolicy, app: FastAPI, *, handler: Handler | None = None, framework: ASGIApp | None = None
     ) -> None:
-        self.is_lean = handler is not None
-        self._handler = handler
         self._policy = policy
-        self._fallback = fallback
+        self._app = app
+        self._handler = handler
+        self._framework = framework
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        caller = DisconnectWatcher(receive)
+        watcher = DisconnectWatcher(receive)
         try:
             raw = await request.body()
-            with caller:
-                answer = await self.answer(request, raw)
+            with watcher:
+                response = await self.respond(request, raw)
         except ClientDisconnect:
             return  # gone before its request was whole
         except asyncio.CancelledError:
-            if not caller.gone:
+            if not watcher.gone:
                 raise
-            return  # the task was ours to end: nobody is left to answer
-        await answer(scope, receive, send)
+            return  # the task was ours to end: nobody is left to respond to
+        await response(scope, receive, send)
+        error = scope.get("nemo_gym.error")
+        if error is not None and _TESTED_EXTENSION in (scope.get("extensions") or {}):
+            raise error
 
-    async def answer(self, request: Request, raw: bytes) -> Response:
-        """Return the answer to a request whose body is `raw`; what is raised in here is one too, save cancellation."""
-        side = _side_answer() if self._handler is not None and self._handler.takes_response else None
+    async def respond(self, request: Request, raw: bytes) -> Response:
+        """Return the response to a request whose body is `raw`; whatever is raised, save cancellation, is one too."""
+        side = _side_response() if self._handler is not None and self._handler.takes_response else None
         raw, arrays = take_out_arrays(raw) if self._policy.passes_token_arrays else (raw, {})
         try:
-            answer = await self._within_bounds(request, raw, side)
-            return answer if isinstance(answer, Response) else FramedJSONResponse.of(answer, side, arrays)
-        except Exception as error:  # every error becomes an envelope here; CancelledError passes
-            return error_response(error, self._policy)
+            result = await self._within_bounds(request, raw, side)
+            return result if isinstance(result, Response) else FramedJSONResponse.of(result, side, arrays)
+        except Exception as error:  # every error becomes a response here; CancelledError passes
+            return await self._error_response(request, error)
+
+    async def _error_response(self, request: Request, error: Exception) -> Response:
+        """Return what the author's, or our own, exception handler makes of an error."""
+        if not isinstance(error, HTTPException | RequestValidationError | RolloutError):
+            request.scope["nemo_gym.error"] = error
+        handle = _handler_for(self._app.exception_handlers, error)
+        made = (
+            handle(request, error) if inspect.iscoroutinefunction(handle) else run_in_threadpool(handle, request, error)
+        )
+        response: Response = await made
+        return response
 
     async def _within_bounds(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
@@ -84,13 +101,25 @@ class Endpoint:
     async def _call(self, request: Request, raw: bytes, side: Response | None) -> Any:
         policy = self._policy
         if policy.wrap is not None:
-            answer = await policy.wrap(request, raw, lambda: self._invoke(request, raw, side))
+            result = await policy.wrap(request, raw, lambda: self._invoke(request, raw, side))
         else:
-            answer = await self._invoke(request, raw, side)
-        return policy.check_answer(answer) if policy.check_answer is not None else answer
+            result = await self._invoke(request, raw, side)
+        return policy.check_result(result) if policy.check_result is not None else result
 
     def _invoke(self, request: Request, raw: bytes, side: Response | None) -> Awaitable[Any]:
-        return self._fallback(request) if self._handler is None else self._handler(request, raw, side)
+        if self._handler is not None:
+            return self._handler(request, raw, side)
+        return self._through_framework(request.scope, raw)
+
+    async def _through_framework(self, scope: Scope, raw: bytes) -> Response:
+        assert self._framework is not None
+        call = InMemoryRequest(self._framework, scope, raw, self._policy.server_name)
+        made = await call.response(scope["method"], scope["path"])
+        response = Response(made.body, made.status)
+        response.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in made.headers.items()]
+        if call.error is not None:
+            scope["nemo_gym.error"] = call.error
+        return response
 
 
 class FramedJSONResponse(Response):
@@ -99,22 +128,28 @@ class FramedJSONResponse(Response):
     media_type = "application/json"
 
     def init_headers(self, headers: Any = None) -> None:
-        """Set the two headers of every JSON answer."""
+        """Set the two headers of every JSON response."""
         length = str(len(self.body)).encode()
         self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json")]
 
     @classmethod
-    def of(cls, answer: Any, side: Response | None, arrays: Arrays) -> "FramedJSONResponse":
+    def of(cls, result: Any, side: Response | None, arrays: Arrays) -> "FramedJSONResponse":
         """Return what a handler returned, with the status and headers it set on its `response: Response`."""
-        made = cls(put_back_arrays(encode_result(answer), arrays))
+        made = cls(put_back_arrays(encode_result(result), arrays))
         if side is not None:
             made.status_code = side.status_code
             made.raw_headers.extend(side.raw_headers)
         return made
 
 
-def _side_answer() -> Response:
-    """Return what a handler gets as its `response: Response`: its headers and status go onto the real answer."""
+def _handler_for(handlers: Mapping[Any, Any], error: Exception) -> Any:
+    """Return the exception handler that FastAPI would take: by status, else by the nearest class."""
+    by_status = handlers.get(error.status_code) if isinstance(error, HTTPException) else None
+    return by_status or next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+
+
+def _side_response() -> Response:
+    """Return what a handler gets as its `response: Response`: its headers and status go onto the real response."""
     side = Response()
     del side.headers["content-length"]
     side.status_code = 200

@@ -13,7 +13,7 @@ Invoke = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class EndpointPolicy:
-    """The failures an endpoint can cause, its deadline, and what goes around the handler.
+    """The failures an endpoint can cause, its deadline, and what wraps the handler.
 
     Attributes:
         error_kind: Failure kind of an exception nobody foresaw.
@@ -21,7 +21,7 @@ class EndpointPolicy:
         timeout_s: Longest the handler may take, in seconds; None: no bound here.
         timeout_setting: What the error at the deadline names.
         wrap: Called with request, raw body and the handler's call; calls it, or raises.
-        check_answer: Gets what the handler returned; returns what is sent, or raises.
+        check_result: Gets what the handler returned; returns what is sent, or raises.
         passes_token_arrays: The handler passes token arrays on without a look at them: it sees marks in their places.
     """
 
@@ -32,5 +32,5 @@ class EndpointPolicy:
     timeout_setting: str = ""
     timeout_kind: str = "agent_timeout"
     wrap: Callable[[Request, bytes, Invoke], Awaitable[Any]] | None = None
-    check_answer: Callable[[Any], Any] | None = None
+    check_result: Callable[[Any], Any] | None = None
     passes_token_arrays: bool = False

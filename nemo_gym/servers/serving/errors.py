@@ -1,7 +1,11 @@
 """The answer for an exception: one envelope, whatever was raised."""
 
+import contextlib
 import logging
 import secrets
+import sysconfig
+import traceback
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +18,13 @@ from nemo_gym.wire.failure import Failure, Origin, RolloutError, failure_body, r
 from nemo_gym.wire.http_errors import classify_model_error, kind_of_status
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
+TOOL_ERROR = "tool_error"
+
+_MAX_SEEN = 1_000
+_OURS = (str(Path(__file__).parents[2]), sysconfig.get_paths()["stdlib"])
+
 _log = logging.getLogger("nemo_gym.server")
+_seen: dict[str, int] = {}
 
 
 def error_response(error: Exception, policy: EndpointPolicy) -> Response:
@@ -57,16 +67,48 @@ def _clean_text(value: Any) -> str:
 
 
 def _foreseen(error: HTTPException, policy: EndpointPolicy) -> Failure:
+    status = error.status_code
     if policy.error_kind.startswith("model_"):
-        kind = classify_model_error(error.status_code, orjson.dumps({"detail": error.detail}, default=str))[0]
+        kind = classify_model_error(status, orjson.dumps({"detail": error.detail}, default=str))[0]
+    elif policy.error_kind == TOOL_ERROR and status == 409:
+        kind = "input_invalid"  # a clash that the author tells the policy of: only our envelope means a lost session
     else:
-        kind = kind_of_status(error.status_code, policy.error_kind)
-    return rollout_error(kind, str(error.detail)).failure
+        kind = kind_of_status(status, policy.error_kind)
+    return rollout_error(kind, _text(error.detail)).failure
+
+
+def _text(detail: Any) -> str:
+    return detail if isinstance(detail, str) else orjson.dumps(detail, default=str).decode()
 
 
 def _unforeseen(error: Exception, policy: EndpointPolicy) -> Failure:
     request_id = secrets.token_hex(6)
-    # The text of an exception may hold secrets or hints at the reward: it stays in the log.
-    _log.error("request %s failed", request_id, exc_info=error)
-    reason = f"{type(error).__name__} in {policy.server_name}; its log has the traceback under request {request_id}"
+    where = _author_line(error)
+    _log_once(error, policy, request_id, where)
+    said = f"{type(error).__name__} in {policy.server_name}{f' at {where}' if where else ''}"
+    if policy.stage == "verification":
+        # Elsewhere the policy may come to read it, and the text of an exception may hint at the reward.
+        said += f": {error}"
+    reason = f"{said} (its log has the traceback under request {request_id})"
     return rollout_error(policy.error_kind, reason).failure.model_copy(update={"request_id": request_id})
+
+
+def _log_once(error: Exception, policy: EndpointPolicy, request_id: str, where: str) -> None:
+    """Log the traceback of an error the first time, and then that it came again: a broken verifier raises always."""
+    key = f"{policy.server_name} {type(error).__name__} {where}"
+    _seen[key] = _seen.get(key, 0) + 1
+    # Logging itself fails where a handler has closed this process's output; the caller gets its response all the same.
+    with contextlib.suppress(Exception):
+        if _seen[key] == 1 or len(_seen) > _MAX_SEEN:
+            _log.error("request %s failed", request_id, exc_info=error)
+        else:
+            _log.error(
+                "request %s failed: %s again at %s (%d times)", request_id, type(error).__name__, where, _seen[key]
+            )
+
+
+def _author_line(error: Exception) -> str:
+    """Return `file.py:line` of the innermost frame outside of installed packages and of this one; "" without one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith(_OURS)]
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""

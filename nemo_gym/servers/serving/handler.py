@@ -1,11 +1,15 @@
-"""The lean way into a handler: it gets the request, an answer to set cookies on, and one body, as it asks for them."""
+"""The lean way into a handler: it gets the request, a response to set cookies on, and one body, as it asks for them."""
 
+import asyncio
+import contextlib
+import contextvars
 import inspect
+import threading
 import typing
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
-import anyio.to_thread
 import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,8 +18,12 @@ from msgspec import DecodeError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nemo_gym.wire.raw_json import RawJson
+from nemo_gym.wire.token_arrays import TokenArrayError
 
 Source = type[Request] | type[Response] | type[RawJson[Any]] | TypeAdapter[Any]
+
+MAX_THREADS = 40
+_places: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 
 
 class Handler:
@@ -43,7 +51,11 @@ class Handler:
         return cls(handler, known) if len(known) == len(sources) and len(bodies) <= 1 else None
 
     async def __call__(self, request: Request, raw: bytes, response: Response | None) -> Any:
-        """Validate `raw` into the body the handler wants, call it, and return what it returned."""
+        """Validate `raw` into the body the handler wants, call it, and return what it returned.
+
+        Raises:
+            HandlerExit: It raised what ends a process or a task; the server goes on.
+        """
         arguments: dict[str, Any] = {}
         for name, source in self._sources.items():
             if source is Request:
@@ -52,11 +64,60 @@ class Handler:
                 arguments[name] = response
             else:
                 arguments[name] = _body(source, raw)
+        try:
+            return await self._call(arguments)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise HandlerExit(f"the handler raised {error!r}") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise HandlerExit("the handler raised CancelledError") from error
+
+    async def _call(self, arguments: dict[str, Any]) -> Any:
         if self._is_async:
             return await self._handler(**arguments)
-        # Abandoned at the deadline: a thread cannot be stopped, but nobody has to wait for it.
-        answer = await anyio.to_thread.run_sync(lambda: self._handler(**arguments), abandon_on_cancel=True)
-        return await answer if inspect.isawaitable(answer) else answer
+        result = await _in_thread(lambda: self._handler(**arguments))
+        return await result if inspect.isawaitable(result) else result
+
+
+class HandlerExit(Exception):
+    """A handler raised SystemExit, KeyboardInterrupt, or a CancelledError that nobody asked for."""
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Run a blocking handler in a thread; abandoned at the deadline, it keeps its place among `MAX_THREADS`.
+
+    A thread can't be stopped, but nobody has to wait for it. If its place were given to another, handlers that never
+    end would take ever more threads.
+    """
+    loop = asyncio.get_running_loop()
+    places = _places.setdefault(loop, asyncio.Semaphore(MAX_THREADS))
+    await places.acquire()
+    outcome: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def finish(result: Any, error: BaseException | None) -> None:
+        places.release()
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(result)
+        else:
+            outcome.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = context.run(work)
+        except BaseException as raised:  # whatever it is, the caller gets it
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
+            loop.call_soon_threadsafe(finish, result, error)
+
+    # A daemon: a handler that never ends must not keep the process from ending.
+    threading.Thread(target=run, name="handler", daemon=True).start()
+    return await outcome
 
 
 def _source(annotation: Any, default: Any) -> Source | None:
@@ -84,13 +145,13 @@ def _body(source: Any, raw: bytes) -> Any:
             return source.validate_python(orjson.loads(raw) if raw else {})
         return source.json_checked(raw or b"{}")
     except orjson.JSONDecodeError as error:
-        raise _no_json(error.msg, error.pos) from error
-    except DecodeError as error:
-        raise _no_json(str(error), 0) from error
+        raise _invalid_json(error.msg, error.pos) from error
+    except (DecodeError, RecursionError, TokenArrayError) as error:
+        raise _invalid_json(str(error), 0) from error
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**d, "loc": ("body", *d["loc"])} for d in details]) from error
 
 
-def _no_json(said: str, at: int) -> RequestValidationError:
+def _invalid_json(said: str, at: int) -> RequestValidationError:
     return RequestValidationError([{"type": "json_invalid", "loc": ("body", at), "msg": f"JSON decode error: {said}"}])

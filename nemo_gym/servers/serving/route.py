@@ -1,15 +1,13 @@
-"""The route class of all our servers: FastAPI's, with the call itself done by `Endpoint`."""
+"""The route class of all our servers: FastAPI's, which also knows whether its handler can be called without FastAPI."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+import inspect
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import Request, Response
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
-from nemo_gym.servers.serving.endpoint import Endpoint
-from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.handler import Handler
 
 _SHAPING_OPTIONS = (
@@ -23,45 +21,34 @@ _SHAPING_OPTIONS = (
 )
 
 
-def route_class_for(policy_of: Callable[[str], EndpointPolicy]) -> type[APIRoute]:
-    """Return the route class for one server; `policy_of` gives the policy for a path such as `/verify`."""
+class ServerRoute(APIRoute):
+    """A route. What its handler returns is sent whole: the return annotation is for the documentation.
 
-    class ServerRoute(APIRoute):
-        def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-            super().__init__(path, endpoint, **options)
-            handler = None if _asks_fastapi(options) else Handler.of(endpoint)
-            self.app = Endpoint(handler, policy_of(path), _with_exit_stacks(self._fallback(options)))
+    Attributes:
+        lean_handler: The way past FastAPI; None for a handler with query parameters, dependencies, forms, or a route
+            with options that shape the response.
+    """
 
-        def _fallback(self, options: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
-            documented = self.response_field
-            if not _is_given(options.get("response_model")):
-                # The handler's return annotation is for the documentation: what it returns is sent whole.
-                self.response_field = None
-            handle = self.get_route_handler()
-            self.response_field = documented
-            return handle
-
-    return ServerRoute
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        is_shaped = any(options.get(name) for name in _SHAPING_OPTIONS) or _is_given(options.get("response_class"))
+        has_model = _is_given(options.get("response_model"))
+        self.lean_handler = None if is_shaped or has_model else Handler.of(endpoint)
+        if self.lean_handler is None and not has_model:
+            options = _documenting_only(endpoint, options)
+        super().__init__(path, endpoint, **options)
 
 
-def _asks_fastapi(options: dict[str, Any]) -> bool:
-    shaped = any(options.get(name) for name in _SHAPING_OPTIONS)
-    return shaped or _is_given(options.get("response_model")) or _is_given(options.get("response_class"))
+def _documenting_only(endpoint: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return options by which FastAPI documents the return annotation and doesn't filter what is returned by it."""
+    try:
+        returned = inspect.signature(endpoint, eval_str=True).return_annotation
+    except (NameError, TypeError, ValueError):
+        return options
+    if not (isinstance(returned, type) and issubclass(returned, BaseModel)):
+        return options
+    responses = {options.get("status_code") or 200: {"model": returned}, **(options.get("responses") or {})}
+    return {**options, "response_model": None, "responses": responses}
 
 
 def _is_given(option: Any) -> bool:
     return option is not None and not isinstance(option, DefaultPlaceholder)
-
-
-def _with_exit_stacks(
-    handle: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """FastAPI's handling closes what dependencies opened through two stacks that it expects in the scope."""
-
-    async def handle_request(request: Request) -> Response:
-        async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
-            request.scope["fastapi_inner_astack"] = request_stack
-            request.scope["fastapi_function_astack"] = function_stack
-            return await handle(request)
-
-    return handle_request

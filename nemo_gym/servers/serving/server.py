@@ -21,7 +21,6 @@ from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.serving.app import ServerApp
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
-from nemo_gym.servers.serving.route import route_class_for
 from nemo_gym.servers.serving.serve import serve
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
 from nemo_gym.servers.sessions.ids import cookie_name, own_worker_index
@@ -89,8 +88,9 @@ class SimpleServer(BaseServer):
     def setup_webserver(self) -> FastAPI:
         """Return the app with the routes every server has."""
         title = self.config.name or type(self).__name__
-        app = ServerApp(with_sessions=self._with_sessions, title=title, lifespan=self._lifespan)
-        app.router.route_class = route_class_for(self.endpoint_policy)
+        app = ServerApp(
+            with_sessions=self._with_sessions, policy_of=self.endpoint_policy, title=title, lifespan=self._lifespan
+        )
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
         return app
@@ -141,9 +141,17 @@ class SimpleServer(BaseServer):
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        await self.startup()
+        async with self._running():
+            await self.startup()
+            try:
+                yield
+            finally:
+                await self.shutdown()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        """What a base class opens and closes itself, whatever authors do in `startup` and `shutdown`."""
         try:
             yield
         finally:
-            await self.shutdown()
             await close_global_aiohttp_client()

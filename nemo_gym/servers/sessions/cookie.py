@@ -40,9 +40,8 @@ def derived_key(secret: str, purpose: str) -> bytes:
     return hmac.digest(extracted, purpose.encode() + _FIRST_BLOCK, "sha256")
 
 
-SEED_PATH = "/seed_session"
 # An id without a signature opens a session, or closes one whose cookie was lost with the answer; nothing else.
-_CHOOSING_PATHS = (SEED_PATH, "/close_session")
+_CHOOSING_PATHS = ("/seed_session", "/close_session")
 _ID_HEADER = SESSION_ID_HEADER.encode()
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
@@ -66,8 +65,25 @@ class NewSession(dict[str, Any]):
         return super().get(key, default)
 
 
+class RequestSession(NamedTuple):
+    """The session of a request.
+
+    Attributes:
+        values: What the handler finds in `request.session`.
+        signed: The signed id the request came with; None when the caller has no cookie for it.
+        worker_url: The address of the worker that holds it, if another.
+    """
+
+    values: dict[str, Any]
+    signed: str | None = None
+    worker_url: str | None = None
+
+
 class SessionCookieMiddleware:
-    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and a new id that somebody asked for into a cookie.
+    """Puts `{SESSION_ID_KEY: id}` into `scope["session"]`, and a known session into the cookie of every response.
+
+    Callers may pass on the cookies of the last response only, so each one has it; a new id that nobody asked for is
+    not known.
 
     Args:
         worker_urls: The own address of each worker of this server; a request of another worker's session goes there.
@@ -86,42 +102,41 @@ class SessionCookieMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            visit = self._visit(scope)
+            session = self._session(scope)
         except BadSignature:
             await _refuse(self._name, scope, receive, send)
             return
-        if visit.worker_url is not None:
-            await forward(visit.worker_url, scope, receive, send)
+        if session.worker_url is not None:
+            await forward(session.worker_url, scope, receive, send)
             return
-        scope["session"] = visit.session
-        await self.app(scope, receive, self._with_cookie(send, visit) if visit.wants_cookie else send)
+        scope["session"] = session.values
+        await self.app(scope, receive, self._with_cookie(send, session))
 
-    def own_session(self, scope: Scope) -> "RequestSession | None":
-        """Return the session of a request; None when it is refused, or another worker's to answer."""
+    def own_session(self, scope: Scope) -> RequestSession | None:
+        """Return the session of a request; None when it is refused, or another worker's to respond to."""
         try:
-            visit = self._visit(scope)
+            session = self._session(scope)
         except BadSignature:
             return None
-        return visit if visit.worker_url is None else None
+        return session if session.worker_url is None else None
 
-    def answer_headers(self, visit: "RequestSession") -> list[tuple[bytes, bytes]]:
-        """Return the headers by which the caller learns its session; none when it knows it, or nobody asked for it."""
-        session = visit.session
-        if not visit.wants_cookie or not dict.__contains__(session, SESSION_ID_KEY):
+    def response_headers(self, session: RequestSession) -> list[tuple[bytes, bytes]]:
+        """Return the headers by which the caller learns its session; none when nobody asked for it."""
+        values = session.values
+        if not dict.__contains__(values, SESSION_ID_KEY):
             return []
-        value = self._signer.sign(session[SESSION_ID_KEY]).decode()
-        headers = [(b"set-cookie", f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax".encode())]
-        if SESSION_KEPT_KEY in session:
-            headers.append((SESSION_KEPT_HEADER.encode(), session[SESSION_KEPT_KEY].encode()))
+        signed = session.signed or self._signer.sign(values[SESSION_ID_KEY]).decode()
+        headers = [(b"set-cookie", f"{self._name}={signed}; Path=/; HttpOnly; SameSite=Lax".encode())]
+        if SESSION_KEPT_KEY in values:
+            headers.append((SESSION_KEPT_HEADER.encode(), values[SESSION_KEPT_KEY].encode()))
         return headers
 
-    def _visit(self, scope: Scope) -> "RequestSession":
-        session_id, is_new = self._session_id(scope["headers"], chooses=scope["path"] in _CHOOSING_PATHS)
-        # A seed is always answered with its cookie: it tells the caller whether the session is kept.
-        wants_cookie = is_new or scope["path"] == SEED_PATH
+    def _session(self, scope: Scope) -> RequestSession:
+        path = scope["path"]
+        session_id, signed = self._named(scope["headers"], chooses=path in _CHOOSING_PATHS)
         if session_id is None:
-            return RequestSession(NewSession(), wants_cookie)
-        return RequestSession({SESSION_ID_KEY: session_id}, wants_cookie, self._other_workers_url(session_id))
+            return RequestSession(NewSession())
+        return RequestSession({SESSION_ID_KEY: session_id}, signed, worker_url=self._other_workers_url(session_id))
 
     def _other_workers_url(self, session_id: str) -> str | None:
         if not self._worker_urls:
@@ -129,35 +144,27 @@ class SessionCookieMiddleware:
         owner = owner_of(session_id, len(self._worker_urls))
         return self._worker_urls[owner] if owner != own_worker_index() else None
 
-    def _session_id(self, headers: Iterable[tuple[bytes, bytes]], *, chooses: bool) -> tuple[str | None, bool]:
-        """The id a request names, None when it names none; and whether the caller has no cookie for it."""
+    def _named(self, headers: Iterable[tuple[bytes, bytes]], *, chooses: bool) -> tuple[str | None, str | None]:
+        """Return the id a request names, None when it names none; and the signed id of its cookie, if it has one."""
         chosen = None
         for name, value in headers:
             if name == b"cookie":
                 signed = _cookie_value(value.decode("latin-1"), self._name)
                 if signed is not None:
-                    return self._signer.unsign(signed).decode(), False
+                    return self._signer.unsign(signed).decode(), signed
             elif chooses and name == _ID_HEADER:
                 chosen = value.decode("latin-1")
         if chosen is not None and _ID_PATTERN.fullmatch(chosen):
-            return chosen, True
-        return None, True
+            return chosen, None
+        return None, None
 
-    def _with_cookie(self, send: Send, visit: "RequestSession") -> Send:
+    def _with_cookie(self, send: Send, session: RequestSession) -> Send:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *self.answer_headers(visit)]}
+                message = {**message, "headers": [*message.get("headers", []), *self.response_headers(session)]}
             await send(message)
 
         return send_with_cookie
-
-
-class RequestSession(NamedTuple):
-    """A request's session; whether its answer has to name it; the address of the worker that holds it, if another."""
-
-    session: dict[str, Any]
-    wants_cookie: bool
-    worker_url: str | None = None
 
 
 def _cookie_value(header: str, name: str) -> str | None:

@@ -62,6 +62,10 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._open)
 
+    def knows(self, session_id: str) -> bool:
+        """Tell whether the session is open, or was."""
+        return session_id in self._open or session_id in self._endings
+
     async def seed(self, session_id: str, payload: bytes, seed: Callable[[], Awaitable[Any]]) -> Any:
         """Open the session and return the answer of `seed`; answer a replay as the first time."""
         digest = hashlib.blake2b(payload, digest_size=16).digest()

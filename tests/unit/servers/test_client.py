@@ -46,7 +46,7 @@ def test_requiring_a_server_that_is_not_there_suggests_the_one_that_is() -> None
     [
         ("/verify", 500, b"Internal Server Error", "agent_error"),
         ("/verify", 404, b'{"detail":"Not Found"}', "input_invalid"),
-        ("/verify", 409, b"{}", "session_lost"),
+        ("/verify", 409, b"{}", "agent_error"),
         ("/v1/responses", 429, b'{"error":{"message":"slow","code":"rate_limit_exceeded"}}', "model_rate_limited"),
         ("/v1/responses", 400, b'{"error":{"code":"context_length_exceeded"}}', "context_length_exceeded"),
         ("/v1/responses", 502, b"<html>", "model_unavailable"),

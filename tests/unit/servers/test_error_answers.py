@@ -49,7 +49,7 @@ class BreakingServer(SimpleResourcesServer):
 def client_of(error: Exception) -> TestClient:
     config = BaseResourcesServerConfig(host="", port=0, entrypoint="", name="quiz")
     server = BreakingServer(config=config, server_client=MagicMock(spec=ServerClient), error=error)
-    return TestClient(server.setup_webserver())
+    return TestClient(server.setup_webserver(), raise_server_exceptions=False)
 
 
 def ask(error: Exception) -> tuple[int, dict[str, Any]]:
@@ -75,7 +75,7 @@ def test_a_body_that_does_not_validate_keeps_fastapis_detail_beside_the_envelope
 @pytest.mark.parametrize("error_class", [HTTPException, StarletteHTTPException])
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, "input_invalid"), (403, "input_invalid"), (409, "session_lost"), (429, "tool_error"), (503, "tool_error")],
+    [(400, "input_invalid"), (403, "input_invalid"), (409, "input_invalid"), (429, "tool_error"), (503, "tool_error")],
 )
 def test_an_http_exception_keeps_status_detail_and_headers(
     error_class: type[StarletteHTTPException], status: int, kind: str
@@ -117,7 +117,7 @@ def test_an_answer_json_has_no_form_for_is_an_error_too() -> None:
     async def odd() -> Any:
         return {"thing": object()}
 
-    assert TestClient(app).post("/odd").json()["error"]["kind"] == "tool_error"
+    assert TestClient(app, raise_server_exceptions=False).post("/odd").json()["error"]["kind"] == "tool_error"
 
 
 class RefusingModel(SimpleResponsesAPIModel):

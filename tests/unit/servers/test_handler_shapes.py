@@ -126,7 +126,7 @@ def make_server(server_class: type[SimpleResourcesServer]) -> Any:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    with TestClient(make_server(ShapesServer).setup_webserver()) as client:
+    with TestClient(make_server(ShapesServer).setup_webserver(), raise_server_exceptions=False) as client:
         yield client
 
 

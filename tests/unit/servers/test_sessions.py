@@ -250,7 +250,7 @@ def test_the_room_booking_server_scores_what_was_booked_in_its_session(booking: 
     assert messages == ["Booked a.", "Booked b.", "Refused: limit of 2 bookings reached."]
     assert booking.post("/verify", json=row | {"response": RESPONSE}).json()["reward"] == 1.0
     again = booking.post("/verify", json=row | {"response": RESPONSE})
-    assert (again.status_code, again.json()["error"]["kind"]) == (409, "session_lost")
+    assert (again.status_code, again.json()["error"]["kind"]) == (409, "verifier_error")
 
 
 def test_the_room_booking_server_refuses_a_session_it_never_seeded(booking: TestClient) -> None:
