@@ -41,7 +41,9 @@ class ServerApp(FastAPI):
         **options: Any,
     ) -> None:
         # In the place of FastAPI's defaults; an author's own, added later, win.
-        handlers: dict[Any, Any] = dict.fromkeys((HTTPException, RequestValidationError, Exception), self._respond_to_error)
+        handlers: dict[Any, Any] = dict.fromkeys(
+            (HTTPException, RequestValidationError, Exception), self._respond_to_error
+        )
         super().__init__(redirect_slashes=False, exception_handlers=handlers, **options)
         self.router.route_class = ServerRoute
         self._with_sessions = with_sessions(self._dispatch)

@@ -75,9 +75,10 @@ class Endpoint:
 
     async def _error_response(self, request: Request, error: Exception) -> Response:
         """Return what the author's, or our own, exception handler makes of an error."""
-        if not isinstance(error, HTTPException | RequestValidationError | RolloutError):
+        handlers = self._app.exception_handlers
+        handle = _handler_for(handlers, error)
+        if handle is handlers.get(Exception) and not isinstance(error, HTTPException | RolloutError):
             request.scope["nemo_gym.error"] = error
-        handle = _handler_for(self._app.exception_handlers, error)
         made = (
             handle(request, error) if inspect.iscoroutinefunction(handle) else run_in_threadpool(handle, request, error)
         )

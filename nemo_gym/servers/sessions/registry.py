@@ -19,6 +19,8 @@ from typing import Any
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
 _REMEMBERED_ENDINGS = 100_000
+_CALLS_END_WITHIN_S = 2.0
+_CANCELLED_CALLS_END_WITHIN_S = 1.0
 _CLEAN_UP_LIMIT_S = 30.0
 _CLEAN_UP_AT_STOP_LIMIT_S = 2.0
 
@@ -33,7 +35,7 @@ class Session:
     payload_digest: bytes
     state: Any
     seeding: asyncio.Task[Any] | None = None
-    calls_inside: int = 0
+    calls: set[asyncio.Task[Any]] = field(default_factory=set)
     used_at: float = field(default_factory=time.monotonic)
 
 
@@ -100,11 +102,13 @@ class SessionRegistry:
         session = self._open.get(session_id)
         if session is None:
             raise self._lost(session_id)
-        session.calls_inside += 1
+        call = asyncio.current_task()
+        assert call is not None
+        session.calls.add(call)
         try:
             yield session
         finally:
-            session.calls_inside -= 1
+            session.calls.discard(call)
             session.used_at = time.monotonic()
 
     def state(self, session_id: str) -> Any:
@@ -115,7 +119,10 @@ class SessionRegistry:
         return session.state
 
     async def close(self, session_id: str, *, ending: str = "closed") -> bool:
-        """End the session and clean up; False when it was not open. A seed that comes later is refused."""
+        """End the session and clean up; False when it was not open. A seed that comes later is refused.
+
+        Calls that still run have 2 s to end, then they are cancelled: only after them is the session cleaned up.
+        """
         session = self._open.pop(session_id, None)
         self._endings.setdefault(session_id, ending)
         while len(self._endings) > _REMEMBERED_ENDINGS:
@@ -124,13 +131,15 @@ class SessionRegistry:
             return False
         if session.seeding is not None:
             session.seeding.cancel()
+        session.calls.discard(asyncio.current_task())  # a seed that failed closes its own session
         cleaning = asyncio.ensure_future(self._clean(session))
         self._cleaning.add(cleaning)
         cleaning.add_done_callback(self._cleaning.discard)
-        await asyncio.shield(cleaning)  # half a clean-up is none: it goes on when the caller leaves
+        await asyncio.shield(cleaning)  # it goes on when the caller leaves
         return True
 
     async def _clean(self, session: Session) -> None:
+        await _ended(session.calls)
         try:
             async with asyncio.timeout(_CLEAN_UP_LIMIT_S):
                 await self._clean_up(session.session_id, session.state)
@@ -140,7 +149,7 @@ class SessionRegistry:
     async def expire_idle(self) -> int:
         """End every session past the idle limit that no call is inside of; return how many."""
         limit = time.monotonic() - self._idle_limit_s
-        idle = [s.session_id for s in self._open.values() if not s.calls_inside and s.used_at < limit]
+        idle = [s.session_id for s in self._open.values() if not s.calls and s.used_at < limit]
         await asyncio.gather(*(self.close(session_id, ending="expired") for session_id in idle))
         return len(idle)
 
@@ -161,3 +170,14 @@ class SessionRegistry:
             case _:
                 reason = "not seeded here, or the server restarted since"
                 return rollout_error("session_lost", f"unknown session {session_id[:8]}…: {reason}")
+
+
+async def _ended(calls: set[asyncio.Task[Any]]) -> None:
+    """Wait for calls to end, and cancel those that do not; a blocking one in a thread can't be stopped."""
+    for within_s in (_CALLS_END_WITHIN_S, _CANCELLED_CALLS_END_WITHIN_S):
+        running = {call for call in calls if not call.done()}
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=within_s)
+        for call in late:
+            call.cancel("its session is closed")
