@@ -25,42 +25,45 @@ def chat_content(content: Any, role: str) -> str | list[Part]:
     """
     if isinstance(content, str):
         return content
-    parts = _converted(content, _TO_CHAT.get(role, _TEXT_ONLY_TO_CHAT), f"a Chat message of role {role!r}")
-    return _as_text(parts, "text")
+    # Engines that know only texts take one, and no template tells it from a list of one.
+    if isinstance(content, list) and len(content) == 1 and (text := _plain_text(content[0], role)) is not None:
+        return text
+    return _converted(content, _TO_CHAT.get(role, _TEXT_ONLY_TO_CHAT), role)
 
 
 def responses_content(content: Any, role: str) -> str | list[Part]:
     """Return the content of a chat message as that of a Responses item. Raises as `chat_content` does."""
     if isinstance(content, str):
         return content
-    return _converted(content, _TO_RESPONSES.get(role, _TEXT_ONLY_TO_RESPONSES), f"a Responses item of role {role!r}")
+    return _converted(content, _TO_RESPONSES.get(role, _TEXT_ONLY_TO_RESPONSES), role)
 
 
-def _converted(parts: Any, converters: Mapping[str, _Convert], target: str) -> list[Part]:
+def _plain_text(part: Any, role: str) -> str | None:
+    if not isinstance(part, dict) or not _TEXT_KEYS.issuperset(part):
+        return None
+    kind, text = part.get("type"), part.get("text")
+    is_text = kind == "input_text" or (kind == "output_text" and role == "assistant")
+    return text if is_text and isinstance(text, str) else None
+
+
+def _converted(parts: Any, converters: Mapping[str, _Convert], role: str) -> list[Part]:
     if not isinstance(parts, list):
         raise RequestConversionError("content", f"should be text or a list of parts, not {type(parts).__name__}")
     converted: list[Part] = []
     for index, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, dict) else None
         convert = converters.get(kind) if isinstance(kind, str) else None
+        path = f"content[{index}]"
         if convert is None:
             known = ", ".join(converters)
             raise RequestConversionError(
-                f"content[{index}]", f"a part of type {shown(kind)} can't be said in {target}, which takes: {known}"
+                path, f"a part of type {shown(kind)} can't be converted for role {role!r}; these can: {known}"
             )
         try:
             converted.append(convert(part))
         except RequestConversionError as error:
-            raise error.under(f"content[{index}]") from None
+            raise error.under(path) from None
     return converted
-
-
-def _as_text(parts: list[Part], kind: str) -> str | list[Part]:
-    """Engines that know only texts take one, and no template tells the two apart."""
-    if len(parts) == 1 and len(parts[0]) == 2 and parts[0]["type"] == kind:
-        text: str = parts[0]["text"]
-        return text
-    return parts
 
 
 def _text(part: Part, key: str = "text") -> str:
@@ -71,7 +74,7 @@ def _text(part: Part, key: str = "text") -> str:
 
 
 def _extras(part: Part, known: frozenset[str]) -> Part:
-    return {} if part.keys() <= known else {key: part[key] for key in part if key not in known}
+    return {key: value for key, value in part.items() if key not in known and value is not None}
 
 
 def _text_part(kind: str, defaults: Part | None = None) -> _Convert:

@@ -21,7 +21,7 @@ _OUTPUT_KEYS = _LABELS | {"call_id", "output"}
 # Passed on from an item, these would change what its message says.
 _CHAT_KEYS = frozenset({"tool_calls", "tool_call_id", "function_call", "reasoning_content", "reasoning", "function"})
 # The order that everything in a chat message has. What comes earlier in it begins the next message.
-_NOTHING, _REASONING, _TEXT, _CALL = range(4)
+_REASONING, _TEXT, _CALL = range(3)
 
 
 class MessageWriter:
@@ -41,7 +41,7 @@ class MessageWriter:
             "custom_tool_call_output": self._call_output,
         }
         self._step: dict[str, Any] | None = None  # the assistant message that the next item may join
-        self._reached = _NOTHING
+        self._reached = _REASONING
         self._call_data: CallTokenData | None = None  # of the model call that made this message
 
     def write(self, items: Iterable[Any]) -> None:
@@ -50,21 +50,19 @@ class MessageWriter:
         Raises:
             RequestConversionError: An item that Chat can't express, or that lacks what its type needs.
         """
+        write_by_type = self._write_by_type
         for index, item in enumerate(items):
             try:
-                self._write_item(item)
+                if not isinstance(item, dict):
+                    raise RequestConversionError("", f"an item should be an object, not {type(item).__name__}")
+                kind = item.get("type") or ("message" if "role" in item else "item_reference")
+                write = write_by_type.get(kind) if isinstance(kind, str) else None
+                if write is None:
+                    known = ", ".join(write_by_type)
+                    raise RequestConversionError("", f"Chat can't say an item of type {shown(kind)}; it has: {known}")
+                write(item)
             except RequestConversionError as error:
                 raise error.under(f"input[{index}]") from None
-
-    def _write_item(self, item: Any) -> None:
-        if not isinstance(item, dict):
-            raise RequestConversionError("", f"an item should be an object, not {type(item).__name__}")
-        kind = item.get("type") or ("message" if "role" in item else "item_reference")
-        write = self._write_by_type.get(kind) if isinstance(kind, str) else None
-        if write is None:
-            known = ", ".join(self._write_by_type)
-            raise RequestConversionError("", f"an item of type {shown(kind)} can't be said in Chat, which has: {known}")
-        write(item)
 
     def _message(self, item: Item) -> None:
         role = item.get("role")
@@ -75,11 +73,10 @@ class MessageWriter:
         if chat_role is None:
             raise RequestConversionError("role", f"{shown(role)} is none of: assistant, user, system, developer")
         content = item.get("content")
-        message = {
-            "role": chat_role,
-            "content": content if isinstance(content, str) else chat_content(content, chat_role),
-        }
-        if not item.keys() <= _MESSAGE_KEYS:
+        if not isinstance(content, str):
+            content = chat_content(content, chat_role)
+        message = {"role": chat_role, "content": content}
+        if _has_extras(item, 2 + ("type" in item)):
             message.update(_extras(item, _MESSAGE_KEYS))
         self._step = None
         self.messages.append(message)
@@ -91,7 +88,7 @@ class MessageWriter:
         step = self._join(item, _TEXT)
         # A step with unanswered calls can't be ended by another message, so its text joins what is there.
         step["content"] = content if step["content"] is None else _joined(step["content"], content)
-        if not item.keys() <= _MESSAGE_KEYS:
+        if _has_extras(item, 2 + ("type" in item)):
             step.update(_extras(item, _MESSAGE_KEYS))
 
     def _reasoning(self, item: Item) -> None:
@@ -100,39 +97,42 @@ class MessageWriter:
             if (data := token_data_of(item)) is not None:
                 self.token_data.append(MessageTokenData(None, data))
             return
-        if not item.keys() <= _REASONING_KEYS and (extras := _extras(item, _REASONING_KEYS)):
+        if not _REASONING_KEYS.issuperset(item) and (extras := _extras(item, _REASONING_KEYS)):
             raise RequestConversionError(next(iter(extras)), "Chat has no place for this field of a reasoning item")
         thoughts = _thoughts(item)
-        if not any(thoughts) and form != "think_tags":
-            thoughts = []
-        if not thoughts:
+        reasoning = as_think_blocks(thoughts) if form == "think_tags" else "\n".join(thoughts)
+        if not reasoning:
             if item.get("encrypted_content"):
                 raise RequestConversionError(
                     "encrypted_content",
-                    "Chat can't hand back encrypted reasoning; the option `reasoning: drop` leaves it out",
+                    "Chat can't hand back encrypted reasoning; the option reasoning='drop' leaves it out",
                 )
             return
         step = self._join(item, _REASONING)
         if form == "think_tags":
-            blocks = as_think_blocks(thoughts)
-            step["content"] = blocks if step["content"] is None else _joined(step["content"], blocks)
+            step["content"] = reasoning if step["content"] is None else _joined(step["content"], reasoning)
         else:
-            thoughts = [step[form], *thoughts] if form in step else thoughts
-            step[form] = "\n".join(thoughts)
+            step[form] = f"{step[form]}\n{reasoning}" if form in step else reasoning
 
     def _function_call(self, item: Item) -> None:
-        function = {"name": _text(item, "name"), "arguments": _text(item, "arguments")}
-        call = {"id": _text(item, "call_id"), "type": "function", "function": function}
-        self._call(item, call, _CALL_KEYS)
+        name, arguments = item.get("name"), item.get("arguments")
+        if not (isinstance(name, str) and isinstance(arguments, str)):
+            name, arguments = _text(item, "name"), _text(item, "arguments")
+        self._call(item, "function", {"name": name, "arguments": arguments}, _CALL_KEYS)
 
     def _custom_call(self, item: Item) -> None:
         custom = {"name": _text(item, "name"), "input": _text(item, "input")}
-        self._call(item, {"id": _text(item, "call_id"), "type": "custom", "custom": custom}, _CUSTOM_CALL_KEYS)
+        self._call(item, "custom", custom, _CUSTOM_CALL_KEYS)
 
-    def _call(self, item: Item, call: dict[str, Any], known: frozenset[str]) -> None:
-        if not item.keys() <= known:
+    def _call(self, item: Item, kind: str, called: dict[str, Any], known: frozenset[str]) -> None:
+        call = {"id": _text(item, "call_id"), "type": kind, kind: called}
+        if _has_extras(item, 4):
             call.update(_extras(item, known))
-        self._join(item, _CALL).setdefault("tool_calls", []).append(call)
+        step = self._join(item, _CALL)
+        if "tool_calls" in step:
+            step["tool_calls"].append(call)
+        else:
+            step["tool_calls"] = [call]
 
     def _call_output(self, item: Item) -> None:
         output = item.get("output")
@@ -142,7 +142,7 @@ class MessageWriter:
             except RequestConversionError as error:
                 raise RequestConversionError(error.path.replace("content", "output", 1), error.problem) from None
         message = {"role": "tool", "tool_call_id": _text(item, "call_id"), "content": output}
-        if not item.keys() <= _OUTPUT_KEYS:
+        if _has_extras(item, 3):
             message.update(_extras(item, _OUTPUT_KEYS))
         self._step = None
         self.messages.append(message)
@@ -151,12 +151,12 @@ class MessageWriter:
         """Return the assistant message that an item of this kind belongs to, which may be a new one."""
         data = token_data_of(item) if "generation_token_ids" in item else None
         step = self._step
-        in_order = kind > self._reached or self._reached == _CALL
-        if step is None or not in_order or self._is_of_another_call(data):
+        if step is None or kind <= self._reached < _CALL or self._is_of_another_call(data):
             self._step = step = {"role": "assistant", "content": None}
             self.messages.append(step)
-            self._reached, self._call_data = _NOTHING, None
-        self._reached = max(self._reached, kind)
+            self._reached, self._call_data = kind, None
+        elif kind > self._reached:
+            self._reached = kind
         if data is not None and self._call_data is None:
             self._call_data = data
             self.token_data.append(MessageTokenData(len(self.messages) - 1, data))
@@ -179,6 +179,11 @@ def _text(item: Item, key: str) -> str:
     return value
 
 
+def _has_extras(item: Item, own: int) -> bool:
+    """Whether an item that has its `own` keys has more than two labels beside them. Cheaper than looking at each."""
+    return len(item) != own + ("id" in item) + ("status" in item)
+
+
 def _extras(item: Item, known: frozenset[str]) -> Item:
     """Return the fields that the API doesn't publish, to be passed on as they are. None says nothing."""
     extras = {key: value for key, value in item.items() if key not in known and value is not None}
@@ -190,13 +195,15 @@ def _extras(item: Item, known: frozenset[str]) -> Item:
 
 def _thoughts(item: Item) -> list[str]:
     """Return the reasoning itself where the engine shows it, else its summary."""
-    for key in ("content", "summary"):
-        parts = item.get(key) or []
-        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+    key = "content" if item.get("content") else "summary"
+    parts = item.get(key) or []
+    thoughts: list[str] = []
+    for part in parts if isinstance(parts, list) else [None]:
+        text = part.get("text") if isinstance(part, dict) else None
+        if not isinstance(text, str):
             raise RequestConversionError(key, "should be a list of parts with a `text`")
-        if parts:
-            return [_text(part, "text") for part in parts]
-    return []
+        thoughts.append(text)
+    return thoughts
 
 
 def _joined(earlier: str | list[Item], later: str | list[Item]) -> str | list[Item]:
