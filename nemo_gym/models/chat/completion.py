@@ -4,7 +4,7 @@ from typing import Any
 
 from nemo_gym.models.chat.errors import ModelOutputError, shown
 from nemo_gym.models.chat.options import DEFAULT_OPTIONS, ChatOptions
-from nemo_gym.models.chat.response import RESPONSE_FIELDS
+from nemo_gym.models.chat.response import RESPONSE_FIELDS, core_of_id, error_text, is_count, seconds
 from nemo_gym.models.chat.think import as_think_blocks
 from nemo_gym.models.chat.token_data import TOKEN_FIELDS, token_data_of
 
@@ -45,10 +45,10 @@ def to_completion(response: Any, options: ChatOptions = DEFAULT_OPTIONS) -> dict
         "message": message,
     }
     completion = {
-        "id": f"chatcmpl-{str(response.get('id')).removeprefix('resp_')}",
+        "id": f"chatcmpl-{core_of_id(response.get('id'), 'resp_', items)}",
         "choices": [choice],
-        "created": int(response.get("created_at") or 0),
-        "model": response.get("model") or "",
+        "created": int(seconds(response.get("created_at"))),
+        "model": model if isinstance(model := response.get("model"), str) else "",
         "object": "chat.completion",
         "usage": completion_usage(response.get("usage")),
     }
@@ -59,7 +59,7 @@ def to_completion(response: Any, options: ChatOptions = DEFAULT_OPTIONS) -> dict
 def completion_usage(usage: Any) -> dict[str, Any] | None:
     """Return a Response's token counts under their names in a completion; None where they aren't usable."""
     names = ("input_tokens", "output_tokens", "total_tokens")
-    if not isinstance(usage, dict) or not all(type(usage.get(name)) is int for name in names):
+    if not isinstance(usage, dict) or not all(is_count(usage.get(name)) for name in names):
         return None
     return {
         "prompt_tokens": usage["input_tokens"],
@@ -75,9 +75,7 @@ def _items(response: Any) -> list[Any]:
     if not isinstance(items, list):
         raise ModelOutputError("output", f"a Response has a list of items here, not {type(items).__name__}")
     if response.get("error") or response.get("status") not in (None, "completed", "incomplete"):
-        said = response.get("error")
-        because = said.get("message") if isinstance(said, dict) else said
-        raise ModelOutputError("status", f"{shown(response.get('status'))}: {shown(str(because), 500)}")
+        raise ModelOutputError("status", f"is {shown(response.get('status'))}, with the error {error_text(response)}")
     return items
 
 
@@ -99,12 +97,14 @@ class _Answer:
             if kind == "message":
                 self._add_message(item)
             elif kind == "reasoning":
-                self._thoughts += [part["text"] for part in item.get("content") or item.get("summary") or []]
+                self._thoughts += [_text(part, "text") for part in item.get("content") or item.get("summary") or []]
             elif kind == "function_call":
-                function = {"name": item["name"], "arguments": item["arguments"]}
+                function = {"name": _text(item, "name"), "arguments": _text(item, "arguments")}
                 self._add_call(item, {"function": function, "type": "function"})
             elif kind == "custom_tool_call":
-                self._add_call(item, {"custom": {"name": item["name"], "input": item["input"]}, "type": "custom"})
+                self._add_call(
+                    item, {"custom": {"name": _text(item, "name"), "input": _text(item, "input")}, "type": "custom"}
+                )
             else:
                 raise ModelOutputError("", f"an item of type {shown(kind)} has no place in a chat completion")
         except (KeyError, TypeError, AttributeError) as error:
@@ -132,7 +132,7 @@ class _Answer:
             if part["type"] == "output_text":
                 self._add_text(part, f"content[{index}]")
             elif part["type"] == "refusal":
-                self._refusals.append(part["refusal"])
+                self._refusals.append(_text(part, "refusal"))
             else:
                 raise ModelOutputError(f"content[{index}]", f"a part of type {shown(part['type'])} isn't the model's")
         self._extras.update({key: value for key, value in item.items() if key not in _MESSAGE_KEYS})
@@ -147,8 +147,15 @@ class _Answer:
             citation.update(start_index=citation["start_index"] + before, end_index=citation["end_index"] + before)
             self._annotations.append({"type": "url_citation", "url_citation": citation})
         self.logprobs += part.get("logprobs") or []
-        self._texts.append(part["text"])
+        self._texts.append(_text(part, "text"))
 
     def _add_call(self, item: dict[str, Any], call: dict[str, Any]) -> None:
         extras = {key: value for key, value in item.items() if key not in _CALL_KEYS and value is not None}
-        self.calls.append({**extras, "id": item["call_id"], **call})
+        self.calls.append({**extras, "id": _text(item, "call_id"), **call})
+
+
+def _text(holder: dict[str, Any], key: str) -> str:
+    value = holder[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is {type(value).__name__}")
+    return value

@@ -43,7 +43,9 @@ class ModelOutputError(_ConversionError):
 
 
 def shown(value: Any, limit: int = 80) -> str:
-    """Return `value` for an error message, cut to `limit` characters."""
+    """Return a text for an error message, cut to `limit` characters; of anything else, None or the name of its type."""
+    if not isinstance(value, str):
+        return "None" if value is None else type(value).__name__
     # Cut before `repr`: a hostile text may have megabytes.
-    text = repr(value[: limit + 1] if isinstance(value, str) else type(value).__name__)
+    text = repr(value[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"

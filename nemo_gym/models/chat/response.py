@@ -1,7 +1,8 @@
 """A chat completion as a Response."""
 
 import hashlib
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from nemo_gym.models.chat.errors import ModelOutputError, shown
 from nemo_gym.models.chat.options import DEFAULT_OPTIONS, ChatOptions
@@ -9,6 +10,8 @@ from nemo_gym.models.chat.output_items import output_items
 from nemo_gym.models.chat.token_data import attach_token_data, token_data_of
 
 _INCOMPLETE_REASON = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_UNLIKELY = -9999.0
+"""What the API writes for minus infinity."""
 _GIVEN_UP = frozenset({"abort", "error"})
 """Engines' own finish reasons for an answer that stopped where nobody wanted it to."""
 
@@ -53,7 +56,7 @@ def to_response(
     """
     choice, message = _only_choice(completion)
     status, reason = _ending(choice.get("finish_reason"))
-    core = _core_of_id(completion, message)
+    core = core_of_id(completion.get("id"), "chatcmpl-", message)
     try:
         logprobs = _logprobs(choice.get("logprobs"))
         output = output_items(message, logprobs, core, options)
@@ -64,10 +67,10 @@ def to_response(
     if (data := token_data_of(message)) is not None:
         attach_token_data(output, data)
     params = params or {}
-    created, model = completion.get("created"), completion.get("model")
+    model = completion.get("model")
     response: dict[str, Any] = {
         "id": f"resp_{core}",
-        "created_at": created if type(created) in (int, float) else 0,
+        "created_at": seconds(completion.get("created")),
         "error": None,
         "incomplete_details": {"reason": reason} if reason else None,
         "model": model if isinstance(model, str) else params.get("model") or "",
@@ -95,22 +98,22 @@ def response_usage(usage: Any) -> dict[str, Any] | None:
         return None
     given, total = usage.get("prompt_tokens"), usage.get("total_tokens")
     made = usage.get("completion_tokens")
-    if type(made) is not int and type(given) is int and type(total) is int:
+    if not is_count(made) and is_count(given) and is_count(total):
         made = total - given
-    if type(given) is not int or type(made) is not int:
+    if not is_count(given) or not is_count(made):
         return None
     return {
         "input_tokens": given,
         "input_tokens_details": _counts(usage.get("prompt_tokens_details"), "cached_tokens", "cache_write_tokens"),
         "output_tokens": made,
         "output_tokens_details": _counts(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        "total_tokens": total if type(total) is int else given + made,
+        "total_tokens": total if is_count(total) else given + made,
     }
 
 
 def _counts(details: Any, *required: str) -> dict[str, Any]:
     given = details if isinstance(details, dict) else {}
-    counts = {key: value for key, value in given.items() if type(value) is int}
+    counts = {key: value for key, value in given.items() if is_count(value)}
     return {**dict.fromkeys(required, 0), **counts}
 
 
@@ -119,11 +122,9 @@ def _only_choice(completion: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ModelOutputError("completion", f"should be an object, not {type(completion).__name__}")
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices:
-        said = completion.get("error") or completion.get("message")
-        because = f"; the endpoint says {shown(str(said), 500)}" if said else ""
-        raise ModelOutputError("choices", f"the completion has none{because}")
+        raise ModelOutputError("choices", f"the completion has none; its error is {error_text(completion)}")
     if completion.get("error"):
-        raise ModelOutputError("error", f"the endpoint says {shown(str(completion['error']), 500)}")
+        raise ModelOutputError("error", f"the endpoint says {error_text(completion)}")
     if len(choices) > 1:
         raise ModelOutputError("choices", f"a Response is one answer, not {len(choices)}: leave `n` out")
     message = choices[0].get("message") if isinstance(choices[0], dict) else None
@@ -141,12 +142,30 @@ def _ending(finish_reason: Any) -> tuple[str, str | None]:
     return ("incomplete", reason) if reason else ("completed", None)
 
 
-def _core_of_id(completion: dict[str, Any], message: dict[str, Any]) -> str:
-    completion_id = completion.get("id")
-    if isinstance(completion_id, str) and completion_id:
-        return completion_id.removeprefix("chatcmpl-")
-    said = repr((completion.get("created"), message)).encode(errors="backslashreplace")
-    return hashlib.blake2b(said, digest_size=16).hexdigest()
+def core_of_id(answer_id: Any, prefix: str, said: Any) -> str:
+    """Return what is special about the id of an answer; of one without an id, a digest of what it says."""
+    if isinstance(answer_id, str) and answer_id:
+        return answer_id.removeprefix(prefix)
+    try:
+        return hashlib.blake2b(repr(said).encode(errors="backslashreplace"), digest_size=16).hexdigest()
+    except RecursionError as error:
+        raise ModelOutputError("id", "is missing, and the answer is nested too deeply to make one of it") from error
+
+
+def error_text(answer: dict[str, Any]) -> str:
+    """Return what an answer says in its `error`, in the forms that endpoints write it."""
+    said = answer.get("error") or answer.get("message")
+    return shown(said.get("message") if isinstance(said, dict) else said, 500)
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether a number of tokens can be true, and be written as JSON by every program."""
+    return type(value) is int and 0 <= value < 2**53
+
+
+def seconds(value: Any) -> float:
+    """Return a time since 1970; 0 for anything that isn't one."""
+    return value if type(value) in (int, float) and 0 <= value < 1e12 else 0
 
 
 def _logprobs(logprobs: Any) -> list[dict[str, Any]]:
@@ -165,7 +184,8 @@ def _logprob(token: dict[str, Any], *, with_top: bool = False) -> dict[str, Any]
     if not isinstance(text, str):
         raise TypeError(f"token is {type(text).__name__}")
     encoded = text.encode(errors="replace") if given is None else bytes([*given])  # as a check: each is 0 to 255
-    found = {"token": text, "bytes": list(encoded), "logprob": float(token["logprob"])}
+    logprob = float(token["logprob"])
+    found = {"token": text, "bytes": list(encoded), "logprob": logprob if isfinite(logprob) else _UNLIKELY}
     if with_top:
         found["top_logprobs"] = [_logprob(other) for other in token.get("top_logprobs") or []]
     return found
