@@ -69,8 +69,11 @@ class ItemWriter:
         if thoughts:
             summary = [{"type": "summary_text", "text": thought} for thought in thoughts]
             made.append({"type": "reasoning", "id": f"rs_{len(self.items)}", "summary": summary})
-        calls = [self._call(call, f"tool_calls[{at}]") for at, call in enumerate(message.get("tool_calls") or [])]
-        content = _with_refusal(text, message.get("refusal"))
+        given = message.get("tool_calls") or []
+        if not isinstance(given, list):
+            raise RequestConversionError("tool_calls", f"should be a list, not {type(given).__name__}")
+        calls = [self._call(call, f"tool_calls[{index}]") for index, call in enumerate(given)]
+        content = _with_refusal(text, None if message.get("refusal") is None else _text(message, "refusal"))
         if content is not None or not (made or calls):
             made.append({"type": "message", "role": "assistant", "content": "" if content is None else content})
         extras = _extras(message, _ASSISTANT_KEYS)
@@ -93,11 +96,11 @@ class ItemWriter:
             return list(thoughts), content
         written, rest = split_thoughts(first["text"])
         if isinstance(content, list):
-            return [*thoughts, *written], [*([{**first, "text": rest}] if rest else []), *content[1:]]
+            return [*thoughts, *written], [*([{**first, "text": rest}] if rest else []), *content[1:]] or None
         return [*thoughts, *written], rest if rest or not written else None
 
     def _call(self, call: Any, path: str) -> Item:
-        kind = call.get("type", "function") if isinstance(call, dict) else None
+        kind = (call.get("type") or "function") if isinstance(call, dict) else None
         nested = call.get(kind) if kind in ("function", "custom") else None
         if not isinstance(nested, dict):
             raise RequestConversionError(path, "should be an object with an `id` and a `function` or `custom` object")
@@ -113,7 +116,7 @@ class ItemWriter:
             raise error.under(path) from None
 
 
-def _with_refusal(content: Any, refusal: Any) -> str | list[dict[str, Any]] | None:
+def _with_refusal(content: Any, refusal: str | None) -> str | list[dict[str, Any]] | None:
     converted = None if content is None else responses_content(content, "assistant")
     if refusal is None:
         return converted

@@ -39,7 +39,7 @@ def split_thoughts(text: str, *, template_opens: bool = False) -> ThinkSplit:
         inside = start + len(OPEN_TAG)
         end = text.find(CLOSE_TAG, inside)
         if end < 0:
-            if not thoughts and (start == 0 or text[:start].isspace()):
+            if start == 0 or text[:start].isspace():
                 return ThinkSplit([text[inside:]], text[:start])
             break
         kept.append(text[at:start])

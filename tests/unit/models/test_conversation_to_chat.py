@@ -2,7 +2,7 @@
 
 import pytest
 
-from nemo_gym.models.chat import ChatOptions, RequestConversionError, to_chat_request
+from nemo_gym.models.chat import ChatOptions, to_chat_request
 
 USER = {"role": "user", "content": "hi"}
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
@@ -87,6 +87,11 @@ def assistant(*call_ids, content=None, **fields):
             [call("a"), REASONING, ANSWER, call("b"), result("a"), result("b")],
             [assistant("a", "b", content="yes", reasoning_content="hm"), chat_result("a"), chat_result("b")],
             id="what-stands-between-a-call-and-its-result-joins-the-call",
+        ),
+        pytest.param(
+            [call("a"), ANSWER, ANSWER, result("a")],
+            [assistant("a", content=[{"type": "text", "text": "yes"}] * 2), chat_result("a")],
+            id="two-answers-beside-one-call-are-two-parts",
         ),
         pytest.param(
             [REASONING, USER, call("a")],
@@ -189,54 +194,3 @@ def test_instructions_come_first_and_developer_messages_may_be_sent_as_system():
     request = {"instructions": "be brief", "input": [{"role": "developer", "content": "d"}]}
     body = to_chat_request(request, ChatOptions(developer_role="system")).body
     assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "system", "content": "d"}]
-
-
-@pytest.mark.parametrize(
-    ("item", "path"),
-    [
-        pytest.param("hi", "input[1]", id="no-object"),
-        pytest.param({"id": "msg_1"}, "input[1]", id="item-reference"),
-        pytest.param({"type": "web_search_call", "id": "ws", "status": "completed"}, "input[1]", id="built-in-call"),
-        pytest.param({"type": ["message"]}, "input[1]", id="type-is-a-list"),
-        pytest.param({"role": "critic", "content": "x"}, "input[1].role", id="role"),
-        pytest.param({"role": "user"}, "input[1].content", id="no-content"),
-        pytest.param({"role": "user", "content": ["x"]}, "input[1].content[0]", id="part-is-text"),
-        pytest.param(
-            {"role": "user", "content": [{"type": "input_text"}]}, "input[1].content[0].text", id="part-without-text"
-        ),
-        pytest.param(
-            {"role": "user", "content": [{"type": "input_image", "file_id": "f"}]},
-            "input[1].content[0].file_id",
-            id="image-by-id",
-        ),
-        pytest.param(
-            {"role": "user", "content": [{"type": "input_file", "file_url": "u"}]},
-            "input[1].content[0].file_url",
-            id="file-by-url",
-        ),
-        pytest.param(
-            {"role": "system", "content": [{"type": "input_image", "image_url": "u"}]},
-            "input[1].content[0]",
-            id="system-image",
-        ),
-        pytest.param(
-            result("a", [{"type": "input_image", "image_url": "u"}]), "input[1].output[0]", id="image-as-a-result"
-        ),
-        pytest.param(result(None), "input[1].call_id", id="result-without-call"),
-        pytest.param(call("a", arguments={}), "input[1].arguments", id="arguments-are-an-object"),
-        pytest.param({**REASONING, "summary": ["x"]}, "input[1].summary", id="summary-of-texts"),
-        pytest.param(
-            {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "e"},
-            "input[1].encrypted_content",
-            id="encrypted",
-        ),
-        pytest.param({**ANSWER, "tool_calls": [chat_call("a")]}, "input[1].tool_calls", id="chat-field-in-an-item"),
-    ],
-)
-def test_an_item_that_chat_cannot_say_is_refused_with_its_path(item, path):
-    with pytest.raises(RequestConversionError, match="input") as caught:
-        messages([USER, item])
-    assert caught.value.path == path
-    assert caught.value.failure.status == 400
-    assert caught.value.failure.kind == "model_bad_request"
-    assert caught.value.failure.terminal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nemo_gym.models.chat import ChatOptions, RequestConversionError, to_chat_request, to_responses_request
+from nemo_gym.models.chat import ChatOptions, to_chat_request, to_responses_request
 
 FUNCTION = {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}
 CHAT_FUNCTION = {"type": "function", "function": {key: FUNCTION[key] for key in FUNCTION if key != "type"}}
@@ -118,73 +118,6 @@ def test_the_limit_may_be_sent_under_its_older_name():
         "messages": [],
         "max_tokens": 5,
     }
-
-
-@pytest.mark.parametrize(
-    ("field", "path"),
-    [
-        pytest.param({"input": None}, "input", id="no-input"),
-        pytest.param({"instructions": ["x"]}, "instructions", id="instructions"),
-        pytest.param({"tools": [{"type": "web_search"}]}, "tools[0]", id="built-in-tool"),
-        pytest.param({"tools": [{**FUNCTION, "defer_loading": True}]}, "tools[0].defer_loading", id="deferred-tool"),
-        pytest.param({"tool_choice": {"type": "mcp", "server_label": "x"}}, "tool_choice", id="choice-of-a-server"),
-        pytest.param(
-            {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp"}]}},
-            "tool_choice.tools[0]",
-            id="allowed-built-in",
-        ),
-        pytest.param({"previous_response_id": "resp_1"}, "previous_response_id", id="previous_response_id"),
-        pytest.param({"background": True}, "background", id="background"),
-        pytest.param({"conversation": "c"}, "conversation", id="conversation"),
-        pytest.param({"prompt": {"id": "p"}}, "prompt", id="prompt"),
-        pytest.param({"truncation": "auto"}, "truncation", id="truncation"),
-        pytest.param({"stream": True}, "stream", id="stream"),
-        pytest.param({"n": 2}, "n", id="several-answers"),
-        pytest.param({"max_tool_calls": 3}, "max_tool_calls", id="max_tool_calls"),
-        pytest.param({"reasoning": {"summary": "auto"}}, "reasoning.summary", id="summary"),
-        pytest.param({"text": {"format": {"type": "grammar"}}}, "text.format.type", id="format"),
-        pytest.param({"text": {"stop": "x"}}, "text.stop", id="unknown-text-setting"),
-        pytest.param({"include": ["reasoning.encrypted_content"]}, "include[0]", id="include"),
-        pytest.param({"messages": []}, "messages", id="chat's-conversation"),
-        pytest.param(
-            {"max_output_tokens": 1, "max_completion_tokens": 2}, "max_completion_tokens", id="two-different-limits"
-        ),
-    ],
-)
-def test_a_request_that_chat_cannot_express_is_refused_by_name(field, path):
-    with pytest.raises(RequestConversionError) as caught:
-        to_chat_request({"input": "q", **field})
-    assert caught.value.path == path
-    assert str(caught.value).startswith(f"model_bad_request: {path}: ")
-
-
-@pytest.mark.parametrize(
-    ("field", "path"),
-    [
-        pytest.param({"messages": "q"}, "messages", id="messages-are-text"),
-        pytest.param({"n": 2}, "n", id="several-answers"),
-        pytest.param({"functions": [{"name": "f"}]}, "functions", id="functions"),
-        pytest.param({"modalities": ["text", "audio"]}, "modalities", id="audio"),
-        pytest.param({"web_search_options": {}}, "web_search_options", id="web-search"),
-        pytest.param({"max_tokens": 1, "max_completion_tokens": 2}, "max_completion_tokens", id="two-different-limits"),
-        pytest.param({"tools": [{"type": "function", "name": "f"}]}, "tools[0].function", id="flat-tool"),
-        pytest.param({"tool_choice": {"type": "function"}}, "tool_choice.function", id="choice-without-name"),
-        pytest.param({"response_format": {"type": "json_schema"}}, "response_format", id="no-schema"),
-        pytest.param({"messages": [{"role": "function", "content": "x"}]}, "messages[0].role", id="function-role"),
-        pytest.param(
-            {"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "messages[0].audio", id="audio-answer"
-        ),
-        pytest.param(
-            {"messages": [{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f"}}]}]},
-            "messages[0].tool_calls[0].arguments",
-            id="call-without-arguments",
-        ),
-    ],
-)
-def test_a_request_that_responses_cannot_express_is_refused_by_name(field, path):
-    with pytest.raises(RequestConversionError) as caught:
-        to_responses_request({"messages": [], **field})
-    assert caught.value.path == path
 
 
 def test_a_request_is_not_changed_by_its_conversion():

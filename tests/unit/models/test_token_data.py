@@ -55,18 +55,18 @@ def test_token_data_is_sent_on_the_assistants_message_where_the_option_says_so()
 
 
 @pytest.mark.parametrize(
-    ("items", "expected"),
+    ("items", "expected", "count"),
     [
-        pytest.param(
-            [{**REASONING, **FIRST}, {**ANSWER, **SECOND}], [(0, [2, 3]), (1, [5])], id="reasoning-then-answer"
-        ),
-        pytest.param([{**REASONING, **FIRST}, {**ANSWER, **FIRST}], [(0, [2, 3])], id="same-data-on-each-item"),
-        pytest.param([call("a", **FIRST), call("b"), result("a")], [(0, [2, 3])], id="data-on-the-first-of-two-calls"),
-        pytest.param([{**ANSWER, "generation_token_ids": [1]}], [], id="half-of-it"),
+        pytest.param([{**REASONING, **FIRST}, {**ANSWER, **SECOND}], [(0, [2, 3]), (1, [5])], 2, id="two-calls"),
+        pytest.param([{**REASONING, **FIRST}, ANSWER], [(0, [2, 3])], 2, id="the-second-without-data"),
+        pytest.param([{**REASONING, **FIRST}, {**ANSWER, **FIRST}], [(0, [2, 3])], 1, id="same-data-on-each-item"),
+        pytest.param([call("a", **FIRST), call("b")], [(0, [2, 3])], 1, id="data-on-the-first-of-two-function-calls"),
+        pytest.param([{**ANSWER, "generation_token_ids": [1]}], [], 1, id="half-of-it"),
     ],
 )
-def test_each_model_call_has_a_message_of_its_own(items, expected):
+def test_each_model_call_has_a_message_of_its_own(items, expected, count):
     assert indices(items) == expected
+    assert len(to_chat_request({"input": items}).body["messages"]) == count
 
 
 def test_token_data_of_dropped_reasoning_belongs_to_no_message():
