@@ -9,9 +9,12 @@ from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.servers.serving.head import HeadServer
 from nemo_gym.servers.serving.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
+from nemo_gym.servers.sessions.environment import EnvironmentClient, EnvironmentSession
 from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, new_session_id
+from nemo_gym.servers.sessions.tool_calls import ToolResult, run_tool_call
 from nemo_gym.servers.sessions.tools import OfferedTools
 from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
+from nemo_gym.wire.http_errors import unfinished_response
 
 __all__ = [
     "HEAD_SERVER_KEY_NAME",
@@ -21,6 +24,8 @@ __all__ = [
     "BaseServer",
     "BaseServerConfig",
     "Deadline",
+    "EnvironmentClient",
+    "EnvironmentSession",
     "Failure",
     "HeadServer",
     "HttpResponse",
@@ -29,6 +34,7 @@ __all__ = [
     "ServerClient",
     "SimpleServer",
     "Stage",
+    "ToolResult",
     "failure_of",
     "get_first_server_config_dict",
     "get_global_aiohttp_client",
@@ -39,4 +45,6 @@ __all__ = [
     "raise_for_status",
     "request",
     "rollout_error",
+    "run_tool_call",
+    "unfinished_response",
 ]

@@ -13,13 +13,12 @@ import orjson
 from nemo_gym.collections.records import MASK_KEYS
 from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.servers.http.client import ServerClient
-from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.transport import Deadline
-from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
-from nemo_gym.servers.sessions.tools import OfferedTools
+from nemo_gym.servers.sessions.environment import EnvironmentClient, EnvironmentSession
+from nemo_gym.wire.environment import RawRunRequest
 from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
-
-CLOSE_TIMEOUT_S = 5.0
+from nemo_gym.wire.tool_arguments import tool_arguments
 
 
 def resources_server_of(client: ServerClient, agent_name: str) -> str:
@@ -63,74 +62,48 @@ async def _verify_in_fresh_session(
     client: ServerClient, server: str, verify_request: dict[str, Any], deadline: Deadline
 ) -> dict[str, Any]:
     row = {key: value for key, value in verify_request.items() if key != "response"}
-    headers = {SESSION_ID_HEADER: new_session_id()}
-    seeded = await client.post(server, "/seed_session", json=row, headers=headers, deadline=deadline, replay_safe=True)
-    cookies = dict(_checked(seeded).cookies)
+    environment = EnvironmentClient(client, server)
+    session = environment.session()
     try:
-        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
-            await _replay_tool_calls(client, server, verify_request, cookies, deadline)
-        verdict = await client.post(server, "/verify", json=verify_request, cookies=cookies, deadline=deadline)
-        return _verdict(_checked(verdict), server)
+        await session.seed(RawRunRequest.json_of(row), deadline)
+        if session.is_kept:
+            await _replay_tool_calls(environment, session, verify_request, deadline)
+        verdict = await session.verify(RawRunRequest.json_of(verify_request), deadline)
+        return _verdict(verdict, server)
     finally:
-        if seeded.headers.get(SESSION_KEPT_HEADER) == "1":
-            await _close(client, server, cookies)
+        await session.close()
 
 
 async def _replay_tool_calls(
-    client: ServerClient,
-    server: str,
-    verify_request: dict[str, Any],
-    cookies: dict[str, Any],
-    deadline: Deadline,
+    environment: EnvironmentClient, session: EnvironmentSession, verify_request: dict[str, Any], deadline: Deadline
 ) -> None:
-    offered = await OfferedTools.ask(client, server, deadline)
+    offered = await environment.offered_tools(deadline)
     declared = verify_request["responses_create_params"].get("tools") or offered.tools
-    reached = _calls_that_reached(verify_request["response"]["output"], offered.callable_among(declared))
-    for name, arguments in reached:
-        answer = await client.post(server, f"/{name}", json=arguments, cookies=cookies, deadline=deadline)
-        cookies.update(answer.cookies)  # a refusal by the tool is part of the trajectory
+    for name, arguments in _calls_that_reached(verify_request["response"]["output"], offered.callable_among(declared)):
+        await session.call_tool(name, arguments, deadline)  # a refusal by the tool is part of the trajectory
 
 
-def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield (tool, arguments) of the calls that the agent passed on: declared, well-formed, answered."""
     answered = {item.get("call_id") for item in output if item.get("type") == "function_call_output"}
     for item in output:
         if item.get("type") != "function_call" or item.get("call_id") not in answered:
             continue
-        arguments = _object(item.get("arguments") or "{}")
-        if arguments is not None and item["name"] in declared:
+        arguments = item.get("arguments") or "{}"
+        if tool_arguments(arguments) is not None and item["name"] in declared:
             yield item["name"], arguments
 
 
-async def _close(client: ServerClient, server: str, cookies: dict[str, Any]) -> None:
-    try:
-        bound = Deadline(CLOSE_TIMEOUT_S, "the bound of closing a session")
-        await client.post(server, "/close_session", cookies=cookies, deadline=bound)
-    except RolloutError:
-        pass  # an unclosed session expires
-
-
 def _verdict(answer: HttpResponse, server: str) -> dict[str, Any]:
-    verdict = _object(answer.body)
-    if verdict is None:
-        reason = f"{server} answered /verify with what is no JSON object"
+    try:
+        verdict = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        verdict = None
+    if not isinstance(verdict, dict):
+        reason = f"{server} answered /verify with something that isn't a JSON object"
         raise rollout_error("verifier_error", reason, stage="verification", server=server)
     return verdict
 
 
-def _checked(answer: HttpResponse) -> HttpResponse:
-    if not answer.ok:
-        raise failure_of(answer)
-    return answer
-
-
 def _at_verification(failure: Failure) -> Failure:
     return failure if failure.stage is not None else failure.model_copy(update={"stage": "verification"})
-
-
-def _object(text: str | bytes) -> dict[str, Any] | None:
-    try:
-        decoded = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return decoded if isinstance(decoded, dict) else None

@@ -24,6 +24,7 @@ FailureKind = Literal[
     "model_auth",
     "model_bad_request",
     "model_bad_output",
+    "model_content_filter",
     "context_length_exceeded",
     "agent_error",
     "agent_timeout",

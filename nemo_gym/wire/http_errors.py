@@ -1,10 +1,12 @@
 """What an error answer means where no failure of ours comes with it: read from its status and its body."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from nemo_gym.wire.failure import FailureKind
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 # Of the statuses that say "your request", these say something else: who asks, how long it took, or a clash.
@@ -51,3 +53,23 @@ def _code_and_message(body: bytes) -> tuple[str, str]:
 
 def _shown(message: str) -> str:
     return KNOWN_SECRETS.cut(message, _MAX_MESSAGE_CHARS)
+
+
+def unfinished_response(status: str | None, error: Mapping[str, Any] | None) -> tuple[FailureKind, str] | None:
+    """Return failure kind and reason of a 200 whose Response isn't an answer; None when it is one.
+
+    Args:
+        status: Of the Response; None, `completed` and `incomplete` are answers.
+        error: Of a Response whose status is `failed`: `code` and `message`.
+
+    Source:
+        https://platform.openai.com/docs/api-reference/responses/object, `status` and `error.code`
+    """
+    if status in (None, "completed", "incomplete"):
+        return None
+    code, message = str((error or {}).get("code") or ""), _shown(str((error or {}).get("message") or ""))
+    reason = f"the Response has status {status!r}" + (f": {code} {message}".rstrip() if error else "")
+    if code == "rate_limit_exceeded":
+        return "model_rate_limited", reason
+    is_request = code.startswith(("invalid_", "unsupported_", "image_", "empty_image", "failed_to_download"))
+    return ("model_bad_request" if is_request else "model_unavailable"), reason

@@ -1,7 +1,7 @@
 """The Responses API's request and answer as JSON text: what a server on the way looks at, and no more."""
 
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Raw
@@ -45,14 +45,19 @@ class RawOutputItem(RawItem):
             raise msgspec.ValidationError("a function_call needs call_id, name and arguments")
 
 
-class _ResponseHead(msgspec.Struct):
+class RawResponseHead(msgspec.Struct):
+    """What a loop over model calls needs to know of a Response."""
+
     id: str
     created_at: float
     model: str
     output: list[Raw]
+    status: str | None = None
+    error: dict[str, Any] | None = None
+    incomplete_details: dict[str, Any] | None = None
 
 
-_HEAD = msgspec.json.Decoder(_ResponseHead)
+_HEAD = msgspec.json.Decoder(RawResponseHead)
 _ITEM_HEAD = msgspec.json.Decoder(RawItemHead)
 
 
@@ -99,7 +104,12 @@ class RawResponse(RawJson[NeMoGymResponse]):
 
     json_model = NeMoGymResponse
 
-    def json_items(self) -> list[RawOutputItem]:
-        """Return the items of `output`, in order; raises msgspec.DecodeError when this is no Response."""
-        text, arrays = self.json_apart
-        return [RawOutputItem(ArraysApart(bytes(raw), arrays)) for raw in _HEAD.decode(text).output]
+    @property
+    def json_head(self) -> RawResponseHead:
+        """Its parts, opened; raises msgspec.DecodeError when this isn't a Response."""
+        return _HEAD.decode(self.json_apart.text)
+
+    def json_items(self, head: RawResponseHead | None = None) -> list[RawOutputItem]:
+        """Return the items of `output`, in order; raises msgspec.DecodeError when this isn't a Response."""
+        arrays = self.json_apart.arrays
+        return [RawOutputItem(ArraysApart(bytes(raw), arrays)) for raw in (head or self.json_head).output]

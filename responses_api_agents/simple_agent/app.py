@@ -4,8 +4,7 @@ The tool calls of one step are answered in order. The loop ends with a step that
 the context is full.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any, Literal
 
 import orjson
@@ -21,16 +20,18 @@ from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
 from nemo_gym.openai_utils import RawItem, RawItemHead, RawOutputItem, RawParams, RawResponse
 from nemo_gym.server_utils import (
     Deadline,
+    EnvironmentClient,
+    EnvironmentSession,
     Failure,
     HttpResponse,
     OfferedTools,
     RolloutError,
     raise_for_status,
     rollout_error,
+    run_tool_call,
+    unfinished_response,
 )
-from responses_api_agents.simple_agent.environment import EnvironmentSession
-from responses_api_agents.simple_agent.tool_calls import run_tool_call
-from responses_api_agents.simple_agent.usage import add_usage
+from responses_api_agents.simple_agent.trajectory import Trajectory
 
 # Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
 GRACE_S = 10.0
@@ -50,6 +51,11 @@ class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
     on_context_overflow: Literal["stop", "fail"] = Field(
         default="stop", description="stop: verify what there is. fail: the rollout is a failure."
     )
+    on_content_filter: Literal["mask", "score", "fail"] = Field(
+        default="mask",
+        description="The endpoint's content filter cut an answer off: the rollout is verified and masked (mask), "
+        "scored all the same (score), or a failure (fail).",
+    )
     on_tool_failure: Literal["mask", "tell", "fail"] = Field(
         default="mask",
         description="A tool that raises or hangs: the policy reads so in general words, and the rollout is masked "
@@ -57,38 +63,19 @@ class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
     )
 
 
-@dataclass
-class Trajectory:
-    """The new items of one rollout so far, as text, and what happened on the way."""
-
-    items: list[RawItem] = field(default_factory=list)
-    last: RawResponse | None = None
-    usage: dict[str, Any] | None = None
-    tool_failure: Failure | None = None
-
-    def add_step(self, response: RawResponse, items: Sequence[RawOutputItem]) -> None:
-        """Take in the answer of one model call, and the items in it."""
-        self.items.extend(items)
-        self.usage = add_usage(self.usage, response.json_value("usage"))
-        self.last = response
-
-    def response(self) -> RawResponse:
-        """Return the last Response with every new item as its output, and the usage of all steps."""
-        if self.last is None:
-            raise ValueError("no model call has been answered")
-        update: dict[str, Any] = {"output": self.items}
-        if self.usage is not None:
-            update["usage"] = self.usage
-        return self.last.json_with(**update)
-
-
 class SimpleAgent(SimpleResponsesAPIAgent):
     config: SimpleAgentConfig
-    _offered: OfferedTools | None = PrivateAttr(default=None)
-    _sessionless: set[str] = PrivateAttr(default_factory=set)
+    _environment: EnvironmentClient | None = PrivateAttr(default=None)
+
+    @property
+    def environment(self) -> EnvironmentClient:
+        """The resources server, as all rollouts of this agent share it."""
+        if self._environment is None:
+            self._environment = EnvironmentClient(self.server_client, self.config.resources_server.name)
+        return self._environment
 
     async def responses(self, request: Request, response: Response, body: RawParams = Body()) -> RawResponse:
-        session = EnvironmentSession(self.server_client, self.config.resources_server.name, request.cookies)
+        session = self.environment.session(request.cookies)
         trajectory = await self._loop(session, RawParams.json_of(body))
         # The caller seeded the session and will verify in it: it passes on the cookies of the last answer, this one.
         for name, value in session.cookies.items():
@@ -96,9 +83,8 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         return trajectory.response()
 
     async def run(self, body: RawRunRequest = Body()) -> Response:
-        config = self.config
         row = RawRunRequest.json_of(body)
-        session = EnvironmentSession(self.server_client, config.resources_server.name, sessionless=self._sessionless)
+        session = self.environment.session()
         try:
             await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
             trajectory = await self._loop(session, RawParams(row.json_part("responses_create_params")))
@@ -106,22 +92,19 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
             await session.close()
-        if trajectory.tool_failure is None or not self._masks():
+        if trajectory.mask is None:
             return Response(verdict.body, media_type="application/json")
-        return Response(_masked(verdict.body, trajectory.tool_failure), media_type="application/json")
+        return Response(_masked(verdict.body, trajectory.mask), media_type="application/json")
 
     async def _verdict(
         self, session: EnvironmentSession, row: RawRunRequest, trajectory: Trajectory, deadline: Deadline
     ) -> HttpResponse:
         try:
-            return await session.verify(row, trajectory.response(), deadline)
+            return await session.verify(row.json_with(response=trajectory.response()), deadline)
         except RolloutError as error:
-            if error.trajectory is not None and trajectory.tool_failure is not None and self._masks():
-                error.trajectory |= _mask(trajectory.tool_failure)  # for whoever verifies it later
+            if error.trajectory is not None and trajectory.mask is not None:
+                error.trajectory |= _mask(trajectory.mask)  # for whoever verifies it later
             raise
-
-    def _masks(self) -> bool:
-        return self.config.on_tool_failure == "mask"
 
     async def _loop(self, session: EnvironmentSession, params: RawParams) -> Trajectory:
         start = params.json_input_items()
@@ -142,7 +125,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             trajectory.add_step(answer, items)
             steps += 1
             calls = [item.json_head for item in items if item.json_head.type == "function_call"]
-            if not calls:
+            if self._is_filtered(answer, trajectory) or not calls:
                 break
             for call in calls:
                 await self._answer_call(session, call, callable_tools, trajectory)
@@ -151,6 +134,25 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     def _stops_here(self, error: RolloutError, trajectory: Trajectory) -> bool:
         overflow = error.failure.kind == "context_length_exceeded"
         return overflow and self.config.on_context_overflow == "stop" and trajectory.last is not None
+
+    def _is_filtered(self, answer: RawResponse, trajectory: Trajectory) -> bool:
+        """Tell whether the endpoint's content filter cut the answer off; a setting decides about the rollout."""
+        details = answer.json_value("incomplete_details")
+        if not isinstance(details, dict) or details.get("reason") != "content_filter":
+            return False
+        name = self.config.model_server.name
+        filtered = rollout_error(
+            "model_content_filter", f"the content filter cut the answer of {name} off", server=name
+        )
+        self._decide(self.config.on_content_filter, filtered.failure, trajectory)
+        return True
+
+    @staticmethod
+    def _decide(setting: str, failure: Failure, trajectory: Trajectory) -> None:
+        if setting == "fail":
+            raise RolloutError(failure)
+        if setting == "mask":
+            trajectory.mask = trajectory.mask or failure
 
     async def _answer_call(
         self,
@@ -168,29 +170,31 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             max_chars=self.config.max_tool_result_chars,
         )
         if result.failure is not None:
-            if self.config.on_tool_failure == "fail":
-                raise RolloutError(result.failure)
-            trajectory.tool_failure = trajectory.tool_failure or result.failure
+            self._decide(self.config.on_tool_failure, result.failure, trajectory)
         trajectory.items.append(RawItem.function_call_output(call.call_id or "", result.text))
 
     async def _ask_model(self, params: RawParams) -> tuple[RawResponse, list[RawOutputItem]]:
         # No deadline here: a generation may take long, keep-alive finds a dead peer, and the rollout has its own.
+        # Generating again changes nothing, so a connection that is lost at step 49 does not cost the rollout.
         name = self.config.model_server.name
-        answer = await self.server_client.post(server_name=name, url_path="/v1/responses", json=params)
+        answer = await self.server_client.post(
+            server_name=name, url_path="/v1/responses", json=params, replay_safe=True
+        )
         await raise_for_status(answer)
         response = RawResponse.json_unchecked(await answer.read())
         try:
-            return response, response.json_items()
-        except ValueError as error:
-            reason = f"{name} answered what is no Response: {str(error)[:300]}"
+            head = response.json_head
+            items = response.json_items(head)
+        except (ValueError, RecursionError) as error:
+            reason = f"{name} answered with something that isn't a Response: {str(error)[:300]}"
             raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error
+        unfinished = unfinished_response(head.status, head.error)
+        if unfinished is not None:
+            raise rollout_error(unfinished[0], f"{name}: {unfinished[1]}", server=name, status=answer.status)
+        return response, items
 
     async def _offered_tools(self) -> OfferedTools:
-        if self._offered is None:
-            name = self.config.resources_server.name
-            deadline = self._deadline("seed_timeout_s", "transport_timeout")
-            self._offered = await OfferedTools.ask(self.server_client, name, deadline)
-        return self._offered
+        return await self.environment.offered_tools(self._deadline("seed_timeout_s", "transport_timeout"))
 
     def _deadline(self, setting: str, kind: str, grace_s: float = 0.0) -> Deadline:
         return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)

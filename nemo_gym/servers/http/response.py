@@ -7,8 +7,10 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import orjson
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from nemo_gym.wire.failure import RolloutError, parse_failure_body, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error, kind_of_status
@@ -80,18 +82,46 @@ class HttpResponse:
         self.release()
 
 
-def failure_of(answer: HttpResponse) -> RolloutError:
-    """Return the failure that an error answer carries; one that carries none is named by its status."""
+class ResponseError(RolloutError, aiohttp.ClientResponseError):
+    """The failure that an error response carries, which is also aiohttp's exception for it.
+
+    Attributes:
+        status: HTTP status.
+        response_content: The body, bytes.
+    """
+
+    def __init__(self, error: RolloutError, response: HttpResponse) -> None:
+        url = URL(response.url)
+        request = aiohttp.RequestInfo(url, response.method, CIMultiDictProxy(CIMultiDict()), url)
+        aiohttp.ClientResponseError.__init__(
+            self, request, (), status=response.status, message=error.failure.reason, headers=response.headers
+        )
+        self.failure, self.trajectory = error.failure, error.trajectory
+        self.response_content = response.body
+
+    def __str__(self) -> str:
+        return f"{self.failure.kind}: {self.failure.reason}"
+
+
+def failure_of(response: HttpResponse) -> RolloutError:
+    """Return the failure that an error response carries; one that carries none is named by its status."""
+    return ResponseError(carried_failure(response) or _named_by_status(response), response)
+
+
+def carried_failure(response: HttpResponse) -> RolloutError | None:
+    """Return the failure in our own envelope; None where the response has none."""
     try:
-        carried = parse_failure_body(orjson.loads(answer.body))
+        return parse_failure_body(orjson.loads(response.body))
     except orjson.JSONDecodeError:
-        carried = None
-    if carried is not None:
-        return carried
-    text = answer.body[:2_000].decode("utf-8", "replace")
-    kind = _kind_by_status(answer)
-    reason = f"{answer.server or answer.url} answered {answer.status} to {answer.method} {answer.url}: {text[:300]}"
-    return rollout_error(kind, reason, server=answer.server or None, status=answer.status, upstream_body=text)
+        return None
+
+
+def _named_by_status(response: HttpResponse) -> RolloutError:
+    text = response.body[:2_000].decode("utf-8", "replace")
+    kind = _kind_by_status(response)
+    said = f"answered {response.status} to {response.method} {response.url}: {text[:300]}"
+    reason = f"{response.server or response.url} {said}"
+    return rollout_error(kind, reason, server=response.server or None, status=response.status, upstream_body=text)
 
 
 def _kind_by_status(answer: HttpResponse) -> str:

@@ -74,7 +74,7 @@ async def test_calls_of_one_step_are_answered_in_order_in_one_session(start_run:
     ("arguments", "says"),
     [
         pytest.param("{broken", "not valid JSON", id="no-json"),
-        pytest.param("[1]", "must be a JSON object, not list", id="a-list"),
+        pytest.param("[1]", "must be a JSON object, not array", id="a-list"),
         pytest.param('{"city": 3}', "city: Input should be a valid string", id="wrong-type"),
     ],
 )

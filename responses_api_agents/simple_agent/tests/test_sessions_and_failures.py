@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.base_resources_server import BaseRunRequest
-from nemo_gym.server_utils import Deadline, RolloutError
-from responses_api_agents.simple_agent.environment import EnvironmentSession
+from nemo_gym.base_responses_api_agent import RawRunRequest
+from nemo_gym.server_utils import Deadline, EnvironmentClient, RolloutError
 
 StartRun = Callable[..., Any]
 VISIT = {"call": {"name": "visit", "arguments": {}}}
@@ -81,9 +80,9 @@ async def test_the_session_is_closed_when_the_deadline_of_the_run_ends_it(start_
 
 async def test_a_seed_that_was_cut_off_is_closed_too(start_run: StartRun) -> None:
     run = start_run()
-    session = EnvironmentSession(run.client, "env")
+    session = EnvironmentClient(run.client, "env").session()
     with pytest.raises(RolloutError):
-        await session.seed(BaseRunRequest.model_validate(row()), Deadline(0.0, "the test"))
+        await session.seed(RawRunRequest.json_of(row()), Deadline(0.0, "the test"))
     await session.close()
     assert run.paths[-1] == "/close_session"
     assert len(run.environment._sessions) == 0

@@ -1,7 +1,7 @@
 """One tool call of the policy, from the name it wrote to the text it reads.
 
 What the policy did wrong is text it can read and recover from. What broke on our side is a failure of the rollout, or,
-for a tool that raised or hung, text plus a mark on the rollout (`ToolTrouble`).
+for a tool that raised or hung, text plus a failure that the agent's settings decide about (`ToolResult.failure`).
 """
 
 from collections.abc import Collection
@@ -10,8 +10,11 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.server_utils import Deadline, Failure, HttpResponse, RolloutError, failure_of
-from responses_api_agents.simple_agent.environment import EnvironmentSession
+from nemo_gym.servers.http.response import HttpResponse, carried_failure, failure_of
+from nemo_gym.servers.http.transport import Deadline
+from nemo_gym.servers.sessions.environment import EnvironmentSession
+from nemo_gym.wire.failure import Failure, RolloutError
+from nemo_gym.wire.tool_arguments import ToolArgumentsError, parse_tool_arguments
 
 _MAX_NAME_SHOWN = 80
 _TOOL_FAILURES = ("tool_error", "tool_timeout")
@@ -40,26 +43,26 @@ async def run_tool_call(
         known = ", ".join(sorted(callable_tools)) or "none"
         return _error(f"there is no tool named {name[:_MAX_NAME_SHOWN]!r}; the tools are: {known}")
     try:
-        parsed = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError as error:
-        return _error(f"the arguments are not valid JSON: {error}")
-    if not isinstance(parsed, dict):
-        return _error(f"the arguments must be a JSON object, not {type(parsed).__name__}")
-    try:
-        answer = await session.call_tool(name, parsed, deadline)
+        parse_tool_arguments(arguments)
+        response = await session.call_tool(name, arguments, deadline)
+    except ToolArgumentsError as error:
+        return _error(str(error))
     except RolloutError as error:
         if error.failure.kind not in _TOOL_FAILURES:
             raise
         return _broken(name, error.failure)
-    return ToolResult(_cut(answer.body.decode("utf-8", "replace"), max_chars)) if answer.ok else _refusal(name, answer)
+    if response.ok:
+        return ToolResult(_shortened(response.body.decode("utf-8", "replace"), max_chars))
+    return _refusal(name, response)
 
 
-def _refusal(name: str, answer: HttpResponse) -> ToolResult:
-    error = failure_of(answer)
+def _refusal(name: str, response: HttpResponse) -> ToolResult:
+    carried = carried_failure(response)
+    error = carried or failure_of(response)
     if error.failure.kind in _TOOL_FAILURES:
         return _broken(name, error.failure)
-    if error.failure.kind == "input_invalid":
-        return _error(_said(answer))
+    if error.failure.kind == "input_invalid" or (carried is None and 400 <= response.status < 500):
+        return _error(_said(response))
     raise error
 
 
@@ -69,22 +72,31 @@ def _broken(name: str, failure: Failure) -> ToolResult:
     return ToolResult(_error(f"the tool {name} {said}{reference}").text, failure)
 
 
-def _said(answer: HttpResponse) -> str:
+def _said(response: HttpResponse) -> str:
+    """Return what a refusal says to the policy."""
     try:
-        detail: Any = orjson.loads(answer.body).get("detail", "")
-    except (orjson.JSONDecodeError, AttributeError):
-        return f"refused with status {answer.status}"
-    if isinstance(detail, list):  # FastAPI's validation errors
-        parts = [f"{'.'.join(map(str, d.get('loc', [])[1:]))}: {d.get('msg')}" for d in detail]
-        return "invalid arguments: " + "; ".join(parts)
+        body = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        return f"refused with status {response.status}"
+    detail = body.get("detail", body)
+    if isinstance(detail, list) and all(isinstance(d, dict) and "msg" in d for d in detail):  # validation errors
+        return "invalid arguments: " + "; ".join(_place(d) + str(d["msg"]) for d in detail)
     return detail if isinstance(detail, str) else orjson.dumps(detail).decode()
+
+
+def _place(detail: dict[str, Any]) -> str:
+    where = detail.get("loc")
+    keys = where[1:] if isinstance(where, list) else []
+    return f"{'.'.join(map(str, keys))}: " if keys else ""
 
 
 def _error(text: str) -> ToolResult:
     return ToolResult(orjson.dumps({"error": text}).decode())
 
 
-def _cut(text: str, max_chars: int) -> str:
+def _shortened(text: str, max_chars: int) -> str:
     if len(text) <= max_chars:
         return text
     return f"{text[:max_chars]}… [cut: {len(text)} characters, of which {max_chars} are shown]"
