@@ -27,7 +27,7 @@ from nemo_gym.wire.environment import (
     BaseVerifyRequest,
     BaseVerifyResponse,
 )
-from nemo_gym.wire.failure import rollout_error
+from nemo_gym.wire.failure import own_kind, rollout_error
 
 __all__ = [
     "BaseResourcesServer",
@@ -138,7 +138,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         match path:
             case "/seed_session":
                 seed = self._seed_once if self._tracks_sessions() else _seed_unkept
-                return EndpointPolicy(name, f"{name}:seed_error", "seed", wrap=seed)
+                return EndpointPolicy(name, own_kind(name, "seed_error"), "seed", wrap=seed)
             case "/verify":
                 return EndpointPolicy(
                     name,

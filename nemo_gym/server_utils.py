@@ -13,7 +13,7 @@ from nemo_gym.servers.sessions.environment import EnvironmentClient, Environment
 from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.sessions.tool_calls import ToolResult, run_tool_call
 from nemo_gym.servers.sessions.tools import OfferedTools
-from nemo_gym.wire.failure import Failure, RolloutError, Stage, rollout_error
+from nemo_gym.wire.failure import Failure, FailureKind, OwnKind, RolloutError, Stage, own_kind, rollout_error
 from nemo_gym.wire.http_errors import unfinished_response
 
 __all__ = [
@@ -27,9 +27,11 @@ __all__ = [
     "EnvironmentClient",
     "EnvironmentSession",
     "Failure",
+    "FailureKind",
     "HeadServer",
     "HttpResponse",
     "OfferedTools",
+    "OwnKind",
     "RolloutError",
     "ServerClient",
     "SimpleServer",
@@ -42,6 +44,7 @@ __all__ = [
     "initialize_ray",
     "is_nemo_gym_fastapi_worker",
     "new_session_id",
+    "own_kind",
     "raise_for_status",
     "request",
     "rollout_error",

@@ -4,7 +4,7 @@ The server where an error arises answers with `Failure` under the key `error`; e
 unchanged, so what the person finally reads is "the judge answered 429" and not "500 from the agent".
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NewType, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -42,6 +42,11 @@ FailureKind = Literal[
     "cancelled",
 ]
 FAILURE_KINDS: tuple[str, ...] = get_args(FailureKind)
+
+OwnKind = NewType("OwnKind", str)
+"""A kind that one server adds: `<server>:<kind>`, see `own_kind`."""
+
+AnyKind = FailureKind | OwnKind
 
 TERMINAL_KINDS = frozenset(
     {"model_auth", "model_quota_exhausted", "model_bad_request", "context_length_exceeded", "input_invalid"}
@@ -126,8 +131,13 @@ class RolloutError(Exception):
         self.trajectory = trajectory
 
 
+def own_kind(server: str, kind: str) -> OwnKind:
+    """Return the name of a failure kind that is one server's own."""
+    return OwnKind(f"{server}:{kind}")
+
+
 def rollout_error(
-    kind: str,
+    kind: AnyKind,
     reason: str,
     *,
     stage: Stage | None = None,

@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.wire.failure import FailureKind
+from nemo_gym.wire.failure import AnyKind, FailureKind
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 # Of the statuses that say "your request", these say something else: who asks, how long it took, or a clash.
 _NOT_ABOUT_THE_INPUT = frozenset({401, 407, 408, 409, 425, 429})
 
 
-def kind_of_status(status: int, otherwise: str) -> str:
+def kind_of_status(status: int, otherwise: AnyKind) -> AnyKind:
     """Return the failure kind of an HTTP status >= 400; `otherwise` where the status alone does not tell."""
     return "input_invalid" if 400 <= status < 500 and status not in _NOT_ABOUT_THE_INPUT else otherwise
 
@@ -25,7 +25,7 @@ _MAX_MESSAGE_CHARS = 500
 _MAX_BYTES_READ = 65_536
 
 
-def classify_model_error(status: int, body: bytes) -> tuple[str, str]:
+def classify_model_error(status: int, body: bytes) -> tuple[FailureKind, str]:
     """Return failure kind and message of an error answer (status >= 400); the message is short and without secrets."""
     code, message = _code_and_message(body)
     if "context_length_exceeded" in code or (status in (400, 413, 422) and _OVERFLOW.search(message)):

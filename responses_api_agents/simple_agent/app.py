@@ -23,6 +23,7 @@ from nemo_gym.server_utils import (
     EnvironmentClient,
     EnvironmentSession,
     Failure,
+    FailureKind,
     HttpResponse,
     OfferedTools,
     RolloutError,
@@ -196,7 +197,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
     async def _offered_tools(self) -> OfferedTools:
         return await self.environment.offered_tools(self._deadline("seed_timeout_s", "transport_timeout"))
 
-    def _deadline(self, setting: str, kind: str, grace_s: float = 0.0) -> Deadline:
+    def _deadline(self, setting: str, kind: FailureKind, grace_s: float = 0.0) -> Deadline:
         return Deadline(getattr(self.config, setting) + grace_s, f"setting {self.config.name}.{setting}", kind)
 
 

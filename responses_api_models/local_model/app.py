@@ -15,7 +15,7 @@ from nemo_gym.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
 )
-from nemo_gym.server_utils import rollout_error
+from nemo_gym.server_utils import FailureKind, rollout_error
 from responses_api_models.local_model.answer_body import chat_body, response_body
 from responses_api_models.local_model.answering import Answer, answer
 from responses_api_models.local_model.conversation import Conversation, conversation_of_chat, conversation_of_response
@@ -142,7 +142,7 @@ class LocalModel(SimpleResponsesAPIModel):
         except EngineError as error:
             raise self._failure("model_unavailable", error) from error
 
-    def _failure(self, kind: str, error: Exception) -> Exception:
+    def _failure(self, kind: FailureKind, error: Exception) -> Exception:
         return rollout_error(kind, str(error), server=self.config.name)
 
 

@@ -1,8 +1,8 @@
-"""Calls to an OpenAI-compatible endpoint, within the one retry policy for model endpoints."""
+"""Calls to OpenAI-compatible endpoints, within the one retry policy for model endpoints."""
 
 import asyncio
-import itertools
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,27 +11,43 @@ from urllib.parse import urlsplit
 import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.secrets import learn_secrets
-from nemo_gym.servers.http.response import HttpResponse
-from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
+from nemo_gym.config.secrets import learn_secrets, mask_text
+from nemo_gym.servers.http.endpoint_pool import Endpoint, EndpointPool
+from nemo_gym.servers.http.response import HttpResponse, ResponseError
+from nemo_gym.servers.http.retry import (
+    CANNOT_CONNECT,
+    CONNECTION_LOST,
+    MODEL_ENDPOINT,
+    RetryCounter,
+    RetryLimit,
+    TransportLimits,
+)
 from nemo_gym.servers.http.transport import request
-from nemo_gym.wire.failure import RolloutError, rollout_error
+from nemo_gym.wire.failure import FailureKind, RolloutError, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error
 from nemo_gym.wire.raw_responses import RawParams
 
 _log = logging.getLogger("nemo_gym.model")
 _WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
+_GONE = ("transport_unreachable", "transport_dropped")
 _MAX_BODY_READ_BYTES = 65_536  # much more than an error shows
+# The pool below counts these itself: another endpoint may be up.
+_ONE_ATTEMPT = TransportLimits(
+    cannot_connect=RetryLimit("cannot_connect", 1, 0.0), connection_lost=RetryLimit("connection_lost", 1, 0.0)
+)
 
 
 class NeMoGymAsyncOpenAI:
-    """A client for one model behind one or several equal endpoints, asked in turn.
+    """A client for one model behind one or several equal endpoints.
 
     Args:
         base_url: `https://…/v1`, or a list of such URLs that serve the same model.
         api_key: Sent as a bearer token; empty: none is sent.
+        internal: Accepted for programs that pass it; every endpoint is treated alike.
         name: The server that asks, for errors.
         limit: How often and how long 429 and 5xx answers are tried again.
+        unreachable: The same for endpoints of which none can be reached.
+        headers: Sent with every request.
 
     Raises:
         ConfigError: There is a key, and a URL with credentials of its own.
@@ -39,43 +55,81 @@ class NeMoGymAsyncOpenAI:
 
     def __init__(
         self,
-        base_url: str | list[str],
+        base_url: str | Sequence[str],
         api_key: str = "",
+        internal: bool = False,
+        *,
         name: str = "model endpoint",
         limit: RetryLimit = MODEL_ENDPOINT,
+        unreachable: RetryLimit = CANNOT_CONNECT,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._base_urls = [base_url] if isinstance(base_url, str) else list(base_url)
-        learn_secrets({"api_key": api_key, "base_url": self._base_urls})  # the endpoint may repeat what it was sent
-        if api_key and any(urlsplit(url).username is not None for url in self._base_urls):
+        self.base_url = base_url
+        self.api_key = api_key
+        urls = [base_url] if isinstance(base_url, str) else list(base_url)
+        learn_secrets({"api_key": api_key, "base_url": urls})  # the endpoint may repeat what it was sent
+        if api_key and any(urlsplit(url).username is not None for url in urls):
             raise ConfigError(_two_credentials(name))
-        self._turn = itertools.cycle(url.rstrip("/") for url in self._base_urls)
-        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers = {**authorization, **(headers or {})}
+        self.endpoints = EndpointPool(urls, self._headers)
         self._name = name
         self._limit = limit
+        self._unreachable = unreachable
 
     async def create_response(self, **params: Any) -> dict[str, Any]:
         """POST `/responses`; return the decoded answer.
 
         Raises:
-            RolloutError: One of the `model_*` kinds, `context_length_exceeded`, or a transport kind.
+            RolloutError: One of the `model_*` kinds, `context_length_exceeded`, or a transport kind. Where there was an
+                answer it is also an `aiohttp.ClientResponseError`.
         """
-        return self._decoded(await self._create("/responses", params))
+        return self._decoded(await self.send("/responses", params))
 
     async def create_raw_response(self, params: RawParams) -> bytes:
         """POST `/responses`; return the answer as its text, unchecked. Raises like `create_response`."""
-        return (await self._create("/responses", params)).body
+        return (await self.send("/responses", params)).body
 
     async def create_chat_completion(self, **params: Any) -> dict[str, Any]:
         """POST `/chat/completions`; return the decoded answer. Raises like `create_response`."""
-        return self._decoded(await self._create("/chat/completions", params))
+        return self._decoded(await self.send("/chat/completions", params))
 
-    async def _create(self, path: str, params: dict[str, Any] | RawParams) -> HttpResponse:
-        counter = RetryCounter()
+    async def create_tokenize(self, **params: Any) -> dict[str, Any]:
+        """POST `/tokenize`, which stands beside `/v1`; return the decoded answer. Raises like `create_response`."""
+        return self._decoded(await self.send("/tokenize", params, at_root=True))
+
+    async def create_models(self) -> dict[str, Any]:
+        """GET `/models`; return the decoded list. Raises like `create_response`."""
+        return self._decoded(await self.send("/models", None, method="GET"))
+
+    async def send(
+        self,
+        path: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        at_root: bool = False,
+        rollout: str | None = None,
+    ) -> HttpResponse:
+        """Return the successful answer of one of the endpoints, after as many attempts as it takes.
+
+        Args:
+            path: Behind the base URL; with `at_root`, behind the base URL without its `/v1`.
+            body: Sent as JSON.
+            rollout: Calls with the same text stay at one endpoint.
+
+        Raises:
+            RolloutError: As in `create_response`.
+        """
+        counter, tried = RetryCounter(), set[Endpoint]()
         while True:
-            # Generating again changes nothing at the endpoint, so a lost connection may be retried.
-            answer = await request(
-                "POST", next(self._turn) + path, json=params, headers=self._headers, replay_safe=True, server=self._name
-            )
+            try:
+                with self.endpoints.call(rollout, tried) as endpoint:
+                    answer = await self._attempt(method, endpoint, path, body, at_root)
+            except RolloutError as error:
+                await self._move_on(error, endpoint, tried, counter)
+                continue
+            tried.clear()
             if answer.ok:
                 return answer
             delay = self._delay(answer, counter)
@@ -84,13 +138,46 @@ class NeMoGymAsyncOpenAI:
             _log.debug("status %s: attempt again in %.1f s", answer.status, delay)
             await asyncio.sleep(delay)
 
+    async def _attempt(self, method: str, endpoint: Endpoint, path: str, body: Any, at_root: bool) -> HttpResponse:
+        url = (endpoint.url.removesuffix("/v1") if at_root else endpoint.url) + path
+        # Generating again changes nothing at the endpoint, so a lost connection may be retried.
+        return await request(
+            method, url, json=body, headers=self._headers, replay_safe=True, server=self._name, limits=_ONE_ATTEMPT
+        )
+
+    async def _move_on(
+        self, error: RolloutError, endpoint: Endpoint, tried: set[Endpoint], counter: RetryCounter
+    ) -> None:
+        """Return when the call may be tried again, at once where another endpoint is up; else raise the error."""
+        if error.failure.kind not in _GONE:
+            raise error
+        tried.add(endpoint)
+        is_unreachable = error.failure.kind == "transport_unreachable"
+        if is_unreachable:
+            self.endpoints.mark_down(endpoint)
+        if self.endpoints.has_up_besides(tried):
+            return
+        delay = counter.delay_before_next(self._unreachable if is_unreachable else CONNECTION_LOST)
+        if delay is None:
+            raise self._none_reachable(error) if is_unreachable else error
+        tried.clear()
+        await asyncio.sleep(delay)
+
+    def _none_reachable(self, error: RolloutError) -> RolloutError:
+        limit = self._unreachable
+        bound = f"{limit.attempts} attempts within {limit.within_s:g} s" if limit.attempts else f"{limit.within_s:g} s"
+        urls = ", ".join(map(mask_text, self.endpoints.urls))
+        reason = f"{self._name}: no endpoint could be reached ({bound}): {urls}; last: {error.failure.reason}"
+        return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
+
     def _decoded(self, answer: HttpResponse) -> dict[str, Any]:
         try:
             decoded = orjson.loads(answer.body)
         except orjson.JSONDecodeError as error:
-            raise self._error("model_bad_output", f"answered no JSON ({error})", answer) from error
+            raise self._error("model_bad_output", f"the answer isn't valid JSON ({error})", answer) from error
         if not isinstance(decoded, dict):
-            raise self._error("model_bad_output", f"answered a JSON {type(decoded).__name__}, not an object", answer)
+            what = f"the answer is a JSON {type(decoded).__name__}, not an object"
+            raise self._error("model_bad_output", what, answer)
         return decoded
 
     def _delay(self, answer: HttpResponse, counter: RetryCounter) -> float | None:
@@ -100,17 +187,28 @@ class NeMoGymAsyncOpenAI:
 
     def _failure(self, answer: HttpResponse, counter: RetryCounter) -> RolloutError:
         kind, message = classify_model_error(answer.status, answer.body)
-        said = f"answered {answer.status}: {message}"
+        said = f"{mask_text(answer.url)} answered {answer.status}: {message}"
         if kind in _WORTH_RETRYING:
             bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
             said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
+        if answer.status in (404, 405) and "model" not in message.lower():
+            said += f". {_no_such_route(answer.url)}"
         return self._error(kind, said, answer)
 
-    def _error(self, kind: str, reason: str, answer: HttpResponse) -> RolloutError:
+    def _error(self, kind: FailureKind, reason: str, answer: HttpResponse) -> RolloutError:
         body = answer.body[:_MAX_BODY_READ_BYTES].decode("utf-8", "replace")
-        return rollout_error(
+        error = rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
         )
+        return ResponseError(error, answer)
+
+
+def _no_such_route(url: str) -> str:
+    if "/v1/" not in urlsplit(url).path:
+        return "It has no such route: base URLs usually end in /v1"
+    if url.endswith("/responses"):
+        return "It has no Responses API: where it has Chat Completions, use the model server vllm_model"
+    return "It has no such route: check the base URL"
 
 
 def _two_credentials(name: str) -> Mistake:

@@ -12,7 +12,7 @@ import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from nemo_gym.wire.failure import RolloutError, parse_failure_body, rollout_error
+from nemo_gym.wire.failure import AnyKind, RolloutError, parse_failure_body, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error, kind_of_status
 
 MODEL_PATHS = ("/v1/responses", "/v1/chat/completions")
@@ -124,7 +124,7 @@ def _named_by_status(response: HttpResponse) -> RolloutError:
     return rollout_error(kind, reason, server=response.server or None, status=response.status, upstream_body=text)
 
 
-def _kind_by_status(answer: HttpResponse) -> str:
+def _kind_by_status(answer: HttpResponse) -> AnyKind:
     if urlsplit(answer.url).path in MODEL_PATHS:
         return classify_model_error(answer.status, answer.body)[0]
     return kind_of_status(answer.status, "agent_error")

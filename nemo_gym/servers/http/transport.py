@@ -15,7 +15,7 @@ from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.json_body import encode_json
 from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
-from nemo_gym.wire.failure import Delivery, RolloutError, rollout_error
+from nemo_gym.wire.failure import Delivery, FailureKind, RolloutError, rollout_error
 
 _LOCAL_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
@@ -28,7 +28,7 @@ class Deadline:
 
     seconds: float
     setting: str
-    kind: str = "transport_timeout"
+    kind: FailureKind = "transport_timeout"
 
 
 async def request(
@@ -155,5 +155,5 @@ class _Call:
         failure = self._failure("transport_dropped", f"connection lost: {text}", "possibly_delivered")
         return (limits.connection_lost if self.replay_safe else None), failure
 
-    def _failure(self, kind: str, reason: str, delivery: Delivery) -> RolloutError:
+    def _failure(self, kind: FailureKind, reason: str, delivery: Delivery) -> RolloutError:
         return rollout_error(kind, reason, server=self.server, delivery=delivery)

@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nemo_gym.config.addresses import is_loopback
 from nemo_gym.config.env_names import RUN_TOKEN_ENV
 from nemo_gym.servers.runs.token import TOKEN_HEADER
-from nemo_gym.wire.failure import failure_body, rollout_error
+from nemo_gym.wire.failure import OwnKind, failure_body, own_kind, rollout_error
 
 HEALTH_PATH = "/health"
-UNAUTHORIZED_KIND, MISDIRECTED_KIND = "door:unauthorized", "door:misdirected"
+UNAUTHORIZED_KIND, MISDIRECTED_KIND = own_kind("http", "unauthorized"), own_kind("http", "misdirected")
 
 _TOKEN_HEADER = TOKEN_HEADER.encode()
 _SCHEME = b"bearer "
@@ -107,7 +107,7 @@ def _split(host: str) -> tuple[str, str]:
     return name.removesuffix("."), port
 
 
-async def _refuse(send: Send, status: int, kind: str, reason: str) -> None:
+async def _refuse(send: Send, status: int, kind: OwnKind, reason: str) -> None:
     failure = rollout_error(kind, reason, status=status).failure.model_copy(update={"terminal": True})
     body = orjson.dumps(failure_body(failure))
     headers: list[Any] = [

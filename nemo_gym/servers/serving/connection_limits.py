@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
-from nemo_gym.wire.failure import failure_body, rollout_error
+from nemo_gym.wire.failure import FailureKind, failure_body, rollout_error
 
 MAX_HEADER_BYTES = 64 * 1024
 # A caller with thousands of requests has connected long before it gets round to each: until the first byte it has time.
@@ -167,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _answer(status: int, reason: str) -> bytes:
-    kind = "transport_timeout" if status == 408 else "input_invalid"
+    kind: FailureKind = "transport_timeout" if status == 408 else "input_invalid"
     body = orjson.dumps(failure_body(rollout_error(kind, reason, status=status, delivery="not_sent").failure))
     headers = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return STATUS_LINE[status] + headers.encode() + body

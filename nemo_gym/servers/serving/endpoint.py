@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -23,6 +24,7 @@ from nemo_gym.servers.serving.handler import Handler
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays, take_out_arrays
 
+_FORESEEN = (HTTPException, RequestValidationError, RolloutError)
 _TESTED_EXTENSION = "http.response.debug"  # of Starlette's TestClient, which expects exceptions to reach the test
 
 
@@ -76,7 +78,7 @@ class Endpoint:
         """Return what the author's, or our own, exception handler makes of an error."""
         handlers = self._app.exception_handlers
         handle = _handler_for(handlers, error)
-        if handle is handlers.get(Exception) and not isinstance(error, HTTPException | RolloutError):
+        if handle is handlers.get(Exception) and not isinstance(error, _FORESEEN):
             request.scope["nemo_gym.error"] = error
         made = (
             handle(request, error) if inspect.iscoroutinefunction(handle) else run_in_threadpool(handle, request, error)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Request
 
-from nemo_gym.wire.failure import Stage
+from nemo_gym.wire.failure import AnyKind, FailureKind, Stage
 
 Invoke = Callable[[], Awaitable[Any]]
 
@@ -26,11 +26,11 @@ class EndpointPolicy:
     """
 
     server_name: str
-    error_kind: str = "agent_error"
+    error_kind: AnyKind = "agent_error"
     stage: Stage | None = None
     timeout_s: float | None = None
     timeout_setting: str = ""
-    timeout_kind: str = "agent_timeout"
+    timeout_kind: FailureKind = "agent_timeout"
     wrap: Callable[[Request, bytes, Invoke], Awaitable[Any]] | None = None
     check_result: Callable[[Any], Any] | None = None
     passes_token_arrays: bool = False

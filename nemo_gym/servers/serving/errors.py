@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
-from nemo_gym.wire.failure import Failure, Origin, RolloutError, failure_body, rollout_error
+from nemo_gym.wire.failure import AnyKind, Failure, Origin, RolloutError, failure_body, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error, kind_of_status
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
@@ -68,6 +68,7 @@ def _clean_text(value: Any) -> str:
 
 def _foreseen(error: HTTPException, policy: EndpointPolicy) -> Failure:
     status = error.status_code
+    kind: AnyKind
     if policy.error_kind.startswith("model_"):
         kind = classify_model_error(status, orjson.dumps({"detail": error.detail}, default=str))[0]
     elif policy.error_kind == TOOL_ERROR and status == 409:

@@ -1,5 +1,6 @@
 """The client for model endpoints, against the scripted endpoint as a process: faults as they are on the wire."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -7,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI, NeMoGymResponse
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.retry import RetryLimit
 from nemo_gym.wire.failure import Failure, RolloutError
+from tests.free_port import free_port
 
 SERVE = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0", "--config"]
 SETTINGS = "model_name: scripted\napi_key: sk-canary\ndefault_answer: {message: hello}\n"
@@ -32,6 +36,10 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         for process in processes:
             process.kill()
             process.communicate()
+
+
+def start(command: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 class Endpoint:
@@ -152,7 +160,7 @@ async def test_a_web_page_is_bad_output(client: NeMoGymAsyncOpenAI, endpoint: En
     endpoint.reset({"kind": "html"})
     failure = await failure_of(client)
     assert (failure.kind, endpoint.requests) == ("model_bad_output", 1)
-    assert "answered no JSON" in failure.reason
+    assert "isn't valid JSON" in failure.reason
 
 
 @pytest.mark.parametrize("kind", ["half_body", "drop_after_headers"])
@@ -188,3 +196,68 @@ async def test_a_retry_goes_to_the_next_endpoint(addresses: list[str]) -> None:
     client = NeMoGymAsyncOpenAI([endpoint.base_url for endpoint in endpoints], "sk-canary")
     await client.create_response(**PARAMS)
     assert [endpoint.requests for endpoint in endpoints] == [1, 1]
+
+
+async def test_of_two_endpoints_a_dead_one_costs_nothing_and_gets_work_again_when_it_is_back(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    port = free_port()
+    config = tmp_path / "settings.yaml"
+    config.write_text(SETTINGS)
+    client = NeMoGymAsyncOpenAI([endpoint.base_url, f"http://127.0.0.1:{port}/v1"], "sk-canary", limit=QUICK)
+    for _ in range(10):
+        await client.create_response(**PARAMS)
+    assert endpoint.requests == 10
+    serve = [*SERVE, str(config)]
+    serve[serve.index("0")] = str(port)
+    second = start(serve)
+    try:
+        assert second.stdout is not None
+        second.stdout.readline()
+        async with asyncio.timeout(30):
+            while any(one.is_down for one in client.endpoints._endpoints):
+                await asyncio.sleep(0.05)
+        before = endpoint.requests
+        for _ in range(10):
+            await client.create_response(**PARAMS)
+        assert endpoint.requests - before == 5
+    finally:
+        second.kill()
+        second.communicate()
+        await close_global_aiohttp_client()
+
+
+async def test_calls_of_one_rollout_stay_at_one_endpoint_until_it_is_gone(addresses: list[str]) -> None:
+    endpoints = [Endpoint(address) for address in addresses]
+    for each in endpoints:
+        each.reset()
+    client = NeMoGymAsyncOpenAI([each.base_url for each in endpoints], "sk-canary")
+    for step in range(6):
+        await client.send("/responses", PARAMS, rollout=f"rollout-{step % 2}")
+    assert [each.requests for each in endpoints] == [3, 3]
+    client.endpoints.replace([endpoints[1].base_url])
+    for _ in range(4):
+        await client.send("/responses", PARAMS, rollout="rollout-0")
+    assert [each.requests for each in endpoints] == [3, 7]
+
+
+async def test_models_and_tokenize_are_asked_where_they_are(endpoint: Endpoint) -> None:
+    client = NeMoGymAsyncOpenAI(base_url=endpoint.base_url, api_key="sk-canary", internal=False)
+    assert (client.base_url, client.api_key) == (endpoint.base_url, "sk-canary")
+    assert [model["id"] for model in (await client.create_models())["data"]] == ["scripted"]
+    assert (await client.create_tokenize(model="scripted", prompt="hi"))["count"] == 2
+
+
+async def test_an_error_of_the_endpoint_is_an_aiohttp_error_with_status_and_body(endpoint: Endpoint) -> None:
+    with pytest.raises(aiohttp.ClientResponseError) as refused:
+        await NeMoGymAsyncOpenAI(endpoint.base_url, "wrong").create_response(**PARAMS)
+    assert isinstance(refused.value, RolloutError)
+    assert (refused.value.status, refused.value.failure.kind) == (401, "model_auth")
+    assert b"error" in refused.value.response_content  # type: ignore[attr-defined]
+
+
+async def test_an_endpoint_without_the_route_is_named_with_what_to_do(endpoint: Endpoint) -> None:
+    with pytest.raises(RolloutError) as refused:
+        await NeMoGymAsyncOpenAI(endpoint.address, "sk-canary").create_response(**PARAMS)
+    assert f"{endpoint.address}/responses answered 404" in str(refused.value)
+    assert "base URLs usually end in /v1" in str(refused.value)
