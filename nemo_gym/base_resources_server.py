@@ -28,6 +28,7 @@ from nemo_gym.wire.environment import (
     BaseVerifyResponse,
 )
 from nemo_gym.wire.failure import own_kind, rollout_error
+from nemo_gym.wire.tool_arguments import tool_arguments
 
 __all__ = [
     "BaseResourcesServer",
@@ -40,6 +41,7 @@ __all__ = [
     "NeMoGymResponse",
     "SimpleResourcesServer",
     "ToolError",
+    "tool_arguments",
 ]
 
 _SWEEP_EVERY_S = 5.0

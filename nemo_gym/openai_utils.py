@@ -27,6 +27,7 @@ from nemo_gym.wire.openai.chat_params import (
     NeMoGymFunctionDefinition,
 )
 from nemo_gym.wire.openai.responses import (
+    RESPONSE_DEFAULTS,
     NeMoGymIncompleteDetails,
     NeMoGymResponse,
     NeMoGymResponseError,
@@ -74,6 +75,7 @@ from nemo_gym.wire.raw_responses import (
 
 __all__ = [
     "RESPONSES_TO_TRAIN",
+    "RESPONSE_DEFAULTS",
     "NeMoGymAsyncOpenAI",
     "NeMoGymChatCompletion",
     "NeMoGymChatCompletionAssistantMessageForTrainingParam",

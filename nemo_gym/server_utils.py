@@ -1,12 +1,14 @@
 """Public face: the client, the server classes, and what servers need to call each other."""
 
+from nemo_gym.config.keys import DEFAULT_HEAD_PORT as DEFAULT_HEAD_SERVER_PORT
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict
+from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
 from nemo_gym.launch.ray import initialize_ray
 from nemo_gym.servers.http.client import ServerClient, get_response_json, raise_for_status
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.transport import Deadline, request
+from nemo_gym.servers.serving.errors import setup_exception_middleware, setup_liveness
 from nemo_gym.servers.serving.head import HeadServer
 from nemo_gym.servers.serving.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
 from nemo_gym.servers.sessions.environment import EnvironmentClient, EnvironmentSession
@@ -17,6 +19,7 @@ from nemo_gym.wire.failure import Failure, FailureKind, OwnKind, RolloutError, S
 from nemo_gym.wire.http_errors import unfinished_response
 
 __all__ = [
+    "DEFAULT_HEAD_SERVER_PORT",
     "HEAD_SERVER_KEY_NAME",
     "SESSION_ID_HEADER",
     "SESSION_ID_KEY",
@@ -40,6 +43,7 @@ __all__ = [
     "failure_of",
     "get_first_server_config_dict",
     "get_global_aiohttp_client",
+    "get_global_config_dict",
     "get_response_json",
     "initialize_ray",
     "is_nemo_gym_fastapi_worker",
@@ -49,5 +53,7 @@ __all__ = [
     "request",
     "rollout_error",
     "run_tool_call",
+    "setup_exception_middleware",
+    "setup_liveness",
     "unfinished_response",
 ]

@@ -5,8 +5,6 @@ Reward: 1.0 when the policy called `get_weather` at least once and ended with a 
 `expected_city` wants a call for that city.
 """
 
-import json
-
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
@@ -15,6 +13,7 @@ from nemo_gym.base_resources_server import (
     BaseVerifyRequest,
     BaseVerifyResponse,
     SimpleResourcesServer,
+    tool_arguments,
 )
 from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseFunctionToolCall
 
@@ -61,12 +60,9 @@ def cities_asked_for(response: NeMoGymResponse) -> list[str]:
     cities = []
     for item in response.output:
         if isinstance(item, NeMoGymResponseFunctionToolCall) and item.name == "get_weather":
-            try:
-                arguments = json.loads(item.arguments)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(arguments, dict) and isinstance(arguments.get("city"), str):
-                cities.append(arguments["city"])
+            city = (tool_arguments(item.arguments) or {}).get("city")
+            if isinstance(city, str):
+                cities.append(city)
     return cities
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_gym.openai_utils import RawItem, RawOutputItem, RawResponse
+from nemo_gym.openai_utils import RESPONSE_DEFAULTS, RawItem, RawOutputItem, RawResponse
 from nemo_gym.server_utils import Failure
 
 _LARGEST_COUNT = 2**53  # an engine may write any number, and JSON libraries take none that is much larger
@@ -33,7 +33,8 @@ class Trajectory:
         """Return the last Response with every new item as its output, and the usage of all steps."""
         if self.last is None:
             raise ValueError("no model call has been answered")
-        update: dict[str, Any] = {"output": self.items}
+        missing = RESPONSE_DEFAULTS.keys() - self.last.json_fields.keys()
+        update: dict[str, Any] = {"output": self.items, **{key: RESPONSE_DEFAULTS[key] for key in missing}}
         if self.usage is not None:
             update["usage"] = self.usage
         return self.last.json_with(**update)

@@ -11,7 +11,7 @@ from nemo_gym.openai_utils import (
     RawParams,
     RawResponse,
 )
-from nemo_gym.server_utils import RolloutError, rollout_error
+from nemo_gym.server_utils import RolloutError, rollout_error, unfinished_response
 from nemo_gym.wire.token_arrays import TokenArrayError
 
 
@@ -35,11 +35,15 @@ class OpenAIModel(SimpleResponsesAPIModel):
         params = RawParams.json_of(body).json_with(model=self.config.openai_model)
         answer = await self._endpoint.create_raw_response(params)
         try:
-            return RawResponse.json_checked(answer)
+            response = RawResponse.json_checked(answer)
         except TokenArrayError as error:
             raise rollout_error("token_data_invalid", str(error), server=self.config.name) from error
         except ValidationError as error:
             raise self._bad_output("Response", error) from error
+        unfinished = unfinished_response(response.json_value("status"), response.json_value("error"))
+        if unfinished is not None:
+            raise rollout_error(unfinished[0], f"{self.config.name}: {unfinished[1]}", server=self.config.name)
+        return response
 
     async def chat_completions(
         self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
@@ -54,7 +58,7 @@ class OpenAIModel(SimpleResponsesAPIModel):
     def _bad_output(self, shape: str, error: ValidationError) -> RolloutError:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        reason = f"the endpoint of {self.config.name} answered what is no {shape}: {where}: {first['msg']}"
+        reason = f"the endpoint of {self.config.name} answered something that isn't a {shape}: {where}: {first['msg']}"
         return rollout_error("model_bad_output", reason, server=self.config.name, status=200)
 
 

@@ -17,7 +17,8 @@ NAMES = {
     "BaseRunServerInstanceConfig DatasetConfig Domain",
     "nemo_gym.server_utils": "ServerClient raise_for_status get_response_json request get_global_aiohttp_client "
     "SESSION_ID_KEY HEAD_SERVER_KEY_NAME is_nemo_gym_fastapi_worker BaseServerConfig BaseServer SimpleServer "
-    "HeadServer initialize_ray get_first_server_config_dict",
+    "HeadServer initialize_ray get_first_server_config_dict get_global_config_dict DEFAULT_HEAD_SERVER_PORT "
+    "setup_liveness setup_exception_middleware",
     "nemo_gym.rollout_collection": "RolloutCollectionConfig RolloutCollectionHelper",
     "nemo_gym.cli": "RunHelper GlobalConfigDictParserConfig",
     "nemo_gym.global_config": "GlobalConfigDictParserConfig get_global_config_dict GlobalConfigDictParser "

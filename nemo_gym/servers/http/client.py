@@ -52,11 +52,15 @@ class ServerClient:
         Raises:
             ConfigError: No head answers there, or it wants another token.
         """
-        if head_server_config is None:
-            host, port = configured_head()
-            head_server_config = BaseServerConfig(host=host, port=port)
+        head_server_config = head_server_config or cls.load_head_server_config()
         token = run_token or token_for_head(head_server_config.host, head_server_config.port)
         return cls(head_server_config, fetch_global_config(head_server_config, token), token)
+
+    @classmethod
+    def load_head_server_config(cls) -> BaseServerConfig:
+        """Return where the head listens, as this process is configured."""
+        host, port = configured_head()
+        return BaseServerConfig(host=host, port=port)
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""

@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from nemo_gym.wire.openai.responses import NeMoGymResponse
+from nemo_gym.wire.openai.responses import RESPONSE_DEFAULTS, NeMoGymResponse
 from nemo_gym.wire.raw_json import RawJson
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -15,8 +15,8 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 def encode_result(answer: Any) -> bytes:
     """Encode a pydantic model, or anything JSON has a form for.
 
-    A Response is written as it came, without the defaults of fields nobody set; other models with all their fields,
-    since a default in a tool's answer is something the policy has to read.
+    A Response is written as it came, with the defaults of fields that the API always has; other models with all their
+    fields, since a default in a tool's result is something the policy has to read.
 
     Raises:
         TypeError: `answer` holds something JSON has no form for.
@@ -25,7 +25,10 @@ def encode_result(answer: Any) -> bytes:
         return answer.json_text
     if isinstance(answer, BaseModel):
         # To Python first: token ids go by reference to orjson, where pydantic's own JSON writer walks them slowly.
-        answer = answer.model_dump(exclude_unset=isinstance(answer, NeMoGymResponse))
+        is_response = isinstance(answer, NeMoGymResponse)
+        answer = answer.model_dump(exclude_unset=is_response)
+        if is_response:
+            answer = answer | {key: value for key, value in RESPONSE_DEFAULTS.items() if key not in answer}
     return encode_json(answer)
 
 

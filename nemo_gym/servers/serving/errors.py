@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from fastapi import Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -113,3 +113,24 @@ def _author_line(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith(_OURS)]
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def setup_exception_middleware(app: FastAPI) -> None:
+    """Let an app that isn't made by a server of ours answer every exception with our envelope."""
+    policy = EndpointPolicy(server_name=app.title)
+
+    async def respond(request: Request, error: Exception) -> Response:
+        return error_response(error, policy)
+
+    for kind in (HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, respond)
+
+
+def setup_liveness(app: FastAPI) -> None:
+    """Give an app that isn't made by a server of ours `GET /health` and `GET /`."""
+
+    async def alive() -> dict[str, str]:
+        return {"status": "ok", "name": app.title}
+
+    for path in ("/health", "/"):
+        app.get(path, include_in_schema=False)(alive)

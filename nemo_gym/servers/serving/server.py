@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from fastapi import FastAPI
 from omegaconf import OmegaConf
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import ASGIApp
 
 from nemo_gym.config.env_names import NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME, RUN_SECRET_ENV
@@ -83,7 +83,7 @@ class BaseServer(BaseModel):
 class SimpleServer(BaseServer):
     """A server with routes. Subclasses add theirs in `setup_webserver`."""
 
-    server_client: ServerClient
+    server_client: ServerClient = Field(default=cast(ServerClient, None), repr=False)  # there in every run
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with the routes every server has."""

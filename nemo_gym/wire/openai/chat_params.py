@@ -149,7 +149,8 @@ def check_message(message: dict[str, Any]) -> dict[str, Any]:
 class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
     """What a chat model is asked. None means: as the endpoint has it by default.
 
-    Messages and tools are plain dicts (the `...Param` types of `chat_messages`), carried as they were given.
+    Keys that are not declared here are dropped. Messages and tools are plain dicts (the `...Param` types above), handed
+    on as they were given.
 
     Attributes:
         max_completion_tokens: Limit of generated tokens, reasoning included, >= 1.
@@ -160,11 +161,13 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
         top_logprobs: Number of likeliest tokens reported at each position, 0 to 20; wants `logprobs`.
     """
 
+    model_config = ConfigDict(extra="ignore")
+
     messages: list[Annotated[dict[str, Any], AfterValidator(check_message)]]
     model: str | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: bool = True
 
     max_completion_tokens: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)

@@ -11,11 +11,18 @@ class OpenModel(BaseModel):
     """An object of a published API whose unknown fields stay on it, unchanged and in their order.
 
     `model_dump(exclude_unset=True)` gives back exactly the object that was validated. Instances given where an
-    instance is expected are kept as they are. Used without own fields it is any object with attribute access.
+    instance is expected are kept as they are; those of somebody else's class are read attribute by attribute. Fields
+    can be read as `part["text"]` too, as where a client has dictionaries. Used without own fields it is any object.
     """
 
     # protected_namespaces: the APIs have fields like `model` and engines add `model_extra_info`; neither is a fault.
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), from_attributes=True)
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
 
 
 AnyObject: TypeAlias = SerializeAsAny[OpenModel]

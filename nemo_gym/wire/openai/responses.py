@@ -3,6 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/responses
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -108,6 +109,15 @@ class NeMoGymResponse(OpenModel):
         """All text of the model's messages in `output`, joined without separator; "" when there is none."""
         messages = (item for item in self.output if item.type == "message")
         return "".join(_message_text(message) for message in messages)
+
+
+RESPONSE_DEFAULTS: Mapping[str, Any] = {
+    "object": "response",
+    "tools": (),
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+}
+"""Fields that every Response of the API has, for engines that leave them out."""
 
 
 def _message_text(message: Any) -> str:

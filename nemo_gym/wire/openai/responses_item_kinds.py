@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, SerializeAsAny, Tag
+from pydantic import BaseModel, Discriminator, SerializeAsAny, Tag
 
 from nemo_gym.wire.openai.open_model import OpenModel
 from nemo_gym.wire.openai.responses_items import (
@@ -48,7 +48,10 @@ def item_kind(item: Any) -> str | None:
         item at all: neither `type`, nor `role`, nor `id`.
     """
     if not isinstance(item, dict):
-        return next((kind for cls in type(item).__mro__ if (kind := _KIND_BY_CLASS.get(cls))), None)
+        kind = next((kind for cls in type(item).__mro__ if (kind := _KIND_BY_CLASS.get(cls))), None)
+        if kind is not None or not isinstance(item, BaseModel):
+            return kind
+        item = item.model_dump(exclude_unset=True)  # of somebody else's class, e.g. the openai package's
     kind = _dict_kind(item)
     return f"{kind}_with_tokens" if kind in _KINDS_WITH_TOKENS and has_token_data(item) else kind
 

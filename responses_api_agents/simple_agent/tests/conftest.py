@@ -92,6 +92,20 @@ class Recorder:
         await self._app(scope, receive, send)
 
 
+class Dropping:
+    """An app that hangs up after the headers of one of its responses, counted from 1."""
+
+    def __init__(self, app: ASGIApp, dropped: int | None) -> None:
+        self._app, self._dropped, self._calls = app, dropped, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._calls += scope["type"] == "http"
+        if scope["type"] != "http" or self._calls != self._dropped:
+            await self._app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+
+
 class Run:
     """The three servers, and what the tests ask of them."""
 
@@ -133,7 +147,12 @@ def start_run() -> Iterator[Callable[..., Run]]:
     """Return a function that starts the three servers; keywords are settings of the agent."""
     with serving_in_threads() as serve_app:
 
-        def start(environment: str = "tricky", faults: list[Any] | None = None, **agent_settings: Any) -> Run:
+        def start(
+            environment: str = "tricky",
+            faults: list[Any] | None = None,
+            dropped_model_call: int | None = None,
+            **agent_settings: Any,
+        ) -> Run:
             ports: dict[str, int] = {}
             client = ServerClient(BaseServerConfig(host="", port=1), DictConfig({}))
 
@@ -147,7 +166,8 @@ def start_run() -> Iterator[Callable[..., Run]]:
             recorder = Recorder(server.setup_webserver())
             serve("env", recorder)
             model = ScriptedModelConfig(**here, name="model", faults=faults or [])
-            serve("model", ScriptedModel(config=model, server_client=client).setup_webserver())
+            scripted = ScriptedModel(config=model, server_client=client).setup_webserver()
+            serve("model", Dropping(scripted, dropped_model_call))
             config = SimpleAgentConfig(
                 **here,
                 name="agent",

@@ -76,6 +76,13 @@ async def test_calls_of_one_step_are_answered_in_order_in_one_session(start_run:
         pytest.param("{broken", "not valid JSON", id="no-json"),
         pytest.param("[1]", "must be a JSON object, not array", id="a-list"),
         pytest.param('{"city": 3}', "city: Input should be a valid string", id="wrong-type"),
+        pytest.param(f'{{"city": {"1" * 5_000}}}', "not valid JSON: number is infinity", id="5000-digits"),
+        pytest.param(f'{{"city": {"1" * 30}}}', "city: Input should be a valid string", id="30-digits"),
+        pytest.param('{"city": 1e999}', "not valid JSON", id="infinite"),
+        pytest.param(f'{{"city": {"[" * 900}{"]" * 900}}}', "nested deeper than 64 levels", id="900-brackets"),
+        pytest.param(f'{{"city": {"[" * 100_000}{"]" * 100_000}}}', "not valid JSON: depth", id="100000-brackets"),
+        pytest.param("[" * 100_000, "not valid JSON", id="100000-open-brackets"),
+        pytest.param('{"city": "\\ud800"}', "not valid JSON", id="half-a-surrogate"),
     ],
 )
 async def test_bad_arguments_are_a_result_the_policy_reads(start_run: StartRun, arguments: str, says: str) -> None:

@@ -113,3 +113,56 @@ async def test_many_rollouts_at_once_do_not_mix_their_sessions(start_run: StartR
     rollouts = await asyncio.gather(*(run.rollout(row(*[VISIT] * (number % 4))) for number in range(40)))
     assert [rollout["reward"] for rollout in rollouts] == [float(number % 4) for number in range(40)]
     assert len(run.environment._cleaned) == 40
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("failed", "model_unavailable"), ("cancelled", "model_unavailable"), ("queued", "model_unavailable")],
+)
+async def test_a_response_that_is_not_an_answer_is_a_failure_and_never_a_reward(
+    start_run: StartRun, status: str, kind: str
+) -> None:
+    answer = await start_run().post(row({"status": status}))
+    body = await answer.json()
+    assert (body["error"]["kind"], body["error"]["origin"]["server"]) == (kind, "model")
+    assert status in body["error"]["reason"]
+    assert "reward" not in body
+
+
+FILTERED = {"message": "I ca", "incomplete": "content_filter"}
+
+
+async def test_an_answer_that_the_content_filter_cut_off_masks_the_rollout(start_run: StartRun) -> None:
+    rollout = await start_run().rollout(row(VISIT, FILTERED))
+    assert (rollout["mask_sample"], rollout["failure_kind"]) == (True, "model_content_filter")
+    assert rollout["reward"] == 1.0
+
+
+@pytest.mark.parametrize(("setting", "masked"), [("score", False), ("fail", None)])
+async def test_the_setting_decides_about_filtered_answers(
+    start_run: StartRun, setting: str, masked: bool | None
+) -> None:
+    run = start_run(on_content_filter=setting)
+    answer = await (await run.post(row(FILTERED))).json()
+    if masked is None:
+        assert answer["error"]["kind"] == "model_content_filter"
+    else:
+        assert "mask_sample" not in answer
+
+
+async def test_a_connection_that_is_lost_in_the_middle_of_a_rollout_costs_one_more_call(start_run: StartRun) -> None:
+    run = start_run(dropped_model_call=2)
+    assert (await run.rollout(row(VISIT, VISIT)))["reward"] == 2.0
+
+
+async def test_counts_of_tokens_beyond_64_bits_do_not_cost_the_rollout(start_run: StartRun) -> None:
+    usage = {"input_tokens": 2**60, "output_tokens": 2**60}
+    steps = [{**VISIT, "usage": usage} for _ in range(10)]
+    rollout = await start_run().rollout(row(*steps))
+    assert rollout["response"]["usage"]["input_tokens"] >= 2**53
+
+
+async def test_first_rollouts_together_ask_for_the_tools_once(start_run: StartRun) -> None:
+    run = start_run()
+    await asyncio.gather(*(run.rollout(row(VISIT)) for _ in range(8)))
+    assert run.times_asked_for_tools == 1

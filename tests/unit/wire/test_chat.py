@@ -104,11 +104,12 @@ def test_a_choice_without_message_is_refused():
         types.NeMoGymChatCompletion.model_validate(body)
 
 
-def test_messages_and_tools_are_carried_as_they_are():
+def test_messages_and_tools_are_handed_on_as_they_are_and_unknown_keys_are_dropped():
     image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}], "x": 1}
     tool = {"type": "function", "function": {"parameters": {}, "name": "f"}}
-    body = {"messages": [image, {"role": "critic", "content": []}], "tools": [tool], "chat_template_kwargs": {"a": 1}}
-    validated = types.NeMoGymChatCompletionCreateParamsNonStreaming.model_validate({**body, "stream": False})
+    body = {"messages": [image, {"role": "critic", "content": []}], "tools": [tool]}
+    given = {**body, "stream": False, "unknown": {"a": 1}}
+    validated = types.NeMoGymChatCompletionCreateParamsNonStreaming.model_validate(given)
     assert validated.model_dump(exclude_unset=True) == body
 
 
