@@ -7,7 +7,7 @@ control surface `/script/...` are the raw endpoint, so faults reach the wire as 
 from typing import Any
 
 from fastapi import Body, FastAPI, HTTPException
-from pydantic import PrivateAttr
+from pydantic import ConfigDict, PrivateAttr
 from starlette.routing import Route
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
@@ -25,6 +25,12 @@ from responses_api_models.scripted_model.settings import ScriptedSettings
 
 class ScriptedModelConfig(BaseResponsesAPIModelConfig, ScriptedSettings):
     """Settings of the scripted model as an instance of a run."""
+
+
+class ScriptedChatParams(NeMoGymChatCompletionCreateParamsNonStreaming):
+    """Chat parameters with what is for the script or an engine, such as `return_token_ids`."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class ScriptedModel(SimpleResponsesAPIModel):
@@ -50,9 +56,7 @@ class ScriptedModel(SimpleResponsesAPIModel):
         """Answer a call made in Python: script and latency as over HTTP, no faults."""
         return NeMoGymResponse.model_validate(await self._play("/v1/responses", body.model_dump(exclude_unset=True)))
 
-    async def chat_completions(
-        self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
-    ) -> NeMoGymChatCompletion:
+    async def chat_completions(self, body: ScriptedChatParams = Body()) -> NeMoGymChatCompletion:
         """Answer a call made in Python: script and latency as over HTTP, no faults."""
         answer = await self._play("/v1/chat/completions", body.model_dump(exclude_unset=True))
         return NeMoGymChatCompletion.model_validate(answer)

@@ -41,9 +41,11 @@ class InMemoryRequest:
         server: Name of the app in errors.
         max_answer_bytes: A longer response is refused, and the app cancelled.
         deadline: How long the response may take; None: no bound.
+        log_errors: Log what the app raises; else the caller does.
 
     Attributes:
         error: What the app raised, also after it had responded.
+        has_responded: It has begun to, by itself.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class InMemoryRequest:
         server: str,
         max_answer_bytes: int = TRANSPORT_LIMITS.max_answer_bytes,
         deadline: Deadline | None = None,
+        log_errors: bool = True,
     ) -> None:
         self.error: BaseException | None = None
         self._app = app
@@ -69,6 +72,8 @@ class InMemoryRequest:
         self._chunks: list[bytes] = []
         self._size_bytes = 0
         self._is_complete = False
+        self.has_responded = False
+        self._log_errors = log_errors
 
     async def response(self, method: str, url: str) -> HttpResponse:
         """Return the app's response.
@@ -111,7 +116,7 @@ class InMemoryRequest:
                 await self._app(self._scope, self._receive, self._take)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # an app must not end the process it shares
             self.error = error
-            if not self._is_complete:  # behind a socket uvicorn logs it, and responds
+            if self._log_errors and not self._is_complete:  # behind a socket uvicorn logs it, and responds
                 _log.exception("%s failed at %s", self._server, self._scope["path"])
         finally:
             self._end()
@@ -140,7 +145,7 @@ class InMemoryRequest:
 
     async def _take(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self._status, self.has_responded = message["status"], True
             self._headers = list(message.get("headers", []))
         elif message["type"] == "http.response.body":
             self._add(message.get("body", b""), is_last=not message.get("more_body", False))

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.middleware import Middleware
+from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.servers.serving.endpoint import Endpoint
@@ -23,8 +24,8 @@ _READ_ONLY = ("GET", "HEAD", "OPTIONS")
 class ServerApp(FastAPI):
     """Gives every request its session, and every one that may change something an `Endpoint`.
 
-    It does not matter where a route comes from: the app, an included router, a mounted app. FastAPI finds the handler,
-    calls it, and turns its exceptions into responses. Where a plain POST route has a lean handler, FastAPI's layers are
+    It does not matter whether a route comes from the app or from an included router. FastAPI finds the handler, calls
+    it, and turns its exceptions into responses. Where a plain POST route has a lean handler, FastAPI's layers are
     left out: they would do nothing for it, and cost more than the work of most tools.
 
     Args:
@@ -46,6 +47,8 @@ class ServerApp(FastAPI):
         )
         super().__init__(redirect_slashes=False, exception_handlers=handlers, **options)
         self.router.route_class = ServerRoute
+        self._innermost = Middleware(_EndpointMiddleware, server=self)
+        self.user_middleware.append(self._innermost)  # an author's own are inserted before it, and see every request
         self._with_sessions = with_sessions(self._dispatch)
         self._policy_of = policy_of
         self._lean_endpoints: dict[str, Endpoint] = {}
@@ -71,24 +74,19 @@ class ServerApp(FastAPI):
         return response, response.raw_headers + self._with_sessions.response_headers(session)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _READ_ONLY:
+        endpoint = self._lean_endpoint(scope) if scope["type"] == "http" else None
+        if endpoint is None:
             await super().__call__(scope, receive, send)
             return
         scope["app"] = self
-        endpoint = self._lean_endpoint(scope)
-        if endpoint is not None:
-            scope["path_params"] = {}
-            await endpoint(scope, receive, send)
-        elif any(route.matches(scope)[0] is Match.FULL for route in self.router.routes):
-            await Endpoint(self._policy_of(scope["path"]), self, framework=super().__call__)(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)  # 404 or 405: no session is needed to learn that
+        scope["path_params"] = {}
+        await endpoint(scope, receive, send)
 
     def _lean_endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["method"] != "POST":
             return None
         if self._num_routes_seen != len(self.router.routes):
-            handlers = {} if self.user_middleware else self._lean_handlers()
+            handlers = self._lean_handlers() if self.user_middleware == [self._innermost] else {}
             self._lean_endpoints = {
                 path: Endpoint(self._policy_of(path), self, handler=handler) for path, handler in handlers.items()
             }
@@ -104,5 +102,29 @@ class ServerApp(FastAPI):
                 found.setdefault(route.path, route.lean_handler)
         return found
 
+    def policy_for(self, scope: Scope) -> EndpointPolicy | None:
+        """Return what holds for a request that FastAPI's router answers; None for one that only reads, or isn't a tool.
+
+        Plain Starlette routes and mounted apps are an author's own affair. So is a path that no route has.
+        """
+        if scope["type"] != "http" or scope["method"] in _READ_ONLY:
+            return None
+        found = next((route for route in self.router.routes if route.matches(scope)[0] is Match.FULL), None)
+        is_own_affair = found is None or isinstance(found, Mount) or type(found) is Route
+        return None if is_own_affair else self._policy_of(scope["path"])
+
     async def _respond_to_error(self, request: Request, error: Exception) -> Response:
         return error_response(error, self._policy_of(request.scope["path"]))
+
+
+class _EndpointMiddleware:
+    """Stands between an author's middleware and FastAPI's own way to a handler."""
+
+    def __init__(self, app: ASGIApp, server: ServerApp) -> None:
+        self._app = app
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        policy = self._server.policy_for(scope)
+        call = self._app if policy is None else Endpoint(policy, self._server, framework=self._app)
+        await call(scope, receive, send)

@@ -20,7 +20,7 @@ from nemo_gym.servers.http.in_memory import InMemoryRequest
 from nemo_gym.servers.http.json_body import encode_result
 from nemo_gym.servers.serving.disconnect import DisconnectWatcher
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
-from nemo_gym.servers.serving.handler import Handler
+from nemo_gym.servers.serving.handler import Handler, HandlerExit
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays, take_out_arrays
 
@@ -106,7 +106,9 @@ class Endpoint:
             result = await policy.wrap(request, raw, lambda: self._invoke(request, raw, side))
         else:
             result = await self._invoke(request, raw, side)
-        return policy.check_result(result) if policy.check_result is not None else result
+        if policy.check_result is None or (isinstance(result, Response) and result.status_code >= 400):
+            return result
+        return policy.check_result(result)
 
     def _invoke(self, request: Request, raw: bytes, side: Response | None) -> Awaitable[Any]:
         if self._handler is not None:
@@ -115,12 +117,12 @@ class Endpoint:
 
     async def _through_framework(self, scope: Scope, raw: bytes) -> Response:
         assert self._framework is not None
-        call = InMemoryRequest(self._framework, scope, raw, self._policy.server_name)
+        call = InMemoryRequest(self._framework, scope, raw, self._policy.server_name, log_errors=False)
         made = await call.response(scope["method"], scope["path"])
+        if call.error is not None and not call.has_responded:
+            raise call.error if isinstance(call.error, Exception) else HandlerExit(repr(call.error)) from call.error
         response = Response(made.body, made.status)
         response.raw_headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in made.headers.items()]
-        if call.error is not None:
-            scope["nemo_gym.error"] = call.error
         return response
 
 

@@ -11,11 +11,10 @@ from fastapi.testclient import TestClient
 from omegaconf import OmegaConf
 
 from nemo_gym.openai_utils import (
-    NeMoGymChatCompletionCreateParamsNonStreaming,
     NeMoGymResponseCreateParamsNonStreaming,
 )
 from nemo_gym.server_utils import ServerClient
-from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
+from responses_api_models.scripted_model.app import ScriptedChatParams, ScriptedModel, ScriptedModelConfig
 
 CONFIG = Path(__file__).parents[1] / "configs" / "scripted_model.yaml"
 EXAMPLE = Path(__file__).parents[3] / "resources_servers" / "example_simple_weather" / "data" / "example.jsonl"
@@ -88,14 +87,14 @@ async def test_responses_called_in_python_plays_the_script():
 
 
 async def test_chat_completions_called_in_python_plays_the_rules():
-    body = NeMoGymChatCompletionCreateParamsNonStreaming(messages=[{"role": "user", "content": "x"}])
+    body = ScriptedChatParams(messages=[{"role": "user", "content": "x"}])
     completion = await server(default_answer={"call": {"name": "w"}}).chat_completions(body)
     assert completion.choices[0].message.tool_calls[0].function.name == "w"
 
 
 async def test_chat_completions_called_in_python_carries_token_data():
     messages = [{"role": "user", "content": "x"}]
-    body = NeMoGymChatCompletionCreateParamsNonStreaming(messages=messages, return_token_ids=True)
+    body = ScriptedChatParams(messages=messages, return_token_ids=True)
     completion = await server().chat_completions(body)
     assert completion.choices[0].token_ids == [*b"Done.", 261]
 

@@ -37,7 +37,7 @@ async def test_an_exception_handler_of_the_author_answers_for_plain_routes(clien
 
 async def test_an_exception_of_a_plain_route_is_a_500_and_not_the_callers(client: ServerClient) -> None:
     answer = await ask(client, "explode")
-    assert (answer["status"], answer["text"]) == (500, "Internal Server Error")
+    assert (answer["status"], json.loads(answer["text"])["error"]["kind"]) == (500, "tool_error")
 
 
 async def test_a_missing_route_is_404_and_a_wrong_method_405(client: ServerClient) -> None:
