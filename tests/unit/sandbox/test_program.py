@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits
-from nemo_gym.sandbox.view import base_python
+from nemo_gym.sandbox.filesystem import base_python
 from tests.unit.sandbox.conftest import SMALL, scratch_folders
 
 pytestmark = pytest.mark.alone

@@ -9,7 +9,7 @@ import pytest
 
 from nemo_gym.sandbox import Sandbox, SandboxLevel, SandboxResult
 from nemo_gym.sandbox.bubblewrap import OWN_PROCESSES
-from nemo_gym.sandbox.stage import SHARED_HEADROOM
+from nemo_gym.sandbox.entrypoint import SHARED_HEADROOM
 from tests.unit.sandbox.conftest import SMALL, alive, until
 
 pytestmark = pytest.mark.alone
