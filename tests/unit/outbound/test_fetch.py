@@ -92,6 +92,7 @@ async def test_redirect_to_an_address_inside_is_refused(site: Site, host: str) -
         ("http://u:p@127.0.0.1/", "credentials_in_url"),
         ("http://127.0.0.1:1/", "port_not_allowed"),
         ("http://[", "bad_url"),
+        ("http://[]@", "bad_url"),
     ],
 )
 async def test_redirect_is_checked_like_the_first_address(site: Site, target: str, kind: FetchErrorKind) -> None:
