@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.sandbox import Sandbox
+from nemo_gym.sandbox.allocation import cgroup_parent
 
 pytestmark = pytest.mark.alone
 
@@ -64,8 +65,27 @@ page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE | 
 page.write(bytes.fromhex('%s'))
 print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))())
 """
+# At most 50 MB in each process's files, which are in memory and have no name any more.
+HELD_IN_DELETED_FILES = """
+import os, time
+for _ in range(6):
+    if os.fork() == 0:
+        held = [open(f'/dev/shm/nemo-gym-{os.getpid()}-{i}', 'wb') for i in range(50)]
+        for file in held:
+            os.unlink(file.name)
+            file.write(bytes(1_000_000))
+            file.flush()
+        time.sleep(60)
+time.sleep(60)
+"""
 GETPID_BY_32_BIT_CALL = "b814000000cd80c3"  # mov eax, 20; int 0x80; ret
 GETPID_BY_X32_CALL = "b8270000400f05c3"  # mov eax, 0x40000027; syscall; ret
+
+
+@pytest.fixture
+def memory_cgroups() -> None:
+    if cgroup_parent() is None:
+        pytest.skip("no cgroup (version 2) here hands memory limits to groups that this process can make")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +154,17 @@ async def test_files_left_in_folders_open_to_all_are_removed(rlimits: Sandbox, f
         assert (left.exists(), kept.exists()) == (False, True)
     finally:
         kept.unlink()
+
+
+async def test_memory_in_no_process_is_counted_in_a_cgroup(memory_cgroups: None, rlimits: Sandbox) -> None:
+    assert (await rlimits.run_python(HELD_IN_DELETED_FILES)).limit_hit == "memory"
+
+
+async def test_cgroup_is_gone_after_its_program(memory_cgroups: None, sandbox: Sandbox) -> None:
+    parent = cgroup_parent()
+    assert parent is not None
+    result = await sandbox.run(["cat", "/proc/self/cgroup"])
+    assert (result.ok, list(parent.glob("nemo-gym-sandbox-*"))) == (True, [])
 
 
 def _segments() -> set[str]:
