@@ -21,7 +21,7 @@ pytestmark = pytest.mark.alone
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's programs get a user of their own at level rlimits")
 # The entrypoint lists its inputs right after becoming the program's user.
 TELL_LATE_IMPORTS = """
-import os, runpy, sys
+import os, sys
 late = False
 def hook(event, arguments):
     global late
@@ -30,7 +30,7 @@ def hook(event, arguments):
         os.write(1, f'{arguments[0]} '.encode())
 sys.argv = sys.argv[1:]
 sys.addaudithook(hook)
-runpy.run_path(sys.argv[0], run_name='__main__')
+exec(open(sys.argv[0]).read(), {'__name__': '__main__'})
 """
 
 
