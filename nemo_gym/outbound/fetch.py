@@ -42,7 +42,7 @@ class FetchedPage:
         """The body as text; what does not decode becomes U+FFFD."""
         try:
             return self.body.decode(self.charset or "utf-8", errors="replace")
-        except (LookupError, ValueError):  # a charset that does not exist, or is no text encoding
+        except (LookupError, ValueError):  # a charset that does not exist, or isn't an encoding of text
             return self.body.decode("utf-8", errors="replace")
 
 

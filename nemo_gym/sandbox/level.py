@@ -68,7 +68,7 @@ def python_for_programs(level: SandboxLevel, view: FilesystemView) -> str:
 def log_level_once(level: SandboxLevel) -> None:
     """Log, once in a process, what stands between model-written code and this machine."""
     gaps = f": {NOT_ENFORCED[level]}" if NOT_ENFORCED[level] else ""
-    _log.warning("model-written code runs at sandbox level %s%s", level, gaps)  # below `warning` nobody would read it
+    _log.warning("model-written code runs at sandbox level %s%s", level, gaps)  # below `warning` it would not be shown
 
 
 @cache

@@ -13,7 +13,6 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -65,7 +64,7 @@ def main() -> None:
         report = {"error": f"{type(error).__name__}: {error}"}
     end_descendants()
     _remove_everything_left(spec)
-    with contextlib.suppress(OSError):  # nobody waits any more
+    with contextlib.suppress(OSError):  # the caller is gone
         control.sendall(json.dumps(report).encode())
 
 
@@ -270,13 +269,39 @@ def _remove_everything_left(spec: SupervisorSpec) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder that a program filled, also where it took away its own right to look inside."""
-    for parent, folders, _ in os.walk(path):
-        for folder in folders:
-            inside = os.path.join(parent, folder)
-            if not os.path.islink(inside):
-                os.chmod(inside, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder that a program filled, whatever it did to the rights and however deep it nested.
+
+    One step down or up at a time: paths would grow too long, and recursion too deep. What can't be removed stays.
+    """
+    with contextlib.suppress(OSError):
+        names: list[str] = []
+        here = _opened(path, None)
+        try:
+            while (inner := _first_folder(here)) is not None or names:
+                if inner is not None:
+                    names.append(inner)
+                above, here = here, _opened(".." if inner is None else inner, here)
+                os.close(above)
+                if inner is None:
+                    os.rmdir(names.pop(), dir_fd=here)
+        finally:
+            os.close(here)
+        os.rmdir(path)
+
+
+def _opened(folder: str, where: int | None) -> int:
+    os.chmod(folder, 0o700, dir_fd=where)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=where)
+
+
+def _first_folder(here: int) -> str | None:
+    """Return the name of a folder in here; the files found before are removed."""
+    with os.scandir(here) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                return entry.name
+            os.unlink(entry.name, dir_fd=here)
+    return None
 
 
 if __name__ == "__main__":

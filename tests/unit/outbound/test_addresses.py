@@ -65,7 +65,7 @@ async def test_address_inside_is_refused_in_every_spelling(host: str) -> None:
 
 
 @pytest.mark.parametrize("url", NOT_URLS)
-async def test_what_is_no_url_is_refused_in_words(url: str) -> None:
+async def test_text_that_is_not_a_url_is_refused_in_words(url: str) -> None:
     with pytest.raises(FetchError) as refusal:
         await fetch(url)
     assert refusal.value.kind in ("bad_url", "scheme_not_allowed", "port_not_allowed")

@@ -10,7 +10,7 @@ import pytest
 from nemo_gym.sandbox import Sandbox, SandboxLevel, SandboxResult
 from nemo_gym.sandbox.bubblewrap import OWN_PROCESSES
 from nemo_gym.sandbox.entrypoint import SHARED_HEADROOM
-from tests.unit.sandbox.conftest import SMALL, alive, until
+from tests.unit.sandbox.conftest import SMALL, alive, scratch_folders, until
 
 pytestmark = pytest.mark.alone
 
@@ -62,7 +62,7 @@ async def test_fork_past_the_limit_is_refused_or_ends_the_program(sandbox: Sandb
     assert result.limit_hit == "processes" or b"BlockingIOError" in result.stderr
 
 
-async def test_memory_bomb_is_refused_memory(sandbox: Sandbox) -> None:
+async def test_endless_allocation_is_refused_memory(sandbox: Sandbox) -> None:
     result = await sandbox.run_python("held = []\nwhile True: held.append(bytes(10_000_000))")
     assert result.exit_status == 1
     assert b"MemoryError" in result.stderr
@@ -104,6 +104,15 @@ async def test_process_that_outlives_its_parent_is_killed(sandbox: Sandbox, mark
     result = await sandbox.run(["sh", "-c", script])
     assert result.stdout == b"done\n"
     assert alive(marker) == []
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 200], ids=["deep", "long-path"])
+async def test_folders_nested_too_deep_for_a_path_are_removed(sandbox: Sandbox, name: str) -> None:
+    before = scratch_folders()
+    source = f"import os\nfor _ in range(2000):\n    os.mkdir({name!r})\n    os.chdir({name!r})\nos.chmod('.', 0)\n"
+    result = await sandbox.run_python(source)
+    assert (result.exit_status, result.stderr) == (0, b"")
+    assert scratch_folders() <= before
 
 
 async def test_cancelled_run_leaves_nothing(sandbox: Sandbox, marker: str) -> None:

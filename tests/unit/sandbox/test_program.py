@@ -20,7 +20,7 @@ pytestmark = pytest.mark.alone
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's programs get a user of their own at level rlimits")
 # The entrypoint lists its inputs right after becoming the program's user.
-TELL_LATE_IMPORTS = """
+REPORT_LATE_IMPORTS = """
 import os, sys
 late = False
 def hook(event, arguments):
@@ -132,7 +132,7 @@ async def test_interpreter_that_only_root_can_run_is_told_with_how_to_fix_it(rli
 def test_entrypoint_imports_nothing_once_it_may_have_become_another_user(tmp_path: Path) -> None:
     # That user may not be able to read the library: a late import would end as if the program had failed.
     spec = EntrypointSpec(["true"], str(tmp_path), {}, None, False, filter_program().hex(), status_fd=2)
-    command = [base_python(), "-I", "-S", "-c", TELL_LATE_IMPORTS, entrypoint.__file__, json.dumps(spec._asdict())]
+    command = [base_python(), "-I", "-S", "-c", REPORT_LATE_IMPORTS, entrypoint.__file__, json.dumps(spec._asdict())]
     ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, b"+", b"")
 
