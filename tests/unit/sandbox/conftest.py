@@ -2,10 +2,11 @@
 
 import asyncio
 import glob
+import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,17 @@ SMALL = SandboxLimits(
     processes=16,
     output_bytes=50_000,
 )
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give each test a temporary folder of its own, so that it sees no scratch folder of another run."""
+    tmp_path_factory.getbasetemp()  # chosen before the temporary folder is another
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # programs run as another user
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="session")
