@@ -1,5 +1,6 @@
-"""How tests are spread over processes: a file stays together, and so does everything that shares a started run."""
+"""How tests are spread over processes, and what the end of a run says about those that were skipped."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -23,3 +24,11 @@ class FileOrRun(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileOrRun | None:
     """Return the scheduler for `--dist loadfile`."""
     return FileOrRun(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what was skipped and why, one line for each reason."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")

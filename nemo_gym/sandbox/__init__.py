@@ -1,8 +1,14 @@
 """The one way to run code that a model wrote: bounded, without secrets, and gone afterwards. See docs/sandbox.md."""
 
-from nemo_gym.sandbox.limits import SandboxLimits
-from nemo_gym.sandbox.requirement import RequiredLevel
-from nemo_gym.sandbox.result import LimitName, SandboxError, SandboxLevel, SandboxResult, SandboxUnavailable
+from nemo_gym.sandbox.interface import (
+    LimitName,
+    RequiredLevel,
+    SandboxError,
+    SandboxLevel,
+    SandboxLimits,
+    SandboxResult,
+    SandboxUnavailable,
+)
 from nemo_gym.sandbox.sandbox import Sandbox
 
 __all__ = [

@@ -2,19 +2,23 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
-from nemo_gym.sandbox import bubblewrap
-from nemo_gym.sandbox.limits import SandboxLimits
-from nemo_gym.sandbox.nobody import claimed_user
-from nemo_gym.sandbox.orders import STAGE, Run
-from nemo_gym.sandbox.requirement import REQUIRE_KEY, RequiredLevel, required_level, say_level
-from nemo_gym.sandbox.result import SandboxError, SandboxLevel, SandboxResult, SandboxUnavailable
-from nemo_gym.sandbox.scratch import Scratch, checked_name, new_scratch, write_inputs
-from nemo_gym.sandbox.supervised import Supervised
+from nemo_gym.sandbox.allocation import (
+    Scratch,
+    cgroup_parent,
+    checked_files,
+    memory_cgroup,
+    new_scratch,
+    unused_user_id,
+    write_inputs,
+)
+from nemo_gym.sandbox.filesystem import filesystem_view
+from nemo_gym.sandbox.interface import RequiredLevel, SandboxLevel, SandboxLimits, SandboxResult
+from nemo_gym.sandbox.level import granted_level, python_for_programs
+from nemo_gym.sandbox.run import Run, SupervisedRun
 from nemo_gym.sandbox.supervisor import remove_tree
-from nemo_gym.sandbox.view import view_of
 
 PROGRAM = "main.py"
 
@@ -25,7 +29,8 @@ class Sandbox:
     Args:
         limits: Bounds of each run.
         level: "strict" runs programs in namespaces or refuses; "best_effort" falls back to resource limits alone, and
-            each result says which it was. Where the run says `require_sandbox`, that counts instead.
+            each result says which it was, and what that does not enforce. Where the run says `require_sandbox`, that
+            counts instead.
         python: Interpreter for `run_python`, an absolute path; None is the running one without installed packages.
         visible: Further host folders that programs may read, e.g. of a virtual environment made for them.
         max_parallel: Programs that run at the same time; the others wait, and their time does not run meanwhile.
@@ -45,9 +50,8 @@ class Sandbox:
     ) -> None:
         self._limits = limits
         self._required = level
-        self._view = view_of(python, visible)
+        self._view = filesystem_view(python, visible)
         self._slots = asyncio.Semaphore(max_parallel)
-        self._namespaces_work = False
 
     async def run(
         self,
@@ -70,16 +74,17 @@ class Sandbox:
         Raises:
             SandboxUnavailable: This machine does not give the required level.
             SandboxError: The program was not run, e.g. because there is no such program.
-            ValueError: `command` is empty, `timeout_s` not positive, or a file's name leads out of the folder.
+            ValueError: `command` is empty, `timeout_s` not positive, a file's name leads out of the folder or can't be
+                one, or two names clash (`a` and `a/b`).
+            TypeError: A file's name isn't text, or its content neither text nor bytes.
         """
         timeout_s = self._limits.timeout_s if timeout_s is None else timeout_s
         if not command or timeout_s <= 0:
             raise ValueError(f"sandbox needs a command and a time, not {list(command)} and {timeout_s} s")
-        for name in files or {}:
-            checked_name(name)
+        inputs = checked_files(files or {})
         async with self._slots:
             level = await self.level()
-            return await self._run_at(level, command, files or {}, stdin, timeout_s)
+            return await self._run_at(level, command, inputs, stdin, timeout_s)
 
     async def run_python(
         self,
@@ -89,9 +94,13 @@ class Sandbox:
         stdin: bytes = b"",
         timeout_s: float | None = None,
     ) -> SandboxResult:
-        """Run Python source as `main.py` beside `files`; everything else as in `run`."""
-        command = [self._python(await self.level()), "-B", PROGRAM]
-        return await self.run(command, files={**(files or {}), PROGRAM: source}, stdin=stdin, timeout_s=timeout_s)
+        """Run Python source as `main.py`, a name that `files` can't have; everything else as in `run`."""
+        files = files or {}
+        if any(PurePosixPath(name) == PurePosixPath(PROGRAM) for name in files):
+            raise ValueError(f"sandbox file {PROGRAM!r} is the program itself; give the other file another name")
+        python = await asyncio.to_thread(python_for_programs, await self.level(), self._view)
+        command = [python, "-B", PROGRAM]
+        return await self.run(command, files={**files, PROGRAM: source}, stdin=stdin, timeout_s=timeout_s)
 
     async def level(self) -> SandboxLevel:
         """Return the level that programs get on this machine.
@@ -99,52 +108,33 @@ class Sandbox:
         Raises:
             SandboxUnavailable: It is less than the required one.
         """
-        if not sys.platform.startswith("linux"):
-            raise SandboxUnavailable(f"model-written code runs only on Linux, not on {sys.platform}")
-        if self._namespaces_work:
-            return "namespaces"
-        reason = await asyncio.to_thread(bubblewrap.why_not, self._view, self._limits, STAGE)
-        self._namespaces_work = reason is None
-        level: SandboxLevel = "namespaces" if reason is None else "rlimits"
-        if reason is not None and required_level(self._required) == "strict":
-            raise SandboxUnavailable(
-                f"model-written code is to run in namespaces (strict), but {reason}\n  fix: {bubblewrap.INSTALL}, "
-                f"or let it run with resource limits alone: best_effort (for a whole run: +{REQUIRE_KEY}=best_effort)"
-            )
-        say_level(level)
-        return level
-
-    def _python(self, level: SandboxLevel) -> str:
-        python = self._view.python
-        if level == "rlimits" and os.geteuid() == 0:
-            python = self._view.python_for_strangers() or ""
-        if not python:
-            raise SandboxError(
-                f"{self._view.python} cannot be run by other users, and without namespaces root's programs run as one\n"
-                f"  fix: {bubblewrap.INSTALL}, or name an interpreter that every user can run"
-            )
-        return python
+        return await asyncio.to_thread(granted_level, self._required, self._view)
 
     async def _run_at(
         self,
         level: SandboxLevel,
         command: Sequence[str],
-        files: Mapping[str, bytes | str],
+        inputs: Mapping[PurePosixPath, bytes],
         stdin: bytes,
         timeout_s: float,
     ) -> SandboxResult:
         scratch = new_scratch()
         try:
-            await asyncio.to_thread(write_inputs, scratch, files)
-            with claimed_user() as user:
-                run = Run(command, level, self._view, self._limits, timeout_s, scratch, user)
+            await asyncio.to_thread(write_inputs, scratch, inputs)
+            await asyncio.to_thread(cgroup_parent)  # takes a moment the first time
+            with unused_user_id() as user, memory_cgroup(self._cgroup_bytes(level)) as cgroup:
+                run = Run(command, level, self._view, self._limits, timeout_s, scratch, user, cgroup)
                 return await _supervised(run, stdin)
         finally:
             await asyncio.to_thread(_remove, scratch)
 
+    def _cgroup_bytes(self, level: SandboxLevel) -> int:
+        # There the scratch folder and /dev/shm are in memory, and have a limit of their own.
+        return self._limits.memory_bytes + (2 * self._limits.scratch_bytes if level == "namespaces" else 0)
+
 
 async def _supervised(run: Run, stdin: bytes) -> SandboxResult:
-    supervised = Supervised(run)
+    supervised = SupervisedRun(run)
     await supervised.start()
     try:
         return await supervised.result(stdin)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nemo_gym.config.load import load_config
 from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.sandbox import Sandbox, SandboxUnavailable
 from nemo_gym.sandbox.bubblewrap import why_no_namespaces
-from nemo_gym.sandbox.requirement import say_level
+from nemo_gym.sandbox.level import log_level_once
 
 NO_NAMESPACES = why_no_namespaces()
 NEEDS_NAMESPACES = pytest.mark.skipif(NO_NAMESPACES is not None, reason=str(NO_NAMESPACES))
@@ -27,9 +28,9 @@ def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def run_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make this process a server of a run that says `require_sandbox`."""
-    say_level.cache_clear()
+    log_level_once.cache_clear()
     yield lambda level: monkeypatch.setenv("NEMO_GYM_CONFIG_DICT", json.dumps({"require_sandbox": level}))
-    say_level.cache_clear()
+    log_level_once.cache_clear()
 
 
 def _load(*arguments: str) -> None:
@@ -73,9 +74,13 @@ async def test_a_run_may_allow_less_than_an_environment_asks_for(run_says: Any) 
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
-async def test_a_server_says_once_which_level_its_programs_get(run_says: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_logs_once_which_level_its_programs_get_and_what_that_lets_through(
+    run_says: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     run_says("best_effort")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             await Sandbox().level()
-    assert [record.getMessage() for record in caplog.records] == ["model-written code runs at sandbox level rlimits"]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert re.search(r"sandbox level rlimits: programs can use the network, .* fill /tmp and /dev/shm", said[0])

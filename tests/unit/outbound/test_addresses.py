@@ -1,6 +1,7 @@
 """Which addresses are outside, and which spellings of a host are understood."""
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ NOT_URLS = [
     *("", "x", "example.com", "//example.com/", "http://", "http:///x", "http://:80/", "http://a b/", "http://a..b/"),
     *("http://%31%32%37.0.0.1/", "http://127.0.0.1%00.example.com/", "http://example.com:99999/", "http://1.2.3.4.5/"),
     *("http://127.0.0.256/", "http://0x/", "http://[::1", "http://[fe80::1%25eth0]/", "http://exa\nmple.com\\@x/"),
+    "http://[]@",
     *("http://" + "a" * 64 + ".com/", "http://example.com/" + "a" * 5000),
 ]
 
@@ -63,10 +65,17 @@ async def test_address_inside_is_refused_in_every_spelling(host: str) -> None:
 
 
 @pytest.mark.parametrize("url", NOT_URLS)
-async def test_what_is_no_url_is_refused_in_words(url: str) -> None:
+async def test_text_that_is_not_a_url_is_refused_in_words(url: str) -> None:
     with pytest.raises(FetchError) as refusal:
         await fetch(url)
     assert refusal.value.kind in ("bad_url", "scheme_not_allowed", "port_not_allowed")
+
+
+@pytest.mark.parametrize("url", [None, 5, b"http://example.com/", ["http://example.com/"], {"url": "x"}], ids=repr)
+async def test_argument_that_is_not_text_is_refused_in_words(url: Any) -> None:
+    with pytest.raises(FetchError, match="not the address of a web page") as refusal:
+        await fetch(url)
+    assert refusal.value.kind == "bad_url"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ async def test_redirect_to_an_address_inside_is_refused(site: Site, host: str) -
         ("http://u:p@127.0.0.1/", "credentials_in_url"),
         ("http://127.0.0.1:1/", "port_not_allowed"),
         ("http://[", "bad_url"),
+        ("http://[]@", "bad_url"),
     ],
 )
 async def test_redirect_is_checked_like_the_first_address(site: Site, target: str, kind: FetchErrorKind) -> None:
@@ -197,7 +198,7 @@ async def test_broken_site_is_told_in_words(site: Site, answer: bytes) -> None:
     assert await _refusal(f"http://127.0.0.1:{site.port}/", site) in ("unreachable", "scheme_not_allowed", "bad_url")
 
 
-async def test_content_type_that_is_none_is_read_as_bytes(site: Site) -> None:
+async def test_invalid_content_type_is_read_as_bytes(site: Site) -> None:
     site.answers["/"] = page(b"x", 'Content-Type: ;;="')
     assert (await fetch(f"http://127.0.0.1:{site.port}/", site.policy())).content_type == "application/octet-stream"
 

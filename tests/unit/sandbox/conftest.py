@@ -1,4 +1,4 @@
-"""A sandbox at each of the two levels, and eyes for what it may leave behind."""
+"""A sandbox at each of the two levels, and ways to find what it may leave behind."""
 
 import asyncio
 import glob
@@ -6,16 +6,16 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from nemo_gym.sandbox import Sandbox, SandboxLevel, SandboxLimits
-from nemo_gym.sandbox.bubblewrap import why_not
-from nemo_gym.sandbox.orders import STAGE
-from nemo_gym.sandbox.view import view_of
+from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits
+from nemo_gym.sandbox.bubblewrap import why_no_namespaces
+from nemo_gym.sandbox.filesystem import filesystem_view
+from nemo_gym.sandbox.level import python_for_programs
 
 SMALL = SandboxLimits(
     timeout_s=5.0,
@@ -28,10 +28,21 @@ SMALL = SandboxLimits(
 )
 
 
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give each test a temporary folder of its own, so that it sees no scratch folder of another run."""
+    tmp_path_factory.getbasetemp()  # chosen before the temporary folder is another
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # programs run as another user
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def no_namespaces() -> str | None:
     """Why this machine gives no namespaces; None where it does."""
-    return why_not(view_of(None, []), SMALL, STAGE)
+    return why_no_namespaces()
 
 
 @pytest.fixture
@@ -43,8 +54,10 @@ def namespaces(no_namespaces: str | None) -> Sandbox:
 
 @pytest.fixture
 def rlimits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sandbox:
-    if os.geteuid() == 0 and view_of(None, []).python_for_strangers() is None:
-        pytest.skip("root, and no Python that another user may run")
+    try:
+        python_for_programs("rlimits", filesystem_view())
+    except SandboxError as error:
+        pytest.skip(str(error).splitlines()[0])
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))  # no bwrap in it

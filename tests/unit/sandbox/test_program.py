@@ -1,16 +1,37 @@
 """What an honest program gets: its files, its input, its result."""
 
 import asyncio
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits
-from nemo_gym.sandbox.view import base_python
+from nemo_gym.sandbox import Sandbox, SandboxError, SandboxLevel, SandboxLimits, entrypoint
+from nemo_gym.sandbox.entrypoint import EntrypointSpec
+from nemo_gym.sandbox.filesystem import base_python
+from nemo_gym.sandbox.seccomp import filter_program
 from tests.unit.sandbox.conftest import SMALL, scratch_folders
 
 pytestmark = pytest.mark.alone
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's programs get a user of their own at level rlimits")
+# The entrypoint lists its inputs right after becoming the program's user.
+REPORT_LATE_IMPORTS = """
+import os, sys
+late = False
+def hook(event, arguments):
+    global late
+    late = late or event == 'os.scandir'
+    if late and event == 'import':
+        os.write(1, f'{arguments[0]} '.encode())
+sys.argv = sys.argv[1:]
+sys.addaudithook(hook)
+exec(open(sys.argv[0]).read(), {'__name__': '__main__'})
+"""
 
 
 async def test_program_gets_its_files_and_input_and_its_result_comes_back(
@@ -57,10 +78,63 @@ async def test_missing_program_is_the_sandboxes_error_and_no_result(sandbox: San
         await sandbox.run(["no-such-program"])
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "", "."])
-async def test_file_name_that_leads_out_of_the_folder_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="must be relative"):
-        await Sandbox().run(["true"], files={name: b""})
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        pytest.param({"/etc/x": b""}, "must be relative.*'/etc/x'", id="absolute"),
+        pytest.param({"../x": b""}, "must be relative", id="parent"),
+        pytest.param({"a/../../x": b""}, "must be relative", id="parent-of-parent"),
+        pytest.param({"": b""}, "must be relative.*''", id="empty"),
+        pytest.param({".": b""}, "must be relative", id="the-folder-itself"),
+        pytest.param({"a/": b""}, "name a file: 'a/'", id="folder"),
+        pytest.param({"a\0b": b""}, "must be relative", id="nul"),
+        pytest.param({"\udc80": b""}, "can't be written as UTF-8", id="surrogate"),
+        pytest.param({"a" * 300: b""}, "too long .300 characters", id="long"),
+        pytest.param({"a/" * 2000 + "b": b""}, "too long", id="deep"),
+        pytest.param({"a/b": b"", "a": b""}, "'a' can't also be the folder of 'a/b'", id="file-and-folder"),
+        pytest.param({"a": b"", "./a": b""}, "name 'a' twice", id="twice"),
+        pytest.param({"a": "\udc80"}, "'a' can't be written as UTF-8", id="text-with-a-surrogate"),
+        pytest.param({"main.py": b""}, "'main.py' is the program itself", id="program"),
+        pytest.param({"main.py/x": b""}, "'main.py' can't also be the folder", id="below-the-program"),
+    ],
+)
+async def test_files_that_cannot_be_written_are_refused_in_one_line(files: dict[str, bytes | str], told: str) -> None:
+    with pytest.raises(ValueError, match=told) as refusal:
+        await Sandbox(level="best_effort").run_python("", files=files)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("files", [{1: b""}, {"a": 1}, {"a": None}], ids=repr)
+async def test_file_of_another_type_is_refused_in_one_line(files: Any) -> None:
+    with pytest.raises(TypeError, match=r"sandbox file .*must be text"):
+        await Sandbox(level="best_effort").run(["true"], files=files)
+
+
+async def test_program_in_namespaces_is_tried_once_for_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bwrap, starts = tmp_path / "bwrap", tmp_path / "starts"
+    bwrap.write_text(f"#!/bin/sh\necho >> {starts}\nexit 1\n")
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    await asyncio.gather(*(Sandbox(level="best_effort").level() for _ in range(5)))
+    assert starts.read_text().count("\n") == 1
+
+
+@AS_ROOT
+async def test_interpreter_that_only_root_can_run_is_told_with_how_to_fix_it(rlimits: Sandbox, tmp_path: Path) -> None:
+    python = tmp_path / "closed" / "python"
+    python.parent.mkdir(mode=0o700)
+    python.symlink_to("/usr/bin/python3")
+    sandbox = Sandbox(SMALL, "best_effort", python=str(python), visible=[python.parent])
+    with pytest.raises(SandboxError, match=r"cannot be run by other users.*\n  fix: .*every user can run"):
+        await sandbox.run_python("")
+
+
+def test_entrypoint_imports_nothing_once_it_may_have_become_another_user(tmp_path: Path) -> None:
+    # That user may not be able to read the library: a late import would end as if the program had failed.
+    spec = EntrypointSpec(["true"], str(tmp_path), {}, None, False, filter_program().hex(), status_fd=2)
+    command = [base_python(), "-I", "-S", "-c", REPORT_LATE_IMPORTS, entrypoint.__file__, json.dumps(spec._asdict())]
+    ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, b"+", b"")
 
 
 async def test_strict_without_bubblewrap_says_what_to_install(rlimits: Sandbox) -> None:

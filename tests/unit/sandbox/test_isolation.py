@@ -11,7 +11,7 @@ import pytest
 
 import nemo_gym
 from nemo_gym.sandbox import Sandbox
-from nemo_gym.sandbox.view import base_python
+from nemo_gym.sandbox.filesystem import base_python
 from tests.unit.sandbox.conftest import alive, scratch_folders, until
 
 pytestmark = pytest.mark.alone

@@ -6,39 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
+
 _SYSTEM = Path("/usr")
 _PROJECT = Path(__file__).resolve().parents[2]
 # Ours, with the verifiers and the expected answers; and where images keep the sources of what they are for.
 _NOT_FOR_PROGRAMS = (_PROJECT, Path("/usr/src"))
-_SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 
 
 @dataclass(frozen=True)
-class View:
+class FilesystemView:
     """What a program gets to see.
 
     Attributes:
         python: Absolute path of the interpreter.
+        python_is_chosen: Whether the caller named it, so that no other one will do.
         folders: Host folders shown read-only at their own place, beside `/usr` and the system's libraries.
     """
 
     python: str
+    python_is_chosen: bool
     folders: tuple[str, ...]
 
     def hidden(self) -> list[str]:
         """Return folders inside the visible ones that stay empty."""
         return [str(path) for path in _NOT_FOR_PROGRAMS if path.is_dir() and self.shows(path)]
 
-    def shows(self, path: Path) -> bool:
+    def shows(self, path: str | os.PathLike[str]) -> bool:
         """Tell whether the path lies in a visible folder."""
-        return any(path.is_relative_to(folder) for folder in (_SYSTEM, *map(Path, self.folders)))
-
-    def python_for_strangers(self) -> str | None:
-        """Return an interpreter that every user of this machine may run: ours, else the system's, else None."""
-        return next((path for path in (self.python, *_SYSTEM_PYTHONS) if _open_to_all(Path(path))), None)
+        return any(Path(path).is_relative_to(folder) for folder in (_SYSTEM, *map(Path, self.folders)))
 
 
-def view_of(python: str | None, visible: Sequence[str | os.PathLike[str]]) -> View:
+def filesystem_view(python: str | None = None, visible: Sequence[str | os.PathLike[str]] = ()) -> FilesystemView:
     """Return the view with this interpreter (None: the running one without its environment's packages) and folders.
 
     Raises:
@@ -49,8 +48,8 @@ def view_of(python: str | None, visible: Sequence[str | os.PathLike[str]]) -> Vi
     folders = {os.path.realpath(folder) for folder in (*visible, sys.base_prefix)}
     folders.discard("/")  # the prefix of a few odd builds of Python; it would show the whole host
     outside_system = sorted(folder for folder in folders if not Path(folder).is_relative_to(_SYSTEM))
-    view = View(python=python or base_python(), folders=tuple(outside_system))
-    if not all(view.shows(Path(path)) for path in (view.python, os.path.realpath(view.python))):
+    view = FilesystemView(python or base_python(), python is not None, tuple(outside_system))
+    if not all(map(view.shows, (view.python, os.path.realpath(view.python), base_python()))):
         # Found out later, it would look as if this machine had no namespaces.
         raise ValueError(f"programs would not see their interpreter {view.python}: name its folder in 'visible'")
     return view
@@ -59,11 +58,3 @@ def view_of(python: str | None, visible: Sequence[str | os.PathLike[str]]) -> Vi
 def base_python() -> str:
     """Return the interpreter below the virtual environment, if there is one: it needs no file but its own."""
     return os.path.realpath(sys.executable)
-
-
-def _open_to_all(path: Path) -> bool:
-    try:
-        real = path.resolve(strict=True)
-        return all(part.stat().st_mode & 0o001 for part in (real, *real.parents))
-    except OSError:
-        return False

@@ -3,18 +3,103 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nemo_gym.sandbox.orders import Run, environment, supervisor_argv
-from nemo_gym.sandbox.result import SandboxError, SandboxResult
+from nemo_gym.sandbox import bubblewrap, entrypoint, supervisor
+from nemo_gym.sandbox.allocation import Scratch
+from nemo_gym.sandbox.entrypoint import EntrypointSpec
+from nemo_gym.sandbox.filesystem import FilesystemView, base_python
+from nemo_gym.sandbox.interface import SandboxError, SandboxLevel, SandboxLimits, SandboxResult
+from nemo_gym.sandbox.seccomp import filter_program
+from nemo_gym.sandbox.supervisor import SupervisorSpec
 
 # How long the supervisor may need beyond the program's own time before it is taken for stuck.
 GRACE_S = 10.0
 _PIECE_BYTES = 65_536
 
 
-class Supervised:
+@dataclass(frozen=True)
+class Run:
+    """One run of a program: what, where, as whom (None: as this process's user), within which bounds."""
+
+    command: Sequence[str]
+    level: SandboxLevel
+    view: FilesystemView
+    limits: SandboxLimits
+    timeout_s: float
+    scratch: Scratch
+    user: int | None
+    cgroup: Path | None
+
+    def supervisor_spec(self) -> SupervisorSpec:
+        """Return what the supervisor is told."""
+        confined = self.level == "namespaces"
+        return SupervisorSpec(
+            argv=self._confined_argv() if confined else self._plain_argv(),
+            env=program_environment(bubblewrap.SCRATCH if confined else str(self.scratch.work)),
+            folder="/" if confined else str(self.scratch.work),
+            owner=None if confined else self.user,
+            scratch=str(self.scratch.root),
+            cgroup=None if self.cgroup is None else str(self.cgroup),
+            timeout_s=self.timeout_s,
+            memory_bytes=self.limits.memory_bytes,
+            processes=self.limits.processes + (bubblewrap.OWN_PROCESSES if confined else 0),
+        )
+
+    def _confined_argv(self) -> list[str]:
+        argv = bubblewrap.bubblewrap_argv(self.view, self.limits, self.scratch.inputs)
+        # In a user namespace bwrap itself is one of the processes that are counted.
+        return [*argv, self._entrypoint_spec(bubblewrap.INPUTS, self.limits.processes + (self.user is None))]
+
+    def _plain_argv(self) -> list[str]:
+        spec = self._entrypoint_spec(str(self.scratch.inputs), self.limits.processes)
+        return [base_python(), "-I", "-S", entrypoint.__file__, spec]
+
+    def _entrypoint_spec(self, inputs: str, processes: int) -> str:
+        spec = EntrypointSpec(
+            command=list(self.command),
+            inputs=inputs,
+            rlimits=_rlimits(self.limits, processes),
+            user=self.user,
+            adds_own_tasks=self.level == "rlimits" and self.user is None,
+            seccomp=filter_program().hex(),
+            status_fd=supervisor.STATUS_FD,
+        )
+        return json.dumps(spec._asdict())
+
+
+def program_environment(folder: str) -> dict[str, str]:
+    """Return all that a program finds in its environment: nothing of ours."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "LANG": "C.UTF-8",
+        # Each arena of malloc and each thread of a numeric library reserves address space, which is limited.
+        "MALLOC_ARENA_MAX": "2",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _rlimits(limits: SandboxLimits, processes: int) -> dict[str, list[int]]:
+    both = {
+        "RLIMIT_AS": limits.memory_bytes,
+        "RLIMIT_FSIZE": limits.file_bytes,
+        "RLIMIT_NOFILE": limits.open_files,
+        "RLIMIT_NPROC": processes,
+        "RLIMIT_CORE": 0,
+    }
+    # At the soft limit a signal names the reason; the hard one ends a program that ignores it.
+    return {name: [value, value] for name, value in both.items()} | {"RLIMIT_CPU": [limits.cpu_s, limits.cpu_s + 1]}
+
+
+class SupervisedRun:
     """A running supervisor; `result` waits for its end, `end` makes sure of it."""
 
     def __init__(self, run: Run) -> None:
@@ -22,7 +107,7 @@ class Supervised:
         self._too_much_output = False
 
     async def start(self) -> None:
-        """Start the supervisor, which then waits for its orders; once this returned, `end` must follow."""
+        """Start the supervisor, which then waits for its spec; once this returned, `end` must follow."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._report, self._control = await asyncio.open_connection(sock=ours)
@@ -34,12 +119,12 @@ class Supervised:
 
     async def _supervisor(self, control_fd: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *supervisor_argv(control_fd),
+            *(base_python(), "-I", "-S", os.fspath(supervisor.__file__), str(control_fd)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=[control_fd],
-            env=environment("/"),
+            env=program_environment("/"),
             cwd="/",
             # A session of its own: Ctrl-C at the terminal must not end it before it has cleaned up.
             start_new_session=True,
@@ -51,7 +136,7 @@ class Supervised:
         Raises:
             SandboxError: The program was not run, or its supervisor did not answer.
         """
-        self._control.write(json.dumps(self._run.supervisor_orders()).encode() + b"\n")
+        self._control.write(json.dumps(self._run.supervisor_spec()._asdict()).encode() + b"\n")
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         try:
