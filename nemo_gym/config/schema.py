@@ -59,6 +59,8 @@ class Domain(StrEnum):
     LONG_CONTEXT = "long_context"
     SAFETY = "safety"
     GAMES = "games"
+    TRANSLATION = "translation"
+    RLHF = "rlhf"
     E2E = "e2e"
     OTHER = "other"
 
