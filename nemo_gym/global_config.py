@@ -66,7 +66,7 @@ NO_MODEL_GLOBAL_CONFIG_DICT = DictConfig(
         POLICY_MODEL_NAME_KEY_NAME: "no-model",
     }
 )
-"""Placeholders for programs that read a configuration and never ask the policy model; the host can't exist (RFC 2606)."""
+"""Placeholders for programs that read a configuration and don't ask the policy model. RFC 2606 reserves the host."""
 
 _cached: DictConfig | None = None
 
@@ -106,7 +106,7 @@ class GlobalConfigDictParser:
             skip_dotenv=wanted.skip_load_from_dotenv,
             initial=wanted.initial_global_config_dict,
         )
-        return check_sources(sources, locate=False)[2]
+        return check_sources(sources, locate=False).values
 
     def parse_no_environment(
         self, initial_global_config_dict: DictConfig | Mapping[str, Any] | None = None

@@ -16,7 +16,7 @@ class Mistake:
     Attributes:
         what: What is wrong, in one line.
         where: File (or "command line") and dotted key; None when there is no single place.
-        known: The names that would have been understood here; empty when they cannot be listed.
+        known: The names that would have been understood here; empty when they can't be listed.
         fix: What to do about it; None when `what` says it all.
     """
 
@@ -26,7 +26,14 @@ class Mistake:
     fix: str | None = None
 
     def __str__(self) -> str:
-        lines = [f"config error: {self.what}"]
+        return self._text("config error")
+
+    def as_warning(self) -> str:
+        """Return the same lines for what needn't stop anything."""
+        return self._text("config warning")
+
+    def _text(self, label: str) -> str:
+        lines = [f"{label}: {self.what}"]
         if self.where:
             lines.append(f"  where: {self.where}")
         if self.known:

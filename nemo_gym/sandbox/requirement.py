@@ -5,21 +5,19 @@ import os
 from functools import cache
 from typing import Literal
 
-import yaml
-
+from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
+from nemo_gym.config.keys import REQUIRE_SANDBOX_KEY_NAME
+from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.sandbox.result import SandboxLevel
 
 RequiredLevel = Literal["strict", "best_effort"]
-# As in nemo_gym.global_config, which can't be imported here: the configuration imports this package.
-CONFIG_ENV = "NEMO_GYM_CONFIG_DICT"
-REQUIRE_KEY = "require_sandbox"
 
 _log = logging.getLogger("nemo_gym.sandbox")
 
 
 def required_level(wanted: RequiredLevel) -> RequiredLevel:
     """Return what a sandbox must give: what the run says, else what its author wanted."""
-    return _said_by_run(os.environ.get(CONFIG_ENV, "")) or wanted
+    return _said_by_run(os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, "")) or wanted
 
 
 @cache
@@ -30,5 +28,5 @@ def say_level(level: SandboxLevel) -> None:
 
 @cache
 def _said_by_run(config: str) -> RequiredLevel | None:
-    values = yaml.load(config, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if REQUIRE_KEY in config else None
-    return values.get(REQUIRE_KEY) if isinstance(values, dict) else None
+    values = load_trusted_yaml(config) if REQUIRE_SANDBOX_KEY_NAME in config else None
+    return values.get(REQUIRE_SANDBOX_KEY_NAME) if isinstance(values, dict) else None

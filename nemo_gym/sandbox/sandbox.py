@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from nemo_gym.config.keys import REQUIRE_SANDBOX_KEY_NAME
 from nemo_gym.sandbox import bubblewrap
 from nemo_gym.sandbox.limits import SandboxLimits
 from nemo_gym.sandbox.nobody import claimed_user
 from nemo_gym.sandbox.orders import STAGE, Run
-from nemo_gym.sandbox.requirement import REQUIRE_KEY, RequiredLevel, required_level, say_level
+from nemo_gym.sandbox.requirement import RequiredLevel, required_level, say_level
 from nemo_gym.sandbox.result import SandboxError, SandboxLevel, SandboxResult, SandboxUnavailable
 from nemo_gym.sandbox.scratch import Scratch, checked_name, new_scratch, write_inputs
 from nemo_gym.sandbox.supervised import Supervised
@@ -109,7 +110,8 @@ class Sandbox:
         if reason is not None and required_level(self._required) == "strict":
             raise SandboxUnavailable(
                 f"model-written code is to run in namespaces (strict), but {reason}\n  fix: {bubblewrap.INSTALL}, "
-                f"or let it run with resource limits alone: best_effort (for a whole run: +{REQUIRE_KEY}=best_effort)"
+                "or let it run with resource limits alone: best_effort "
+                f"(for a whole run: +{REQUIRE_SANDBOX_KEY_NAME}=best_effort)"
             )
         say_level(level)
         return level

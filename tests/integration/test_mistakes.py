@@ -59,7 +59,7 @@ def written(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param(None, ["does not exist", "tried", "did you mean"], id="a-path-that-is-not-there"),
+        pytest.param(None, ["doesn't exist", "tried", "did you mean"], id="a-path-that-is-not-there"),
         pytest.param("a: [1,\nb: 2", ["mine.yaml", "line"], id="yaml-that-does-not-parse"),
         pytest.param(
             "x:\n  responses_api_agents:\n    simple_agent:\n      entrypoint: app.py\n"

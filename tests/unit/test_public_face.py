@@ -66,6 +66,8 @@ def test_importing_the_package_reads_no_environment_and_makes_no_folder(tmp_path
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(Path(nemo_gym.__file__).read_text())
     code = "import nemo_gym, os; os.environ['NEMO_GYM_HOME'] = '/home-of-mine'; print(nemo_gym.CACHE_DIR)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "lib", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "lib", capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "/home-of-mine/cache"
     assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["nemo_gym"]

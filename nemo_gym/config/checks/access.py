@@ -1,4 +1,4 @@
-"""Who may call: a run without a token stays on this machine, unless its owner says in so many words that it may not."""
+"""Who may call: without a token, a run is for this machine alone, unless a setting explicitly allows the network."""
 
 from collections.abc import Sequence
 

@@ -58,7 +58,7 @@ def test_without_a_token_this_machine_alone_is_served(host: str) -> None:
 
 def test_an_unknown_way_to_authenticate_is_refused_with_what_is_known() -> None:
     said = mistakes("+auth=nome")
-    assert "auth is 'nome', which is not known" in said
+    assert "auth is 'nome', which isn't known" in said
     assert "known: token, none" in said
 
 
