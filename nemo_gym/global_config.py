@@ -144,9 +144,9 @@ def get_global_config_dict(
 
 
 def configured_head() -> tuple[str, int]:
-    """Return host and port of the head that this process means, without starting from its whole command line.
+    """Return host and port of the head that this process means.
 
-    The arguments of somebody's program are its own affair, but for those that name the head (`head_server.port=...`).
+    Of the arguments of a program only those that name the head (`head_server.port=...`) are read.
     """
     if _cached is not None or NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME in os.environ:
         head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]

@@ -65,7 +65,7 @@ def _entry(name: str, meaning: str) -> list[str]:
 
 
 def _first_line(module: str) -> str:
-    # Read, not imported: listing the commands must not load them all.
+    # Read, not imported: listing the commands needn't load them all.
     spec = find_spec(f"nemo_gym.commands.{module}")
     source = Path(spec.origin).read_text() if spec is not None and spec.origin else ""
     return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]

@@ -1,4 +1,4 @@
-"""Addresses and ports: what is loopback, what is every interface, and what others should call."""
+"""Addresses and ports: which are loopback, which are every interface, and what others should call."""
 
 import contextlib
 import ipaddress
@@ -30,9 +30,10 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable_host(bind_host: str) -> str:
-    """Return what others should call for a server that binds `bind_host`: that, unless it is every interface.
+    """Return the host that others should call for a server that binds `bind_host`.
 
-    Then it is the address this machine has towards the network, else its full name; 127.0.0.1 where it has neither.
+    That is `bind_host` itself. If it means every interface, it is this machine's address on the network, else its full
+    name, else 127.0.0.1.
     """
     if not is_every_interface(bind_host):
         return bind_host

@@ -16,6 +16,7 @@ from nemo_gym.config.checks.typos import find_typos
 from nemo_gym.config.checks.urls import check_urls
 from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.paths import find_file
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal, resolve
 from nemo_gym.config.reading.merged import MergedConfig, Source, merge
@@ -57,6 +58,15 @@ class RunConfig:
     def where(self, *path: str | int) -> str:
         """Return "<source>, key <dotted key>" of a key, as mistakes show it."""
         return self.merged.where(*path)
+
+    def find_file(self, path: Path, key: str) -> Path | None:
+        """Return an existing file that the value of `key` names, or None.
+
+        A relative path is looked for beside the file that sets `key`, in the current folder and in the project root;
+        then beside every configuration file, so that a path on the command line may be one of the configuration's.
+        """
+        folders = [self.merged.folder_of(key), *self.merged.folders]
+        return next(filter(None, (find_file(path, beside=folder) for folder in folders)), None)
 
 
 def load_config(

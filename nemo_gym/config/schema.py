@@ -1,6 +1,6 @@
 """The typed shape of configuration: server instances, references, datasets, run-wide settings.
 
-Secrets are masked in `repr`, `str`, rich, and validation errors. The fields themselves stay plain text: a server hands
+Secrets are masked in `repr`, `str`, rich, and validation errors. The fields themselves stay plain text: a server passes
 `config.openai_api_key` to its client, and `model_dump` is exact.
 """
 
@@ -35,7 +35,7 @@ def _shown(name: str | None, value: Any) -> Any:
 
 
 class _Nested:
-    """A model of somebody else inside ours, as it is printed."""
+    """A model that isn't a `MaskedRepr`, inside one that is, as it is printed."""
 
     def __init__(self, model: BaseModel) -> None:
         args = ((name, _shown(name, value)) for name, value in model.__repr_args__())
@@ -106,7 +106,7 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
         name: Name of the instance, unique in the run.
         num_workers: Processes that share the work of this instance.
         ray_enabled: Placed on a Ray cluster, or uses one.
-        worker_urls: The own address of each worker, filled in by the launcher where there are several.
+        worker_urls: Address of each worker, filled in by the launcher where there are several.
         bind_host: Address it listens on where that is not `host`, which is what others call.
         max_request_bytes: A longer body is refused with status 413.
     """
@@ -138,8 +138,8 @@ class HuggingfaceIdentifier(BaseModel):
 class DatasetConfig(MaskedRepr):
     """A JSONL file of tasks.
 
-    License and source may be absent here, and the file need not exist: a run doesn't read it. Whoever prepares or
-    shares a train or validation dataset asks `lacking` first.
+    License and source may be absent, and the file needn't exist: a run doesn't read it. What prepares or shares a train
+    or validation dataset checks `lacking` first.
 
     Attributes:
         name: Unique among the datasets of the instance.
@@ -172,7 +172,7 @@ class DatasetConfig(MaskedRepr):
 
 
 class InstanceSettings(MaskedRepr):
-    """The part of an instance's innermost block that every server shares; the rest is the server's own affair."""
+    """The part of an instance's innermost block that every server shares; the rest are settings of that server."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -63,7 +63,7 @@ def _is_usable_name(name: str) -> bool:
 
 def _name_mistake(name: str, merged: MergedConfig) -> Mistake:
     shown = name if len(name) <= _MAX_NAME else f"{name[:20]}..."
-    what = f"{shown!r} can't be the name of a server: a log file and a cookie are named after it"
+    what = f"{shown!r} can't be the name of a server: its log file and its cookie are named after it"
     fix = f"use at most {_MAX_NAME} characters: letters, digits, _, - and ."
     where = merged.where(name)
     return Mistake(what, where.replace(name, shown) if shown != name else where, fix=fix)

@@ -124,7 +124,7 @@ def check_ports(blocks: Sequence[Block], run: RunSettings, merged: MergedConfig)
     taken = [(run.head_bind_host, run.head_server.port, "the head (head_server.port)")]
     findings = []
     for block in blocks:
-        # As written, not as typed: a server with another mistake still has its port compared.
+        # As written, not as typed, so that the port of a server with another mistake is compared too.
         host, port = _bind_host_as_written(block, run), _as_port(block.settings.get("port"))
         if port is None:
             continue

@@ -28,14 +28,20 @@ class Source:
 
 @dataclass
 class MergedConfig:
-    """The values of all sources so far. Mappings merge key by key; anything else, lists too, replaces."""
+    """The values of all sources so far. Mappings merge key by key; anything else, lists too, replaces.
+
+    `origins` says which source set a key; `folders` are those of the files, lowest precedence first.
+    """
 
     values: dict[str, Any] = field(default_factory=dict, repr=False)
     origins: dict[KeyPath, Source] = field(default_factory=dict, repr=False)
+    folders: list[Path] = field(default_factory=list)
 
     def add(self, source: Source) -> None:
         """Merge one more source over what is there."""
         self._merge(self.values, source.values, (), source)
+        if source.folder is not None:
+            self.folders.append(source.folder)
 
     def where(self, *path: str | int) -> str:
         """Return "<source>, key <dotted key>", as mistakes show it."""

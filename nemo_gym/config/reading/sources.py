@@ -26,7 +26,7 @@ class ConfigFiles:
 
     Attributes:
         above: Values of the sources above all files; `${names}` in `config_paths` are looked up here.
-        mistakes: Every file that is missing or cannot be read is appended here.
+        mistakes: Every file that is missing or can't be read is appended here.
         sources: What was read.
     """
 
@@ -56,7 +56,7 @@ class ConfigFiles:
         if identity in self._being_read:
             self.mistakes.append(_cycle([*self._being_read[self._being_read.index(identity) :], identity], where))
         if identity in self._read:
-            # Once is enough, and the first place counts: merged again it would undo what came in between.
+            # The first place counts: merged again, the file would undo what came in between.
             return
         self._read.add(identity)
         try:
@@ -100,7 +100,7 @@ def _unknown_name(value: str, names: dict[str, Any], where: str) -> Mistake:
     used = re.findall(r"\$\{([^{}]*)\}", value)
     name = next((name for name in used if name not in names), used[0] if used else value)
     known = [key for key, item in names.items() if isinstance(item, list) and key != CONFIG_PATHS_KEY_NAME]
-    fix = did_you_mean(name, known) or f"write the list {name} into env.yaml"
+    fix = did_you_mean(name, known) or f"add the list {name} to env.yaml"
     return Mistake(f"{CONFIG_PATHS_KEY_NAME} uses ${{{name}}}, which has no value", where, known, fix)
 
 
@@ -110,7 +110,10 @@ def _not_found(path: str, beside: Path | None, where: str) -> Mistake:
     known = sorted({str(Path(path).parent / file.name) for file in siblings}) or component_configs()
     problem = "is a folder" if any(map(os.path.isdir, tried)) else "doesn't exist"
     what = f"configuration file '{path}' {problem} (tried {', '.join(map(str, tried))})"
-    fix = did_you_mean(path, [*known, *component_configs()]) or "check the path; a relative one starts at a place tried"
+    fix = (
+        did_you_mean(path, [*known, *component_configs()])
+        or "check the path; a relative one is looked for in the places tried"
+    )
     return Mistake(what, where, known, fix)
 
 
@@ -136,7 +139,7 @@ def gather_sources(
     `config_paths` is a key like any other: the command line's replaces that of `env.yaml`.
 
     Raises:
-        ConfigError: With every file that is missing or cannot be read.
+        ConfigError: With every file that is missing or can't be read.
     """
     above: list[Source] = []
     mistakes: list[Mistake] = []

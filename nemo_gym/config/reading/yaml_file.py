@@ -98,7 +98,7 @@ def _syntax_mistake(error: yaml.YAMLError, text: str, source: str) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return Mistake(f"{source} isn't valid YAML", where=source, fix="remove characters that aren't printable")
-    problem = getattr(error, "problem", None) or "cannot be parsed"
+    problem = getattr(error, "problem", None) or "can't be parsed"
     where = f"{source}:{mark.line + 1}:{mark.column + 1}: {_shown_line(text.splitlines(), mark.line)}"
     return Mistake(f"{source} isn't valid YAML: {problem}", where=where.rstrip(": "), fix=_syntax_fix(problem))
 

@@ -308,7 +308,7 @@ def test_setting_that_the_component_mentions_is_its_own_whatever_it_resembles(wo
     assert _load(f"+{MODEL}.hosts=[a]").instances
 
 
-def test_other_settings_are_the_server_s_own_affair(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_settings_are_left_to_the_server(caplog: pytest.LogCaptureFixture) -> None:
     assert _load(f"+{MODEL}.temperature=0", f"+{WEATHER}.description=x", f"+{WEATHER}.verified=true").instances
     assert caplog.records == []
 
@@ -332,6 +332,20 @@ def test_component_beside_the_file_that_defines_the_instance_wins(
     instances = {instance.name: instance for instance in _load(str(elsewhere / folder / "copy.yaml")).instances}
     assert instances["copy"].directory == elsewhere / "resources_servers/weather_station"
     assert instances["weather"].directory == workspace / "resources_servers/weather_station"
+
+
+def test_data_file_is_found_beside_the_configuration_files(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _copy(elsewhere, "resources_servers/weather_station/configs")
+    data = Path("resources_servers/weather_station/tasks.jsonl")
+    (elsewhere / data).touch()
+    config = _load(str(elsewhere / "resources_servers/weather_station/configs/copy.yaml"))
+    assert config.find_file(data, "input_jsonl_fpath") == elsewhere / data
+    (workspace / data).touch()
+    assert config.find_file(data, "input_jsonl_fpath") == workspace / data
+    assert config.find_file(Path("none.jsonl"), "input_jsonl_fpath") is None
 
 
 def test_file_that_only_overrides_a_setting_does_not_move_the_component(
@@ -386,7 +400,7 @@ def test_mistake_about_a_secret_does_not_show_it() -> None:
     assert "http://****@h" in text
 
 
-def test_almost_servers_are_left_out_with_whoever_needs_them() -> None:
+def test_almost_servers_are_left_out_with_the_servers_that_need_them() -> None:
     config = _load("error_on_almost_servers=false", f"{MODEL}.port=0")
     assert [instance.name for instance in config.instances] == ["weather"]
     assert [mistake.what for mistake in config.ignored] == ["port is 0, out of range", "no server named 'policy_model'"]

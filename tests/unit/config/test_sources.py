@@ -1,4 +1,4 @@
-"""Precedence, included files, and what is said about files that cannot be used."""
+"""Precedence, included files, and what is said about files that can't be used."""
 
 from pathlib import Path
 
