@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -22,7 +22,6 @@ from nemo_gym.config.keys import (
     HEAD_SERVER_DEPS_KEY_NAME,
     HEAD_SERVER_KEY_NAME,
     HF_TOKEN_KEY_NAME,
-    KINDS,
     POLICY_API_KEY_KEY_NAME,
     POLICY_BASE_URL_KEY_NAME,
     POLICY_MODEL_NAME_KEY_NAME,
@@ -46,6 +45,7 @@ __all__ = [
     "HF_TOKEN_KEY_NAME",
     "NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME",
     "NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME",
+    "NO_MODEL_GLOBAL_CONFIG_DICT",
     "POLICY_API_KEY_KEY_NAME",
     "POLICY_BASE_URL_KEY_NAME",
     "POLICY_MODEL_NAME_KEY_NAME",
@@ -59,6 +59,14 @@ __all__ = [
     "get_global_config_dict",
 ]
 
+NO_MODEL_GLOBAL_CONFIG_DICT = DictConfig(
+    {
+        POLICY_BASE_URL_KEY_NAME: "http://no-model.invalid/v1",
+        POLICY_API_KEY_KEY_NAME: "no-model",
+        POLICY_MODEL_NAME_KEY_NAME: "no-model",
+    }
+)
+"""Placeholders for programs that read a configuration and don't ask the policy model. RFC 2606 reserves the host."""
 
 _cached: DictConfig | None = None
 
@@ -98,7 +106,7 @@ class GlobalConfigDictParser:
             skip_dotenv=wanted.skip_load_from_dotenv,
             initial=wanted.initial_global_config_dict,
         )
-        return check_sources(sources, locate=False)[2]
+        return check_sources(sources, locate=False).values
 
     def parse_no_environment(
         self, initial_global_config_dict: DictConfig | Mapping[str, Any] | None = None
@@ -136,9 +144,9 @@ def get_global_config_dict(
 
 
 def configured_head() -> tuple[str, int]:
-    """Return host and port of the head that this process means, without starting from its whole command line.
+    """Return host and port of the head that this process means.
 
-    The arguments of somebody's program are its own affair, but for those that name the head (`head_server.port=...`).
+    Of the arguments of a program only those that name the head (`head_server.port=...`) are read.
     """
     if _cached is not None or NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME in os.environ:
         head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
@@ -149,19 +157,22 @@ def configured_head() -> tuple[str, int]:
 
 
 def get_first_server_config_dict(global_config_dict: DictConfig, server_name: str) -> DictConfig:
-    """Return the innermost block of an instance: `global_config_dict[<name>][<kind>][<implementation>]`.
+    """Return the block three levels down: the first entry of the first entry of `global_config_dict[server_name]`.
+
+    For a server instance that is `global_config_dict[<name>][<kind>][<implementation>]`.
 
     Raises:
-        KeyError: No instance has this name; the message says which there are.
+        KeyError: No block of three levels has this name; the message says which there are.
     """
-    value = global_config_dict.get(server_name)
-    if not _is_server(value):
-        known = [str(name) for name, value in global_config_dict.items() if _is_server(value)]
+    block = _third_level(global_config_dict.get(server_name))
+    if block is None:
+        known = [str(name) for name, value in global_config_dict.items() if _third_level(value) is not None]
         hint = did_you_mean(server_name, known) or f"known: {', '.join(known) or 'none'}"
         raise KeyError(f"no server named '{server_name}'; {hint}")
-    by_implementation = next(value[kind] for kind in KINDS if kind in value)
-    return cast(DictConfig, next(iter(by_implementation.values())))
+    return block
 
 
-def _is_server(value: Any) -> bool:
-    return isinstance(value, DictConfig) and any(value.get(kind) for kind in KINDS)
+def _third_level(value: Any) -> DictConfig | None:
+    for _ in range(2):
+        value = next(iter(value.values()), None) if isinstance(value, DictConfig) else None
+    return value if isinstance(value, DictConfig) else None

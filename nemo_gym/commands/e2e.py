@@ -32,6 +32,8 @@ def run_and_collect(command_line: CommandLine) -> int:
     """Start, collect, stop; return the exit status."""
     config = load_config(command_line, own_keys=list(EndToEndOptions.model_fields))
     options = read_options(EndToEndOptions, config.global_config_dict)
+    given = options.input_jsonl_fpath
+    options.input_jsonl_fpath = config.find_file(given, "input_jsonl_fpath") or given
     head = BaseServerConfig(host=config.head_host, port=config.head_port)
     # The checks a collection can make before its servers are up; addresses come later.
     Collection(options, ServerClient(head, config.global_config_dict)).check()

@@ -1,12 +1,15 @@
 """What every command does before and after its own work: arguments, help, options, exit status."""
 
+import errno
+import os
+import select
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
+from nemo_gym.commands.parameters import print_help
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 
@@ -15,23 +18,58 @@ DONE, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 Options = TypeVar("Options", bound=BaseModel)
 
 
-def run_command(name: str, doc: str, options: type[BaseModel], main: Callable[[CommandLine], int]) -> NoReturn:
-    """Run `main` with this process's arguments and exit with its status.
+def run_command(
+    name: str,
+    doc: str,
+    options: type[BaseModel],
+    main: Callable[[CommandLine], int],
+    argv: Sequence[str] | None = None,
+) -> NoReturn:
+    """Run `main` with this process's arguments, or `argv`, and exit with its status.
 
-    A ConfigError is shown without a traceback: status 2. Ctrl-C: status 130.
+    A ConfigError is shown without a traceback: status 2. Ctrl-C: status 130. A reader of the output that is gone
+    (`| head`), or a full disk: status 1.
     """
     try:
-        command_line = parse_command_line(sys.argv[1:])
+        sys.exit(_status(name, doc, options, main, sys.argv[1:] if argv is None else argv))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            print(f"error: {error}", file=sys.stderr)
+        elif not (isinstance(error, BrokenPipeError) and _is_reader_gone()):
+            raise
+        _drop_output()
+        sys.exit(INCOMPLETE)
+
+
+def _status(
+    name: str, doc: str, options: type[BaseModel], main: Callable[[CommandLine], int], argv: Sequence[str]
+) -> int:
+    try:
+        command_line = parse_command_line(argv)
         if command_line.help:
             print_help(name, doc, options)
-            sys.exit(DONE)
-        status = main(command_line)
+            status = DONE
+        else:
+            status = main(command_line)
+        sys.stdout.flush()
     except ConfigError as error:
         print(error, file=sys.stderr)
-        sys.exit(MISTAKE)
+        return MISTAKE
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(status)
+        return INTERRUPTED
+    return status
+
+
+def _is_reader_gone() -> bool:
+    """Tell whether standard output is a pipe that nobody reads any more."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
+
+
+def _drop_output() -> None:
+    # Else the interpreter tries to write the rest at its end, and complains.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:
@@ -43,7 +81,7 @@ def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:
 
 
 def require_known(model: type[BaseModel], command_line: CommandLine, also: frozenset[str] = frozenset()) -> None:
-    """Raise ConfigError for every argument that is no option of a command whose arguments are all its own."""
+    """Raise ConfigError for every argument that isn't an option, in a command that reads no other configuration."""
     known = [*model.model_fields, *also]
     mistakes = [
         Mistake(f"no option named '{key}'", where="command line", known=known, fix=did_you_mean(str(key), known))
@@ -62,30 +100,3 @@ def _mistake(detail: dict[str, Any], model: type[BaseModel]) -> Mistake:
         return Mistake(f"{key} is missing", where="command line", fix=fix)
     message = detail["msg"].removeprefix("Value error, ")
     return Mistake(f"{key}: {message} (got {detail['input']!r})", where="command line")
-
-
-def print_help(name: str, doc: str, options: type[BaseModel]) -> None:
-    """Print what a command does and a table of its parameters."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"[bold]{name}[/bold]  {doc.strip()}\n", highlight=False)
-    table = Table("parameter", "type", "default", "meaning", box=None, pad_edge=False, header_style="bold")
-    for key, field in options.model_fields.items():
-        table.add_row(f"+{key}", _type_name(field), _default(field), field.description or "")
-    console.print(table)
-
-
-def _type_name(field: FieldInfo) -> str:
-    annotation = field.annotation
-    if isinstance(annotation, type):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("pathlib.", "").replace("Literal", "")
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    return "null" if value is None else str(value)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.keys import RESOURCES_KIND
 from nemo_gym.config.reading.command_line import CommandLine
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "resources_server"
@@ -29,8 +30,13 @@ def init(command_line: CommandLine) -> int:
     """Write the folder and say what to do next."""
     require_known(InitOptions, command_line)
     folder = read_options(InitOptions, command_line.overrides).entrypoint
-    _check(folder)
-    for path in write_server(folder):
+    try:
+        _check(folder)
+        written = write_server(folder)
+    except OSError as error:
+        what = f"can't make {error.filename}: {error.strerror}"
+        raise ConfigError(Mistake(what, where="entrypoint", fix="choose a folder you can write to")) from error
+    for path in written:
         print(path)
     print(f"\nnext: ng_test +entrypoint={folder}, then write your environment in {folder}/app.py")
     return DONE
@@ -51,9 +57,9 @@ def write_server(folder: Path) -> list[Path]:
 
 
 def _check(folder: Path) -> None:
-    if folder.parent.name != "resources_servers" or not _NAME.fullmatch(folder.name):
-        what = f"'{folder}' does not name a new resources server"
-        fix = "+entrypoint=resources_servers/<name>, the name in small letters, digits and _"
+    if folder.parent.name != RESOURCES_KIND or not _NAME.fullmatch(folder.name):
+        what = f"'{folder}' isn't a folder for a new resources server"
+        fix = "write +entrypoint=resources_servers/<name>, the name in small letters, digits and _"
         raise ConfigError(Mistake(what, where="entrypoint", fix=fix))
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(Mistake(f"{folder} exists and is not empty", where="entrypoint", fix="choose another name"))

@@ -1,4 +1,4 @@
-"""Print the versions of nemo-gym, Python, and what matters beside them."""
+"""Print the versions of nemo-gym, Python and the main packages."""
 
 import json
 import platform

@@ -1,4 +1,4 @@
-"""Addresses and ports: what is loopback, what is every interface, and what others should call."""
+"""Addresses and ports: which are loopback, which are every interface, and what others should call."""
 
 import contextlib
 import ipaddress
@@ -30,9 +30,10 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable_host(bind_host: str) -> str:
-    """Return what others should call for a server that binds `bind_host`: that, unless it is every interface.
+    """Return the host that others should call for a server that binds `bind_host`.
 
-    Then it is the address this machine has towards the network, else its full name; 127.0.0.1 where it has neither.
+    That is `bind_host` itself. If it means every interface, it is this machine's address on the network, else its full
+    name, else 127.0.0.1.
     """
     if not is_every_interface(bind_host):
         return bind_host
@@ -44,23 +45,22 @@ def reachable_host(bind_host: str) -> str:
     return "127.0.0.1" if is_loopback(name) or name.startswith("localhost") else name
 
 
-_MAX_ATTEMPTS = 100
+def find_open_port(disallowed_ports: Collection[int] | None = None, max_retries: int = 50) -> int:
+    """Return a port that was free a moment ago on every interface and is not in `disallowed_ports`.
 
+    Another program may take it before you bind it. If you can, bind port 0 instead and pass the socket on.
 
-def find_open_port(host: str = "127.0.0.1", disallowed: Collection[int] = ()) -> int:
-    """Return a port that was free a moment ago on `host` and is not in `disallowed`.
-
-    Another program may take it before you bind it; who can, binds port 0 and passes the socket on instead.
+    Args:
+        disallowed_ports: Ports never returned; None allows all.
+        max_retries: Further attempts after the first, at least 0.
 
     Raises:
-        OSError: `host` is no address of this machine.
-        RuntimeError: the system kept offering disallowed ports.
+        RuntimeError: Every port that the system offered is in `disallowed_ports`.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(_MAX_ATTEMPTS):
-        with socket.socket(family) as probe:
-            probe.bind((host, 0))
+    for _ in range(max_retries + 1):
+        with socket.socket() as probe:
+            probe.bind(("", 0))
             port: int = probe.getsockname()[1]
-        if port not in disallowed:
+        if port not in (disallowed_ports or ()):
             return port
-    raise RuntimeError(f"no free port on {host}: {_MAX_ATTEMPTS} offered ports were all in disallowed_ports")
+    raise RuntimeError(f"no free port: all {max_retries + 1} ports that the system offered are in disallowed_ports")

@@ -1,4 +1,4 @@
-"""Mistakes of the person at the keyboard: what is wrong, where, what is known, how to fix it."""
+"""Mistakes in what the user asked for: what is wrong, where, what is known, how to fix it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Mistake:
 
     Attributes:
         what: What is wrong, in one line.
-        where: File (or "command line") and dotted key; None when there is no single place.
-        known: The names that would have been understood here; empty when they cannot be listed.
+        where: File (or "command line") and dotted key; None when there isn't a single place.
+        known: The names that would have been understood here; empty when they can't be listed.
         fix: What to do about it; None when `what` says it all.
     """
 
@@ -26,7 +26,14 @@ class Mistake:
     fix: str | None = None
 
     def __str__(self) -> str:
-        lines = [f"config error: {self.what}"]
+        return self._text("config error")
+
+    def as_warning(self) -> str:
+        """Return the same lines for what needn't stop anything."""
+        return self._text("config warning")
+
+    def _text(self, label: str) -> str:
+        lines = [f"{label}: {self.what}"]
         if self.where:
             lines.append(f"  where: {self.where}")
         if self.known:
@@ -60,7 +67,7 @@ def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return "did you mean 'x'?" for the known name most similar to `name`, or None when none is near."""
+    """Return "did you mean 'x'?" for the known name most similar to `name`, or None when none is similar enough."""
     match = closest(name, known)
     return f"did you mean '{match}'?" if match else None
 

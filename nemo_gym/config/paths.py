@@ -1,13 +1,20 @@
-"""Where relative paths lead: the current folder, then the project root, then beside the file that names them.
+"""Where relative paths lead: beside the configuration file that names them, the current folder, the project root.
 
-The component folders stand beside `nemo_gym/` in a checkout and in an installation alike, so the project root
-is also the place of what was installed.
+"Beside a file" is its own folder, then the folder above it that holds components (`resources_servers/` and so on), at
+most three levels up: so a component's configuration finds the component it lies in, wherever it is started from. The
+component folders are next to `nemo_gym/` in a checkout and in an installation alike, so the project root is also the
+place of what was installed.
 """
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from nemo_gym import PARENT_DIR
 from nemo_gym.config.keys import KINDS
+
+_LEVELS_UP = 3  # <root>/<kind>/<implementation>/configs
 
 
 def candidate_paths(path: str | Path, *, beside: Path | None = None) -> list[Path]:
@@ -15,46 +22,74 @@ def candidate_paths(path: str | Path, *, beside: Path | None = None) -> list[Pat
 
     Args:
         path: As a person wrote it; `~` is their home.
-        beside: Folder of the file that names `path`, tried last.
+        beside: Folder of the configuration file that names `path`; None for a path from elsewhere.
     """
-    wanted = Path(path).expanduser()
+    wanted = Path(os.path.expanduser(path))
     if wanted.is_absolute():
         return [wanted]
-    roots = [Path.cwd(), PARENT_DIR] + ([beside] if beside else [])
-    return list(dict.fromkeys(root / wanted for root in roots))
+    return [root / wanted for root in search_roots(beside)]
+
+
+def search_roots(beside: Path | None = None) -> list[Path]:
+    """Return the folders that relative paths start at, in order; `beside` as in `candidate_paths`."""
+    near = [] if beside is None else [beside, *_component_root(beside)]
+    return list(dict.fromkeys([*near, *_current_folder(), PARENT_DIR]))
 
 
 def find_file(path: str | Path, *, beside: Path | None = None) -> Path | None:
     """Return the first existing file among `candidate_paths(path)`, or None."""
-    return next((place for place in candidate_paths(path, beside=beside) if place.is_file()), None)
+    return next((place for place in candidate_paths(path, beside=beside) if os.path.isfile(place)), None)
 
 
-def find_component(kind: str, implementation: str, entrypoint: str | None = None) -> Path | None:
+def find_component(
+    kind: str, implementation: str, entrypoint: str | None = None, *, beside: Path | None = None
+) -> Path | None:
     """Return the folder `<kind>/<implementation>`, or None.
 
     The first folder that holds `entrypoint` wins over an earlier one that does not: a folder of the same name
     that only collects results must not hide the component.
     """
-    folders = [place for place in candidate_paths(Path(kind) / implementation) if place.is_dir()]
-    whole = [folder for folder in folders if entrypoint and (folder / entrypoint).is_file()]
+    places = candidate_paths(Path(kind) / implementation, beside=beside)
+    folders = [place for place in places if os.path.isdir(place)]
+    whole = [folder for folder in folders if entrypoint and os.path.isfile(folder / entrypoint)]
     return next(iter(whole + folders), None)
 
 
-def implementations(kind: str) -> list[str]:
+def implementations(kind: str, *, beside: Path | None = None) -> list[str]:
     """Return the sorted names of the component folders of one kind."""
-    folders = [folder for place in candidate_paths(kind) if place.is_dir() for folder in place.iterdir()]
-    return sorted({folder.name for folder in folders if folder.is_dir() and folder.name[0] not in "._"})
+    folders = [folder for place in candidate_paths(kind, beside=beside) for folder in place.glob("*")]
+    return sorted({folder.name for folder in folders if os.path.isdir(folder) and folder.name[0] not in "._"})
 
 
 def component_configs() -> list[str]:
     """Return the YAML files of all components, sorted, relative to where they were found."""
-    roots = dict.fromkeys([Path.cwd(), PARENT_DIR])
     patterns = [f"{kind}/*/configs/*.y*ml" for kind in KINDS]
     return sorted(
-        {str(file.relative_to(root)) for root in roots for pattern in patterns for file in root.glob(pattern)}
+        {str(file.relative_to(root)) for root in search_roots() for pattern in patterns for file in root.glob(pattern)}
     )
 
 
 def shown(path: Path) -> str:
     """Return the path as a person reads it: relative when it is below the current folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return next((str(path.relative_to(here)) for here in _current_folder() if path.is_relative_to(here)), str(path))
+
+
+def _component_root(folder: Path) -> Iterator[Path]:
+    """Yield the nearest folder at or above `folder` that holds components, if there is one."""
+    folder = folder.resolve()
+    for place in [folder, *folder.parents][: _LEVELS_UP + 1]:
+        if any(os.path.isdir(place / kind) for kind in KINDS) and (place == folder or not _is_open_to_all(place)):
+            yield place
+            return
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """In a folder such as /tmp, anyone on this machine may put code that looks like a component."""
+    return bool(folder.stat().st_mode & stat.S_IWOTH)
+
+
+def _current_folder() -> list[Path]:
+    try:
+        return [Path.cwd()]
+    except OSError:  # it was deleted
+        return []

@@ -1,6 +1,6 @@
 """The typed shape of configuration: server instances, references, datasets, run-wide settings.
 
-Secrets are masked in `repr`, `str`, rich, and validation errors. The fields themselves stay plain text: a server hands
+Secrets are masked in `repr`, `str`, rich, and validation errors. The fields themselves stay plain text: a server passes
 `config.openai_api_key` to its client, and `model_dump` is exact.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nemo_gym.config.keys import DEFAULT_HEAD_PORT, DEFAULT_HOST, DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_secrets
@@ -35,7 +35,7 @@ def _shown(name: str | None, value: Any) -> Any:
 
 
 class _Nested:
-    """A model of somebody else inside ours, as it is printed."""
+    """A model that isn't a `MaskedRepr`, inside one that is, as it is printed."""
 
     def __init__(self, model: BaseModel) -> None:
         args = ((name, _shown(name, value)) for name, value in model.__repr_args__())
@@ -59,6 +59,8 @@ class Domain(StrEnum):
     LONG_CONTEXT = "long_context"
     SAFETY = "safety"
     GAMES = "games"
+    TRANSLATION = "translation"
+    RLHF = "rlhf"
     E2E = "e2e"
     OTHER = "other"
 
@@ -104,7 +106,7 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
         name: Name of the instance, unique in the run.
         num_workers: Processes that share the work of this instance.
         ray_enabled: Placed on a Ray cluster, or uses one.
-        worker_urls: The own address of each worker, filled in by the launcher where there are several.
+        worker_urls: Address of each worker, filled in by the launcher where there are several.
         bind_host: Address it listens on where that is not `host`, which is what others call.
         max_request_bytes: A longer body is refused with status 413.
     """
@@ -134,7 +136,10 @@ class HuggingfaceIdentifier(BaseModel):
 
 
 class DatasetConfig(MaskedRepr):
-    """A JSONL file of tasks. One for training or validation must say its license and where it can be had.
+    """A JSONL file of tasks.
+
+    License and source may be absent, and the file needn't exist: a run doesn't read it. What prepares or shares a train
+    or validation dataset checks `lacking` first.
 
     Attributes:
         name: Unique among the datasets of the instance.
@@ -156,20 +161,18 @@ class DatasetConfig(MaskedRepr):
     gitlab_identifier: GitlabIdentifier | None = None
     huggingface_identifier: HuggingfaceIdentifier | None = None
 
-    @model_validator(mode="after")
-    def _may_be_used(self) -> "DatasetConfig":
-        lacking = []
-        if not self.license:
-            lacking.append("a license")
-        if not (self.gitlab_identifier or self.huggingface_identifier):
-            lacking.append("a source (gitlab_identifier or huggingface_identifier)")
-        if lacking and self.type != "example":
-            raise ValueError(f"the {self.type} dataset '{self.name}' lacks {' and '.join(lacking)}")
-        return self
+    @property
+    def lacking(self) -> list[str]:
+        """What a train or validation dataset needs before it is prepared and doesn't have; empty for an example."""
+        if self.type == "example":
+            return []
+        has_source = self.gitlab_identifier or self.huggingface_identifier
+        needs = {"license": self.license, "gitlab_identifier or huggingface_identifier": has_source}
+        return [need for need, value in needs.items() if not value]
 
 
 class InstanceSettings(MaskedRepr):
-    """The part of an instance's innermost block that every server shares; the rest is the server's own affair."""
+    """The part of an instance's innermost block that every server shares; the rest are settings of that server."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -193,22 +196,43 @@ class ResourcesInstanceSettings(InstanceSettings):
 class HeadSettings(BaseModel):
     """Where the head is called, and the address it listens on where that is another."""
 
-    host: str
-    port: Port
-    bind_host: str | None = None
+    host: str = Field(description="Address at which the head of the run is called.")
+    port: Port = Field(description="Port of the head of the run.")
+    bind_host: str | None = Field(default=None, description="Address the head listens on where that is another.")
+
+
+def _version_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) else value  # YAML reads 3.12 as a number
+
+
+RequiredSandbox = Literal["strict", "best_effort"]
 
 
 class RunSettings(BaseModel):
     """The reserved keys that have a type of their own."""
 
-    default_host: str = DEFAULT_HOST
     head_server: HeadSettings = HeadSettings(host=DEFAULT_HOST, port=DEFAULT_HEAD_PORT)
-    disallowed_ports: list[int] = []
-    error_on_almost_servers: bool = True
-    default_bind_host: str | None = None
-    auth: Literal["token", "none"] = "token"
-    allow_unauthenticated_network: bool = False
-    require_sandbox: Literal["strict", "best_effort"] | None = None
+    default_host: str = Field(default=DEFAULT_HOST, description="Address the servers are called at, and listen on.")
+    default_bind_host: str | None = Field(
+        default=None, description="Address the servers listen on where that is another."
+    )
+    disallowed_ports: list[int] = Field(default=[], description="Ports that are never taken.")
+    auth: Literal["token", "none"] = Field(
+        default="token", description="token: callers must present the run's token; none: for this machine alone."
+    )
+    allow_unauthenticated_network: bool = Field(
+        default=False, description="With auth=none: servers may also listen where other machines reach them."
+    )
+    require_sandbox: RequiredSandbox | None = Field(
+        default=None, description="Isolation of model-written code: what every server must use, whatever it asks for."
+    )
+    error_on_almost_servers: bool = Field(
+        default=True, description="false: servers with mistakes are left out, with a message, instead of refused."
+    )
+    python_version: Annotated[str | None, BeforeValidator(_version_as_text)] = Field(
+        default=None, description="Python of environments that are built for servers, e.g. '3.12'."
+    )
+    ray_head_node_address: str | None = Field(default=None, description="Ray cluster to join.")
 
     @property
     def head_bind_host(self) -> str:

@@ -45,15 +45,15 @@ _URL_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)([^/\s@\"']+)@")
 _URL_QUERY = re.compile(
     r"([?&][^=&\s]*(?:api[_-]?key|token|secret|password|signature)[^=&\s]*=)([^&\s\"']+)", re.IGNORECASE
 )
-# What finds a server must stay true, even where a placeholder for a key happens to be the same word.
+# Names and addresses of servers stay readable, even where a placeholder for a key is the same word.
 _STRUCTURE = frozenset({"host", "port", "name", "type", "entrypoint", "default_host", "worker_urls"})
 
 
 def is_secret_key(name: str) -> bool:
-    """Tell whether the value under a key of this name must never be shown; case and separators do not matter.
+    """Tell whether the value under a key of this name must never be shown; case and separators don't matter.
 
-    Secret are names with api_key, token, password, secret, authorization and the like in them. Counts of tokens
-    and token ids (`max_tokens`, `num_tokens`, `total_tokens`, `token_ids`, `tokenizer`) are not.
+    A name that contains api_key, token, password, secret, authorization or the like is secret. Counts of tokens and
+    token ids (`max_tokens`, `num_tokens`, `total_tokens`, `token_ids`, `tokenizer`) are not.
     """
     squashed = re.sub(r"[^a-z0-9]", "", name.lower())
     if any(part in squashed for part in _SECRET_PARTS):
@@ -70,9 +70,9 @@ def mask_text(text: str) -> str:
 def mask_secrets(plain: Any) -> Any:
     """Return a deep copy of plain containers in which every secret is "****".
 
-    Masked are all values below a secret key (None, "" and booleans stay, they tell nothing), credentials in URLs
-    anywhere, and a secret from elsewhere in `plain` inside any other text, where an interpolation has put it. The name
-    of a server instance or implementation is not a secret key, whatever it is called.
+    It masks all values below a secret key (except None, "" and booleans, which reveal nothing), credentials in URLs,
+    and any secret in `plain` that an interpolation has put into another text. The name of a server instance or
+    implementation is never a secret key.
     """
     return _masked(plain, Scrubber(secret_values(plain)), secret=False, keys_are_names=False)
 
@@ -83,7 +83,7 @@ def secret_values(plain: Any) -> Iterator[str]:
 
 
 def learn_secrets(plain: Mapping[str, Any]) -> None:
-    """Let this process hide the secrets in `plain`, and those among its environment variables, from now on."""
+    """Make this process hide the secrets in `plain` and in its environment variables from now on."""
     KNOWN_SECRETS.learn(secret_values(plain))
     # A variable such as GOOGLE_APPLICATION_CREDENTIALS holds the path of a file.
     KNOWN_SECRETS.learn(value for name, value in os.environ.items() if is_secret_key(name) and value[:1] not in "/~.")
@@ -140,7 +140,7 @@ def _url_credentials(text: str) -> Iterator[str]:
 
 @cache
 def guard_output() -> None:
-    """Scrub every log record from now on, whoever handles it, and tracebacks that end a thread or the process."""
+    """Scrub every log record from now on, whatever handles it, and tracebacks that end a thread or the process."""
     # Where records are made, and not at a handler: uvicorn and others bring handlers of their own, later.
     make_record = logging.getLogRecordFactory()
 
@@ -157,7 +157,7 @@ def guard_output() -> None:
 def _clean(record: logging.LogRecord) -> None:
     try:
         message = record.getMessage()
-    except Exception:  # arguments that do not fit: logging itself reports it, with the place
+    except Exception:  # arguments that don't fit the format: logging itself reports it, with the place
         return
     clean = KNOWN_SECRETS.text(message)
     if clean != message:
@@ -170,7 +170,7 @@ def _clean_traceback(record: logging.LogRecord) -> None:
     kind, error, trace = record.exc_info  # type: ignore[misc]  # the caller has seen that it is there
     told = _scrubbed(kind, error, trace)
     if told is not None:
-        # Without the exception itself: a handler that formats it again would show what was taken out.
+        # Without the exception itself: a handler that formats it again would show the secret.
         record.exc_text, record.exc_info = told.rstrip("\n"), None
 
 

@@ -8,6 +8,7 @@ from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.processes.environments import Environment, Isolate, environment_for
+from nemo_gym.launch.sandbox_check import check_sandbox
 
 
 class LaunchOptions(BaseModel):
@@ -61,8 +62,9 @@ def plan(config: RunConfig, options: LaunchOptions) -> list[PlannedServer]:
     """Decide for every instance where it runs; starts and builds nothing.
 
     Raises:
-        ConfigError: An instance's requirements can't be read.
+        ConfigError: An instance's requirements can't be read, or this machine lacks the sandbox that the run requires.
     """
+    check_sandbox(config)
     version = config.global_config_dict.get("python_version")
     return [PlannedServer(i, environment_for(i.directory, options.isolate, version)) for i in config.instances]
 

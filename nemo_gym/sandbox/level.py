@@ -6,16 +6,13 @@ import subprocess
 import sys
 from functools import cache
 
-import yaml
-
+from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
+from nemo_gym.config.keys import REQUIRE_SANDBOX_KEY_NAME
+from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.sandbox import bubblewrap
 from nemo_gym.sandbox.allocation import unused_user_id
 from nemo_gym.sandbox.filesystem import SYSTEM_PYTHONS, FilesystemView
 from nemo_gym.sandbox.interface import NOT_ENFORCED, RequiredLevel, SandboxError, SandboxLevel, SandboxUnavailable
-
-# As in nemo_gym.global_config, which can't be imported here: the configuration imports this package.
-CONFIG_ENV = "NEMO_GYM_CONFIG_DICT"
-REQUIRE_KEY = "require_sandbox"
 
 _PROBE_TIMEOUT_S = 20.0
 _log = logging.getLogger("nemo_gym.sandbox")
@@ -37,8 +34,8 @@ def granted_level(wanted: RequiredLevel, view: FilesystemView) -> SandboxLevel:
     if reason is not None and _required_level(wanted) == "strict":
         raise SandboxUnavailable(
             f"model-written code is to run in namespaces (strict), but {reason}\n  fix: {bubblewrap.INSTALL}, "
-            f"or let it run with resource limits alone: best_effort (for a whole run: +{REQUIRE_KEY}=best_effort); "
-            f"then {NOT_ENFORCED['rlimits']}"
+            f"or let it run with resource limits alone: best_effort (for a whole run: "
+            f"+{REQUIRE_SANDBOX_KEY_NAME}=best_effort); then {NOT_ENFORCED['rlimits']}"
         )
     level: SandboxLevel = "namespaces" if reason is None else "rlimits"
     log_level_once(level)
@@ -95,10 +92,10 @@ def _runs_for_other_users(python: str) -> bool:
 
 
 def _required_level(wanted: RequiredLevel) -> RequiredLevel:
-    return _level_of_run(os.environ.get(CONFIG_ENV, "")) or wanted
+    return _level_of_run(os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, "")) or wanted
 
 
 @cache
 def _level_of_run(config: str) -> RequiredLevel | None:
-    values = yaml.load(config, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if REQUIRE_KEY in config else None
-    return values.get(REQUIRE_KEY) if isinstance(values, dict) else None
+    values = load_trusted_yaml(config) if REQUIRE_SANDBOX_KEY_NAME in config else None
+    return values.get(REQUIRE_SANDBOX_KEY_NAME) if isinstance(values, dict) else None

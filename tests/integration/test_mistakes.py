@@ -1,6 +1,7 @@
 """Mistakes in what was asked: a clear message, exit status 2, nothing started, nothing written."""
 
 import json
+import shutil
 import socket
 import subprocess
 import threading
@@ -59,7 +60,7 @@ def written(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param(None, ["does not exist", "tried", "did you mean"], id="a-path-that-is-not-there"),
+        pytest.param(None, ["doesn't exist", "tried", "did you mean"], id="a-path-that-is-not-there"),
         pytest.param("a: [1,\nb: 2", ["mine.yaml", "line"], id="yaml-that-does-not-parse"),
         pytest.param(
             "x:\n  responses_api_agents:\n    simple_agent:\n      entrypoint: app.py\n"
@@ -71,6 +72,22 @@ def written(folder: Path) -> list[str]:
             "mine:\n  resources_servers:\n    example_simple_weather:\n      entrypoint: app.py\n",
             ["domain", "mine.resources_servers.example_simple_weather", "math"],
             id="a-missing-domain",
+        ),
+        pytest.param(
+            "policy_base_url: localhost:8000/v1",
+            ["policy_base_url is 'localhost:8000/v1'", "mine.yaml, key policy_base_url", "write http://localhost:8000"],
+            id="a-url-without-its-scheme",
+        ),
+        pytest.param(
+            "simple_weather_simple_agent: {responses_api_agents: {simple_agent: {num_worker: 2}}}",
+            ["unknown setting 'num_worker'", "mine.yaml, key simple_weather_simple_agent.", "did you mean"],
+            id="a-misspelt-setting-of-every-server",
+        ),
+        pytest.param("a: " + "[" * 50_000, ["nested more than 64 levels deep", "mine.yaml:1"], id="a-bottomless-value"),
+        pytest.param(
+            f"{'long' * 75}: {{resources_servers: {{example_simple_weather: {{entrypoint: app.py, domain: math}}}}}}",
+            ["can't be the name of a server", "at most 100 characters"],
+            id="a-name-of-300-characters",
         ),
     ],
 )
@@ -96,6 +113,38 @@ def test_a_missing_key_is_named_with_where_to_set_it(command: Command, project: 
     assert "policy_api_key" in done.err
     assert "env.yaml" in done.err
     assert written(project) == []
+
+
+def test_a_misspelt_setting_of_one_component_is_refused_at_start(command: Command, free_port: int) -> None:
+    misspelt = "+simple_weather_simple_agent.responses_api_agents.simple_agent.max_step=3"
+    done = command("ng_run", WEATHER, SCRIPTED, misspelt, f"head_server.port={free_port}")
+    assert done.status == 2, done.err
+    assert "unknown setting 'max_step'" in done.err
+    assert "did you mean 'max_steps'?" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_sandbox_that_this_machine_lacks_is_named_before_anything_starts(
+    command: Command, project: Path, environment: dict[str, str]
+) -> None:
+    environment["PATH"] = str(project)
+    done = command("ng_run", WEATHER, SCRIPTED, "+require_sandbox=strict")
+    assert done.status == 2
+    assert "where: command line, key require_sandbox" in done.err
+    assert "install bubblewrap" in done.err
+    assert written(project) == []
+
+
+def test_a_project_runs_from_another_folder_with_its_own_copy_of_a_component(
+    command: Command, project: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "their-project/resources_servers"
+    shutil.copytree(ROOT / "resources_servers/example_simple_weather", theirs / "example_simple_weather")
+    config = theirs / "example_simple_weather/configs/simple_weather.yaml"
+    app = theirs / "example_simple_weather/app.py"
+    app.write_text("raise SystemExit('their copy was started')\n")
+    done = command("ng_run", str(config), SCRIPTED)
+    assert "their copy was started" in done.out + done.err
 
 
 def test_a_port_in_use_is_named_with_its_owner(command: Command, free_port: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import load_config
 from nemo_gym.config.reading.command_line import parse_command_line
+from nemo_gym.launch.plan import LaunchOptions, plan
 from nemo_gym.sandbox import Sandbox, SandboxUnavailable
 from nemo_gym.sandbox.bubblewrap import why_no_namespaces
 from nemo_gym.sandbox.level import log_level_once
@@ -33,31 +34,31 @@ def run_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     log_level_once.cache_clear()
 
 
-def _load(*arguments: str) -> None:
-    load_config(parse_command_line(arguments), skip_dotenv=True)
+def _plan(*arguments: str) -> None:
+    plan(load_config(parse_command_line(arguments), skip_dotenv=True), LaunchOptions())
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
 def test_a_strict_run_without_bubblewrap_does_not_start_and_says_what_to_install() -> None:
     with pytest.raises(ConfigError, match=r"(?s)strict.*bwrap.*not installed.*fix: +install bubblewrap") as caught:
-        _load("+require_sandbox=strict")
+        _plan("+require_sandbox=strict")
     assert "command line, key require_sandbox" in str(caught.value)
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
 @pytest.mark.parametrize("arguments", [[], ["+require_sandbox=best_effort"]])
 def test_a_run_that_does_not_demand_namespaces_starts_without_them(arguments: list[str]) -> None:
-    _load(*arguments)
+    _plan(*arguments)
 
 
 @NEEDS_NAMESPACES
 def test_a_strict_run_starts_where_programs_get_namespaces() -> None:
-    _load("+require_sandbox=strict")
+    _plan("+require_sandbox=strict")
 
 
 def test_a_level_that_does_not_exist_is_a_mistake() -> None:
-    with pytest.raises(ConfigError, match=r"(?s)require_sandbox is 'stric', which is not known.*did you mean 'strict'"):
-        _load("+require_sandbox=stric")
+    with pytest.raises(ConfigError, match=r"(?s)require_sandbox is 'stric', which isn't known.*did you mean 'strict'"):
+        _plan("+require_sandbox=stric")
 
 
 @pytest.mark.usefixtures("without_bubblewrap")

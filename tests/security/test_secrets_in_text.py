@@ -151,7 +151,7 @@ def test_a_mistake_in_the_configuration_is_told_without_the_key(written: dict[st
 
 def test_a_key_among_the_arguments_is_warned_about_and_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
     load_config(parse_command_line([f"+policy_api_key={CANARY}-2", "+other_api_key=dummy_key"]), skip_dotenv=True)
-    assert "policy_api_key stands on the command line" in caplog.text
+    assert "policy_api_key is on the command line" in caplog.text
     assert "other_api_key" not in caplog.text
     assert CANARY not in caplog.text
 

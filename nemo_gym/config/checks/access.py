@@ -1,4 +1,4 @@
-"""Who may call: a run without a token stays on this machine, unless its owner says in so many words that it may not."""
+"""Who may call: without a token, a run is for this machine alone, unless a setting explicitly allows the network."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from nemo_gym.config.reading.merged import KeyPath, MergedConfig
 from nemo_gym.config.schema import InstanceSettings, RunSettings
 
 FIX = (
-    "leave auth=none out: commands and servers of the run send its token by themselves; or, when anyone who can reach "
-    f"that address may call the servers, +{ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME}=true"
+    "remove auth=none: commands and servers of the run send its token by themselves. If anyone who can reach that "
+    f"address may call the servers, add +{ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME}=true"
 )
 
 
@@ -44,5 +44,5 @@ def _key_of(bind_host: str | None) -> str:
 
 
 def _finding(who: str, host: str, path: KeyPath, merged: MergedConfig) -> Finding:
-    what = f"auth=none, and {who} listens on {host or 'every interface'}, which is not this machine alone"
+    what = f"auth=none, but {who} listens on {host or 'every interface'}, which other machines can reach"
     return Finding(Mistake(what, merged.where(*path), fix=FIX), (path,))

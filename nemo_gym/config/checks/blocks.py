@@ -1,5 +1,6 @@
 """Which top-level values are server instances, and the parts of such a block."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, MergedConfig
 
 _KIND_CUTOFF = 0.8
+_MAX_NAME = 100
+_NAME = re.compile(r"(?!\.)[!-~]+")
+_NOT_IN_NAMES = frozenset('/\\;,="')
 _EXAMPLE = "<instance>: {<kind>: {<implementation>: {entrypoint: app.py, ...}}}"
 
 
@@ -27,7 +31,7 @@ class Block:
 
 
 def looks_like_server(key: str, value: Any) -> bool:
-    """Tell a server's block, right or almost right, from a plain value."""
+    """Tell whether a top-level value is a server's block, valid or nearly so, and not a plain value."""
     if key in RESERVED_KEYS or not isinstance(value, dict):
         return False
     return any(_looks_like_kind(str(inner), item) for inner, item in value.items())
@@ -35,6 +39,8 @@ def looks_like_server(key: str, value: Any) -> bool:
 
 def read_block(name: str, value: dict[str, Any], merged: MergedConfig) -> Block | Finding:
     """Return the parts of a value that looks like a server, or what is wrong with its shape."""
+    if not _is_usable_name(name):
+        return Finding(_name_mistake(name, merged), ((name,),))
     kinds = [key for key in value if key in KINDS]
     others = [str(key) for key in value if key not in KINDS]
     if len(kinds) != 1 or others:
@@ -49,6 +55,18 @@ def read_block(name: str, value: dict[str, Any], merged: MergedConfig) -> Block 
         where = merged.where(name, kind, implementation)
         return Finding(Mistake(what, where, fix=f"write {_EXAMPLE}"), ((name, kind, implementation),))
     return Block(name, kind, str(implementation), settings)
+
+
+def _is_usable_name(name: str) -> bool:
+    return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None and not _NOT_IN_NAMES.intersection(name)
+
+
+def _name_mistake(name: str, merged: MergedConfig) -> Mistake:
+    shown = name if len(name) <= _MAX_NAME else f"{name[:20]}..."
+    what = f"{shown!r} can't be the name of a server: its log file and its cookie are named after it"
+    fix = f"use at most {_MAX_NAME} characters: letters, digits, _, - and ."
+    where = merged.where(name)
+    return Mistake(what, where.replace(name, shown) if shown != name else where, fix=fix)
 
 
 def _looks_like_kind(key: str, value: Any) -> bool:
@@ -67,7 +85,7 @@ def _kind_mistake(name: str, kinds: list[str], others: list[str], merged: Merged
         return Mistake(what, merged.where(name), fix="give each its own instance name")
     where = merged.where(name, others[0])
     if not kinds:
-        what = f"server '{name}' is of unknown kind '{others[0]}'"
+        what = f"server '{name}' has the unknown kind '{others[0]}'"
         return Mistake(what, where, KINDS, did_you_mean(others[0], KINDS) or f"write {_EXAMPLE}")
     if closest(others[0], KINDS, cutoff=_KIND_CUTOFF):
         fix = f"write {kinds[0]}" if "server" in others[0] else did_you_mean(others[0], KINDS)

@@ -1,5 +1,6 @@
 """Server instances, typed and checked one by one."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,13 +31,13 @@ class ServerInstance:
         entrypoint: The script in it, absolute.
         host: Address or name that others call.
         bind_host: Address or name to listen on.
-        port: None lets the launcher take a free one.
+        port: None: the launcher takes a free one.
         num_workers: Processes that share the work, at least 1.
         ray_enabled: Wants Ray.
         settings: The innermost block as plain values, resolved.
         references: The servers it calls.
-        datasets: Its task files.
-        domain: What the tasks are about; None unless it is a resources server.
+        datasets: Its task files, those that are described without mistakes.
+        domain: What the tasks are about; None unless this is a resources server.
     """
 
     name: str
@@ -58,42 +59,54 @@ class ServerInstance:
 def check_settings(
     block: Block, left_out: set[KeyPath], merged: MergedConfig
 ) -> tuple[InstanceSettings | None, list[Finding]]:
-    """Check what all servers share of a block's settings."""
+    """Return the settings that all servers share, typed, or None with what is wrong with them.
+
+    Entries of `datasets` with mistakes are dropped and reported beside the settings.
+    """
     model = ResourcesInstanceSettings if block.kind == RESOURCES_KIND else InstanceSettings
-    return validated(model, block.settings, block.path, left_out, merged.where)
+    datasets, findings = _check_datasets(block, left_out, merged)
+    settings, others = validated(model, {**block.settings, "datasets": datasets}, block.path, left_out, merged.where)
+    return settings, findings + others
 
 
-def check_component(block: Block, merged: MergedConfig) -> list[Finding]:
-    """Check that the component's folder and its entrypoint exist."""
+def _check_datasets(
+    block: Block, left_out: set[KeyPath], merged: MergedConfig
+) -> tuple[list[DatasetConfig], list[Finding]]:
+    path, entries = (*block.path, "datasets"), block.settings.get("datasets")
+    if not isinstance(entries, list | None):
+        what = f"datasets of server '{block.name}' isn't a list"
+        return [], [Finding(Mistake(what, merged.where(*path), fix="write [{name: ..., type: ..., ...}]"), (path,))]
+    checked = [
+        validated(DatasetConfig, entry, (*path, index), left_out, merged.where)
+        for index, entry in enumerate(entries or [])
+    ]
+    return [dataset for dataset, _ in checked if dataset], [finding for _, found in checked for finding in found]
+
+
+def find_folder(block: Block, merged: MergedConfig) -> tuple[Path | None, list[Finding]]:
+    """Return the component's folder, or None with what is wrong: the folder or its entrypoint doesn't exist."""
     entrypoint = block.settings.get(ENTRYPOINT_KEY_NAME)
     if not isinstance(entrypoint, str):
-        return []  # reported with the settings
-    folder = find_component(block.kind, block.implementation, entrypoint)
+        return None, []  # reported with the settings
+    folder = find_component(block.kind, block.implementation, entrypoint, beside=merged.folder_of(*block.path))
     if folder is None:
-        return [Finding(_no_folder(block, merged), (block.path,))]
-    if not (folder / entrypoint).is_file():
+        return None, [Finding(_no_folder(block, merged), (block.path,))]
+    if not os.path.isfile(folder / entrypoint):
         where = merged.where(*block.path, ENTRYPOINT_KEY_NAME)
         known = sorted(file.name for file in folder.glob("*.py"))
         fix = did_you_mean(entrypoint, known) or f"entrypoint is a script in {folder}"
-        return [Finding(Mistake(f"no file '{entrypoint}' in {folder}", where, known, fix), (block.path,))]
-    return []
+        return None, [Finding(Mistake(f"no file '{entrypoint}' in {folder}", where, known, fix), (block.path,))]
+    return folder.resolve(), []
 
 
-def make_instance(block: Block, settings: InstanceSettings, run: RunSettings) -> ServerInstance:
-    """Join a block that passed all checks with its typed settings.
-
-    Raises:
-        FileNotFoundError: The component's folder vanished since it was checked.
-    """
-    directory = find_component(block.kind, block.implementation, settings.entrypoint)
-    if directory is None:
-        raise FileNotFoundError(f"{block.kind}/{block.implementation}")
+def make_instance(block: Block, settings: InstanceSettings, folder: Path, run: RunSettings) -> ServerInstance:
+    """Join a block that passed all checks with its typed settings and its component's folder."""
     return ServerInstance(
         name=block.name,
         kind=block.kind,
         implementation=block.implementation,
-        directory=directory.resolve(),
-        entrypoint=directory.resolve() / settings.entrypoint,
+        directory=folder,
+        entrypoint=folder / settings.entrypoint,
         host=reachable_host(settings.host or run.default_host),
         bind_host=bind_host_of(settings, run),
         port=settings.port,
@@ -111,7 +124,7 @@ def check_ports(blocks: Sequence[Block], run: RunSettings, merged: MergedConfig)
     taken = [(run.head_bind_host, run.head_server.port, "the head (head_server.port)")]
     findings = []
     for block in blocks:
-        # As written, not as typed: a server with another mistake still has its port compared.
+        # As written, not as typed, so that the port of a server with another mistake is compared too.
         host, port = _bind_host_as_written(block, run), _as_port(block.settings.get("port"))
         if port is None:
             continue
@@ -138,8 +151,10 @@ def _overlap(host: str, other: str) -> bool:
 
 
 def _no_folder(block: Block, merged: MergedConfig) -> Mistake:
-    known = implementations(block.kind)
-    tried = ", ".join(str(place) for place in candidate_paths(Path(block.kind) / block.implementation))
-    fix = did_you_mean(block.implementation, known) or f"make the folder: {tried.partition(',')[0]}"
+    beside = merged.folder_of(*block.path)
+    known = implementations(block.kind, beside=beside)
+    places = candidate_paths(Path(block.kind) / block.implementation, beside=beside)
+    tried = ", ".join(map(str, places))
+    fix = did_you_mean(block.implementation, known) or "make the folder in one of the places tried, or fix its name"
     what = f"no component folder '{block.kind}/{block.implementation}' (tried {tried})"
     return Mistake(what, merged.where(*block.path), known, fix)

@@ -15,12 +15,12 @@ _TYPO_CUTOFF = 0.8
 
 @dataclass(frozen=True)
 class Reference:
-    """One server's mention of another.
+    """One server's reference to another.
 
     Attributes:
-        kind: Kind of the server that is meant.
+        kind: Kind of the other server.
         name: Its instance name.
-        key: Dotted key inside the settings where it is mentioned, e.g. "model_server".
+        key: Dotted key inside the settings of the reference, e.g. "model_server".
     """
 
     kind: str
@@ -35,7 +35,7 @@ def references(block: Block) -> tuple[Reference, ...]:
 
 
 def check_references(blocks: Iterable[Block], kinds: Mapping[str, str | None], merged: MergedConfig) -> list[Finding]:
-    """Return every reference to no server, or to one of another kind.
+    """Return every reference to a server that doesn't exist or is of another kind.
 
     Args:
         blocks: The servers whose references are checked.
@@ -64,7 +64,7 @@ def _mentions(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, dict[str, An
 
 
 def _is_reference(value: dict[str, Any]) -> bool:
-    """A kind as `type` makes a reference; so does a misspelt one, where nothing but the two keys is there."""
+    """`type` names a kind; or a misspelt one, where `type` and `name` are the only keys."""
     kind = value.get("type")
     if "name" not in value or not isinstance(kind, str):
         return False
@@ -76,7 +76,7 @@ def _check(
 ) -> Mistake | None:
     kind, name = item["type"], str(item["name"])
     if kind not in KINDS:
-        what = f"'{kind}' is no kind of server"
+        what = f"'{kind}' isn't a kind of server"
         return Mistake(what, merged.where(*path, "type"), KINDS, did_you_mean(kind, KINDS))
     where = merged.where(*path, "name")
     known = sorted(other for other, its_kind in kinds.items() if its_kind in (kind, None))

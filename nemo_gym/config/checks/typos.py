@@ -1,4 +1,4 @@
-"""Command-line keys that mean nothing but are nearly the name of something."""
+"""Command-line keys that nothing reads and that are nearly the name of a known one."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

@@ -36,7 +36,7 @@ def validated(
         model: The typed shape.
         values: The value at `above`.
         above: Keys from the top of the configuration down to `values`.
-        left_out: Values that could not be resolved: already reported, so their absence is no further mistake.
+        left_out: Values that can't be resolved: already reported, so their absence isn't another mistake.
         where: Gives the file and key of a path, as mistakes show them.
 
     Returns:
@@ -60,9 +60,7 @@ def _mistake(problem: Any, path: KeyPath, where: Callable[..., str]) -> Mistake:
         return _missing(key, path, value, where)
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        return Mistake(f"{shown}, which is not known", where(*path), known, did_you_mean(str(value), known))
-    if kind == "value_error":
-        return Mistake(str(problem["ctx"]["error"]), where(*path), fix="add what is lacking to the dataset's entry")
+        return Mistake(f"{shown}, which isn't known", where(*path), known, did_you_mean(str(value), known))
     if key == "port" and kind in ("greater_than_equal", "less_than_equal"):
         fix = "leave it out for a free port" if len(path) > 2 else None
         return Mistake(f"{shown}, out of range", where(*path), ["1 to 65535"], fix)

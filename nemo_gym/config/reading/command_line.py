@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.reading.limits import TOO_DEEP
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_text
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 
+_MAX_SHOWN = 200
 _HELP_FLAGS = ("-h", "--help")
 _HELP_KEYS = ("h", "help")
 _SHAPE = "write key=value, for example policy_model_name=my-model"
@@ -24,7 +26,7 @@ class CommandLine:
     Attributes:
         overrides: Plain nested values, dots of the keys unfolded, interpolations not resolved.
         config_paths: Configuration files named as arguments; they come after those of `config_paths=[...]`.
-        help: The person wants to read what the command does.
+        help: The person asks what the command does.
     """
 
     overrides: dict[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets
@@ -33,12 +35,12 @@ class CommandLine:
 
 
 def parse_command_line(argv: Sequence[str]) -> CommandLine:
-    """Read arguments without the program's name: overrides, YAML files, a wish for help.
+    """Read arguments without the program's name: overrides, YAML files, a request for help.
 
     `key=value`, `+key=value` and `++key=value` mean the same; a later one wins.
 
     Raises:
-        ConfigError: With every argument that cannot be read.
+        ConfigError: With every argument that can't be read.
     """
     overrides: dict[str, Any] = {}
     config_paths: list[str] = []
@@ -66,18 +68,20 @@ def _is_config_file(argument: str) -> bool:
 
 
 def _parse(argument: str) -> "Override":
-    # Here and not above: a command without arguments need not wait 0.4 s for Hydra's grammar.
+    # Imported here: Hydra's grammar takes 0.4 s, which a command without arguments needn't wait for.
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     if argument.startswith("~"):
-        raise _bad(argument, "deletes a key, which is not supported", fix="set it instead: key=null")
+        raise _bad(argument, "deletes a key, which isn't supported", fix="set it instead: key=null")
     if "=" not in argument:
-        raise _bad(argument, "is no key=value and no .yaml file", fix=_fix_for_flag(argument))
+        raise _bad(argument, "is neither key=value nor a .yaml file", fix=_fix_for_flag(argument))
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
-        raise _bad(argument, "cannot be read", fix=_fix_for_syntax(argument)) from None  # the cause quotes secrets
+        raise _bad(argument, "can't be read", fix=_fix_for_syntax(argument)) from None  # the cause quotes secrets
+    except RecursionError:
+        raise _bad(argument, TOO_DEEP, fix="write the value into a configuration file") from None
     if override.package is not None:
         raise _bad(argument, "has an '@' in its key", fix=_SHAPE)
     if override.is_sweep_override():
@@ -101,7 +105,7 @@ def _set(target: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _bad(argument: str, problem: str, *, fix: str) -> ConfigError:
     key, equals, value = argument.partition("=")
-    shown = _safe(key, value) if equals else argument
+    shown = (_safe(key, value) if equals else argument)[:_MAX_SHOWN]
     return ConfigError(Mistake(f"argument '{shown}' {problem}", where="command line", fix=fix))
 
 

@@ -24,7 +24,7 @@ _MISSING_VARIABLE = re.compile(r"Environment variable '([^']+)' not found")
 
 @dataclass(frozen=True)
 class Finding:
-    """A mistake and the values it makes unusable; where all of them are in servers, the run can go on without these."""
+    """A mistake and the values it makes unusable. Where all of them are in servers, the run can go on without those."""
 
     mistake: Mistake
     paths: tuple[KeyPath, ...]
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass
 class Resolved:
-    """Plain values without interpolations. What could not be resolved is left out (in a list: None) and listed."""
+    """Plain values without interpolations. What can't be resolved is left out (in a list: None) and listed."""
 
     values: dict[str, Any] = field(repr=False)  # may hold secrets
     left_out: set[KeyPath] = field(default_factory=set)
@@ -65,21 +65,22 @@ def as_literal(values: Any) -> Any:
 
 def interpolated_names(values: Any) -> set[str]:
     """Return the top-level keys that interpolations anywhere in `values` refer to."""
-    texts = [text for _, text in _leaves(values, ()) if isinstance(text, str)]
+    texts = [text for _, text in leaves(values, ()) if isinstance(text, str)]
     return {name for text in texts for name in re.findall(r"\$\{\s*([\w\-]+)", text)}
+
+
+def leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield every value that isn't a container, with its path below `path`."""
+    if not isinstance(value, dict | list):
+        yield path, value
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaves(item, (*path, key))
 
 
 def _resolved(values: dict[str, Any]) -> dict[str, Any]:
     config = OmegaConf.create(values)
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
-
-
-def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    if not isinstance(value, dict | list):
-        yield path, value
-        return
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _leaves(item, (*path, key))
 
 
 def _remove(values: Any, path: KeyPath) -> None:
@@ -93,16 +94,16 @@ def _remove(values: Any, path: KeyPath) -> None:
 
 
 def _problems(values: dict[str, Any]) -> Iterator[tuple[KeyPath, OmegaConfBaseException]]:
-    """Each value that cannot be resolved, with the reason."""
+    """Each value that can't be resolved, with the reason."""
     readable = copy.deepcopy(values)
-    for path, value in _leaves(values, ()):
+    for path, value in leaves(values, ()):
         try:
             OmegaConf.create({"value": value})
         except OmegaConfBaseException as error:
             _remove(readable, path)
             yield path, error
     config = OmegaConf.create(readable)
-    for path, value in _leaves(readable, ()):
+    for path, value in leaves(readable, ()):
         try:
             node: Any = config
             for key in path if isinstance(value, str) else ():
@@ -157,4 +158,4 @@ def _unreadable(path: KeyPath, error: OmegaConfBaseException, merged: MergedConf
     if isinstance(error, GrammarParseError):
         return Mistake(f"{dotted(path)} has a broken ${{...}}", where, fix="close it, or write \\${ for a literal ${")
     reason = str(error).splitlines()[0]
-    return Mistake(f"{dotted(path)} cannot be resolved: {reason}", where, fix="write ${key}, or \\${ for a literal ${")
+    return Mistake(f"{dotted(path)} can't be resolved: {reason}", where, fix="write ${key}, or \\${ for a literal ${")

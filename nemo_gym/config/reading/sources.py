@@ -1,5 +1,6 @@
 """Find and read every source of the configuration, lowest precedence first."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, default_values
 from nemo_gym.config.paths import candidate_paths, component_configs, find_file, shown
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.limits import problem_of_values, size_mistake
 from nemo_gym.config.reading.merged import COMMAND_LINE, Source, merge
 from nemo_gym.config.reading.yaml_file import read_yaml_file
 from nemo_gym.config.secrets import mask_secrets
@@ -24,7 +26,7 @@ class ConfigFiles:
 
     Attributes:
         above: Values of the sources above all files; `${names}` in `config_paths` are looked up here.
-        mistakes: Every file that is missing or cannot be read is appended here.
+        mistakes: Every file that is missing or can't be read is appended here.
         sources: What was read.
     """
 
@@ -54,7 +56,7 @@ class ConfigFiles:
         if identity in self._being_read:
             self.mistakes.append(_cycle([*self._being_read[self._being_read.index(identity) :], identity], where))
         if identity in self._read:
-            # Once is enough, and the first place counts: merged again it would undo what came in between.
+            # The first place counts: merged again, the file would undo what came in between.
             return
         self._read.add(identity)
         try:
@@ -98,17 +100,20 @@ def _unknown_name(value: str, names: dict[str, Any], where: str) -> Mistake:
     used = re.findall(r"\$\{([^{}]*)\}", value)
     name = next((name for name in used if name not in names), used[0] if used else value)
     known = [key for key, item in names.items() if isinstance(item, list) and key != CONFIG_PATHS_KEY_NAME]
-    fix = did_you_mean(name, known) or f"write the list {name} into env.yaml"
+    fix = did_you_mean(name, known) or f"add the list {name} to env.yaml"
     return Mistake(f"{CONFIG_PATHS_KEY_NAME} uses ${{{name}}}, which has no value", where, known, fix)
 
 
 def _not_found(path: str, beside: Path | None, where: str) -> Mistake:
     tried = candidate_paths(path, beside=beside)
-    siblings = [file for place in tried if place.parent.is_dir() for file in place.parent.glob("*.y*ml")]
+    siblings = [file for place in tried for file in place.parent.glob("*.y*ml")]
     known = sorted({str(Path(path).parent / file.name) for file in siblings}) or component_configs()
-    problem = "is a folder" if any(place.is_dir() for place in tried) else "does not exist"
+    problem = "is a folder" if any(map(os.path.isdir, tried)) else "doesn't exist"
     what = f"configuration file '{path}' {problem} (tried {', '.join(map(str, tried))})"
-    fix = did_you_mean(path, [*known, *component_configs()]) or "check the path; a relative one starts at a place tried"
+    fix = (
+        did_you_mean(path, [*known, *component_configs()])
+        or "check the path; a relative one is looked for in the places tried"
+    )
     return Mistake(what, where, known, fix)
 
 
@@ -134,7 +139,7 @@ def gather_sources(
     `config_paths` is a key like any other: the command line's replaces that of `env.yaml`.
 
     Raises:
-        ConfigError: With every file that is missing or cannot be read.
+        ConfigError: With every file that is missing or can't be read.
     """
     above: list[Source] = []
     mistakes: list[Mistake] = []
@@ -144,9 +149,9 @@ def gather_sources(
         except ConfigError as error:
             mistakes += error.mistakes
     if initial is not None:
-        above.append(Source(_INITIAL, _plain(initial)))
+        above.append(_bounded(_INITIAL, initial))
     if command_line is not None:
-        above.append(Source(COMMAND_LINE, _values(command_line)))
+        above.append(_bounded(COMMAND_LINE, _values(command_line)))
     files = ConfigFiles(above=merge(above).values, mistakes=mistakes)
     for source in reversed(above):
         if CONFIG_PATHS_KEY_NAME in source.values:
@@ -158,9 +163,17 @@ def gather_sources(
 
 
 def _dotenv(path: Path | None) -> list[Source]:
-    """A path that a program names but that is not there is no mistake: programs pass a fixed one."""
+    """A path that a program names may not exist: programs pass a fixed one."""
     file = find_file(_DOTENV if path is None else path)
     return [Source(shown(file), read_yaml_file(file), file.parent)] if file else []
+
+
+def _bounded(name: str, values: Mapping[str, Any] | DictConfig) -> Source:
+    # Before anything recurses into it; OmegaConf's own containers have a bound already.
+    problem = problem_of_values(values)
+    if problem:
+        raise ConfigError(size_mistake(problem, name))
+    return Source(name, _plain(values))
 
 
 def _plain(value: Any) -> Any:

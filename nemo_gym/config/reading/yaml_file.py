@@ -1,4 +1,4 @@
-"""One YAML text as a plain mapping, or the mistake in it with file, line and column."""
+"""YAML text as plain data, or the mistake in it with file, line and column."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,15 @@ import yaml
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.paths import shown
+from nemo_gym.config.reading.limits import TextSize, size_mistake
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_text
 
-_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_LINE_SHOWN = 120
 _KEY = re.compile(r"\s*-?\s*[\"']?([\w.\-]+)[\"']?\s*:")
 
 
-class _Loader(_BaseLoader):  # type: ignore[misc]  # the base is chosen at run time
+class _Loader(_SafeLoader):  # type: ignore[misc]  # the base is chosen at run time
     """YAML as OmegaConf reads it: `1e3` is a number, dates stay text, a key twice in a mapping is an error."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -31,27 +32,36 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # the base is chosen at run t
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:\d[\d_]*)(?:\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
 
 
+def load_trusted_yaml(text: str) -> Any:
+    """Return what our own processes wrote as YAML: the safe loader, the fast one where it is built; no checks.
+
+    Raises:
+        yaml.YAMLError: The text isn't valid YAML.
+    """
+    return yaml.load(text, _SafeLoader)
+
+
 def read_yaml_file(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: The file cannot be read, is no YAML, or holds something else than a mapping.
+        ConfigError: The file can't be read, isn't valid YAML, or holds something other than a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            Mistake(f"cannot read {shown(path)}: {error.strerror}", fix="check its permissions")
+            Mistake(f"can't read {shown(path)}: {error.strerror}", fix="check its permissions")
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(Mistake(f"{shown(path)} is no UTF-8 text", fix="save it as UTF-8")) from error
+        raise ConfigError(Mistake(f"{shown(path)} isn't UTF-8 text", fix="save it as UTF-8")) from error
     return parse_yaml(text, shown(path))
 
 
@@ -59,9 +69,11 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Return the mapping in a YAML text; `source` is what mistakes call it.
 
     Raises:
-        ConfigError: The text is no YAML, or holds something else than a mapping.
+        ConfigError: The text isn't valid YAML, is nested too deeply or expands to too much, or holds something other
+            than a mapping.
     """
     try:
+        _check_size(text, source)
         values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax_mistake(error, text, source)) from None  # the cause quotes the text, secrets too
@@ -73,13 +85,22 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     return values
 
 
+def _check_size(text: str, source: str) -> None:
+    size = TextSize()
+    for event in yaml.parse(text, _SafeLoader):
+        problem = size.problem_at(event)
+        if problem:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(size_mistake(problem, source, f"{source}:{line}"))
+
+
 def _syntax_mistake(error: yaml.YAMLError, text: str, source: str) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return Mistake(f"{source} is no valid YAML", where=source, fix="remove characters that are not printable")
-    problem = getattr(error, "problem", None) or "cannot be parsed"
+        return Mistake(f"{source} isn't valid YAML", where=source, fix="remove characters that aren't printable")
+    problem = getattr(error, "problem", None) or "can't be parsed"
     where = f"{source}:{mark.line + 1}:{mark.column + 1}: {_shown_line(text.splitlines(), mark.line)}"
-    return Mistake(f"{source} is no valid YAML: {problem}", where=where.rstrip(": "), fix=_syntax_fix(problem))
+    return Mistake(f"{source} isn't valid YAML: {problem}", where=where.rstrip(": "), fix=_syntax_fix(problem))
 
 
 def _syntax_fix(problem: str) -> str:

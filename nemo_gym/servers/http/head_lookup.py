@@ -5,12 +5,12 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.env_names import RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.runs.token import bearer, token_in_environment
 
@@ -49,7 +49,7 @@ def fetch_global_config(head: BaseServerConfig, run_token: str | None) -> DictCo
         where = f"{head.host}:{head.port} (head_server.host, head_server.port)"
         fix = "start the servers first, with ng_run, or name the head of the run that is meant"
         raise ConfigError(Mistake(f"no head server answers: {error}", where=where, fix=fix)) from error
-    return DictConfig(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    return DictConfig(load_trusted_yaml(text))
 
 
 def _wrong_token(head: BaseServerConfig) -> Mistake:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from nemo_gym.config.addresses import is_every_interface, is_loopback
 from nemo_gym.config.env_names import HOME_ENV
+from nemo_gym.config.errors import ConfigError, Mistake
 
 _PROC = Path("/proc")
 _STATE, _START_TICKS = 0, 19  # among the fields behind the name, see proc(5)
@@ -107,8 +108,16 @@ class RunRecord:
 
 
 def home() -> Path:
-    """Return the folder for everything we keep outside the project."""
-    return Path(os.environ.get(HOME_ENV) or Path.home() / ".nemo_gym")
+    """Return the folder for everything we keep outside the project.
+
+    Raises:
+        ConfigError: This user has no home folder, and NEMO_GYM_HOME isn't set.
+    """
+    try:
+        return Path(os.environ.get(HOME_ENV) or Path.home() / ".nemo_gym")
+    except RuntimeError:
+        what = "this user has no home folder to keep run directories in"
+        raise ConfigError(Mistake(what, where=HOME_ENV, fix=f"set {HOME_ENV} to a folder you can write to")) from None
 
 
 def runs() -> Path:

@@ -1,7 +1,9 @@
 """A server is a class: its configuration, a client for the others, an app. Where it runs is a setting."""
 
+import logging
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -13,6 +15,7 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import ASGIApp
 
+from nemo_gym.config.checks.unknown_keys import unknown_keys
 from nemo_gym.config.env_names import NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME, RUN_SECRET_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, BaseServerConfig
@@ -24,6 +27,9 @@ from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.serve import serve
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
 from nemo_gym.servers.sessions.ids import cookie_name, own_worker_index
+
+_MISTAKE_STATUS = 2
+_log = logging.getLogger("nemo_gym.config")
 
 
 def is_nemo_gym_fastapi_worker() -> bool:
@@ -68,16 +74,22 @@ class BaseServer(BaseModel):
         name = name or os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
         block = get_first_server_config_dict(get_global_config_dict(), name)
         settings: Any = OmegaConf.to_container(block, resolve=True)
-        config_class = cls.model_fields["config"].annotation
+        config_class: Any = cls.model_fields["config"].annotation
+        unknown = unknown_keys(config_class, settings, where=name)
         try:
-            return config_class.model_validate({**settings, "name": name})  # type: ignore[union-attr,no-any-return]
+            config = config_class.model_validate({**settings, "name": name})
         except ValidationError as error:
             # Without the value: at a missing key it is the whole block, API keys and all.
             mistakes = [
                 Mistake(d["msg"], where=".".join([name, *map(str, d["loc"])]))
                 for d in error.errors(include_url=False, include_input=False)
             ]
-            raise ConfigError(*mistakes) from error
+            raise ConfigError(*unknown.mistakes, *mistakes) from error
+        if unknown.mistakes:
+            raise ConfigError(*unknown.mistakes)
+        if unknown.plain and not own_worker_index():
+            _log.warning("%s: no server reads these settings: %s", name, ", ".join(unknown.plain))
+        return config  # type: ignore[no-any-return]
 
 
 class SimpleServer(BaseServer):
@@ -123,7 +135,8 @@ class SimpleServer(BaseServer):
             server = cls.from_configuration()
             serve(server.setup_webserver(), server.config)
         except ConfigError as error:
-            raise SystemExit(str(error)) from None
+            print(error, file=sys.stderr)  # noqa: T201  # read by a person, or by the launcher
+            raise SystemExit(_MISTAKE_STATUS) from None
 
     @classmethod
     def from_configuration(cls, name: str | None = None) -> Self:

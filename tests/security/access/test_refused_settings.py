@@ -44,7 +44,7 @@ def mistakes(*arguments: str) -> str:
 )
 def test_without_a_token_an_address_of_the_network_is_refused(argument: str, who: str) -> None:
     said = mistakes("+auth=none", argument)
-    assert f"auth=none, and {who}, which is not this machine alone" in said
+    assert f"auth=none, but {who}, which other machines can reach" in said
     assert f"key {argument.partition('=')[0]}" in said or "default" in argument
     assert "+allow_unauthenticated_network=true" in said
     assert load(argument).wants_token
@@ -58,7 +58,7 @@ def test_without_a_token_this_machine_alone_is_served(host: str) -> None:
 
 def test_an_unknown_way_to_authenticate_is_refused_with_what_is_known() -> None:
     said = mistakes("+auth=nome")
-    assert "auth is 'nome', which is not known" in said
+    assert "auth is 'nome', which isn't known" in said
     assert "known: token, none" in said
 
 

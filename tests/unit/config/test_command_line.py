@@ -51,8 +51,8 @@ def test_help_in_every_spelling(argument: str) -> None:
 
 def test_all_bad_arguments_are_reported_together() -> None:
     text = _error("bar", "ok=1", "x=[1,2", "--limit=3")
-    assert "argument 'bar' is no key=value and no .yaml file" in text
-    assert "argument 'x=[1,2' cannot be read" in text
+    assert "argument 'bar' is neither key=value nor a .yaml file" in text
+    assert "argument 'x=[1,2' can't be read" in text
     assert "fix:   write limit=3" in text
     assert text.endswith("3 mistakes")
 
@@ -60,7 +60,7 @@ def test_all_bad_arguments_are_reported_together() -> None:
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [
-        pytest.param("~key", "argument '~key' deletes a key, which is not supported", id="deletion"),
+        pytest.param("~key", "argument '~key' deletes a key, which isn't supported", id="deletion"),
         pytest.param("x=1,2", "a list is written 'x=[1,2]'", id="sweep"),
         pytest.param("x=a&b", "quote a value with special characters: 'x=\"a&b\"'", id="special-characters"),
         pytest.param("a@b=1", "has an '@' in its key", id="package"),
@@ -68,6 +68,13 @@ def test_all_bad_arguments_are_reported_together() -> None:
 )
 def test_bad_argument_says_how_to_write_it(argument: str, expected: str) -> None:
     assert expected in _error(argument)
+
+
+@pytest.mark.parametrize("argument", ["x=" + "[" * 3000 + "]" * 3000, "x=" + "{a:" * 3000 + "1" + "}" * 3000])
+def test_argument_nested_too_deeply_is_a_mistake_and_is_not_printed_whole(argument: str) -> None:
+    text = _error(argument)
+    assert "is nested more than 64 levels deep" in text
+    assert len(text) < 1000
 
 
 @pytest.mark.parametrize("argument", ["policy_api_key=sk-canary&", "x={api_key: sk-canary&}", "hf_token=sk-canary,b"])

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_gym import global_config
 from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
 from nemo_gym.global_config import (
+    NO_MODEL_GLOBAL_CONFIG_DICT,
     ConfigError,
     GlobalConfigDictParser,
     GlobalConfigDictParserConfig,
@@ -70,6 +71,18 @@ def test_first_server_config_dict_is_the_innermost_block() -> None:
     assert get_first_server_config_dict(config, "judge").entrypoint == "app.py"
 
 
+def test_first_server_config_dict_takes_any_three_levels() -> None:
+    config = OmegaConf.create({"trainer": {"policy": {"settings": {"lr": 0.1}}}})
+    assert get_first_server_config_dict(config, "trainer").lr == 0.1
+
+
+def test_shipped_model_resolves_with_the_placeholders_for_no_model() -> None:
+    shipped = {"config_paths": ["responses_api_models/openai_model/configs/openai_model.yaml"]}
+    initial = OmegaConf.merge(NO_MODEL_GLOBAL_CONFIG_DICT, shipped)
+    config = GlobalConfigDictParser().parse_no_environment(initial_global_config_dict=initial)
+    assert get_first_server_config_dict(config, "policy_model").openai_model == "no-model"
+
+
 @pytest.mark.parametrize(("name", "hint"), [("jugde", "did you mean 'judge'?"), ("key", "known: judge")])
 def test_first_server_config_dict_of_no_server_says_which_there_are(name: str, hint: str) -> None:
     with pytest.raises(KeyError) as caught:
@@ -81,7 +94,12 @@ def test_first_server_config_dict_of_no_server_says_which_there_are(name: str, h
 def test_open_port_avoids_the_disallowed_ones() -> None:
     port = find_open_port()
     assert 1024 <= port <= 65535
-    assert find_open_port(disallowed=[port]) != port
+    assert find_open_port(disallowed_ports=[port]) != port
+
+
+def test_open_port_where_all_are_disallowed_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="all 3 ports that the system offered are in disallowed_ports"):
+        find_open_port(disallowed_ports=range(65536), max_retries=2)
 
 
 def test_config_types_and_errors_import_nothing_heavy() -> None:

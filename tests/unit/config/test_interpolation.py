@@ -49,7 +49,7 @@ def test_question_marks_name_their_key_once() -> None:
         pytest.param("${a}", "a refers to itself", id="circle"),
         pytest.param("${x", "a has a broken ${...}", id="grammar"),
         pytest.param("${oc.env:NOT_SET_ANYWHERE}", "environment variable NOT_SET_ANYWHERE is not set", id="variable"),
-        pytest.param("${upper:x}", "a cannot be resolved: Unsupported interpolation type upper", id="resolver"),
+        pytest.param("${upper:x}", "a can't be resolved: Unsupported interpolation type upper", id="resolver"),
     ],
 )
 def test_interpolation_that_cannot_work_is_a_mistake(value: str, expected: str) -> None:

@@ -103,7 +103,7 @@ def test_missing_policy_key_is_named_with_the_place_to_set_it(workspace: Path) -
 
 def test_missing_domain_lists_the_known_ones() -> None:
     text = _error(f"{WEATHER}.domain=maths")
-    assert "domain is 'maths', which is not known" in text
+    assert "domain is 'maths', which isn't known" in text
     assert "known: math, coding, agent" in text
     assert "did you mean 'math'?" in text
 
@@ -122,12 +122,12 @@ def test_missing_domain_and_entrypoint_say_what_to_add(workspace: Path) -> None:
     [
         pytest.param(
             "new: {resource_servers: {x: {a: 1}}}",
-            ["server 'new' is of unknown kind 'resource_servers'", "did you mean 'resources_servers'?"],
+            ["server 'new' has the unknown kind 'resource_servers'", "did you mean 'resources_servers'?"],
             id="unknown-kind",
         ),
         pytest.param(
             "new: {judges: {x: {entrypoint: app.py}}}",
-            ["server 'new' is of unknown kind 'judges'", "known: responses_api_models, resources_servers"],
+            ["server 'new' has the unknown kind 'judges'", "known: responses_api_models, resources_servers"],
             id="strange-kind",
         ),
         pytest.param(
@@ -201,16 +201,171 @@ def test_unknown_entrypoint_lists_the_scripts() -> None:
     assert "did you mean 'app.py'?" in text
 
 
-def test_training_dataset_without_license_and_source_is_a_mistake() -> None:
-    text = _error(f"{AGENT}.datasets=[{{name: big, type: train, jsonl_fpath: x.jsonl}}]")
-    assert "the train dataset 'big' lacks a license and a source (gitlab_identifier or huggingface_identifier)" in text
-    assert f"where: command line, key {AGENT}.datasets[0]" in text
+def test_training_dataset_runs_without_license_source_and_file() -> None:
+    _, agent, _ = _load(f"{AGENT}.datasets=[{{name: big, type: train, jsonl_fpath: not/there.jsonl}}]").instances
+    assert agent.datasets[0].lacking == ["license", "gitlab_identifier or huggingface_identifier"]
 
 
-def test_dataset_of_unknown_type_is_a_mistake() -> None:
-    text = _error(f"{AGENT}.datasets=[{{name: big, type: trian, jsonl_fpath: x.jsonl}}]")
-    assert "type is 'trian', which is not known" in text
-    assert "did you mean 'train'?" in text
+def test_example_dataset_lacks_nothing() -> None:
+    assert _load().instances[1].datasets[0].lacking == []
+
+
+@pytest.mark.parametrize(
+    ("datasets", "expected"),
+    [
+        pytest.param("[{name: big, type: trian, jsonl_fpath: x}]", "did you mean 'train'?", id="unknown-type"),
+        pytest.param("[{name: big, type: train}]", "datasets[0] has no jsonl_fpath", id="no-file"),
+        pytest.param("[{name: '???', type: train, jsonl_fpath: x}]", "has no value yet (???)", id="no-value"),
+        pytest.param("[{name: '${n}', type: train, jsonl_fpath: x}]", "n is needed and not set", id="no-key"),
+        pytest.param("many", "datasets of server 'weather_agent' isn't a list", id="not-a-list"),
+    ],
+)
+def test_dataset_with_a_mistake_is_a_warning_since_no_server_reads_it(
+    datasets: str, expected: str, workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (workspace / "extra.yaml").write_text(
+        f"weather_agent: {{responses_api_agents: {{loop_agent: {{datasets: {datasets}}}}}}}"
+    )
+    _, agent, _ = _load("extra.yaml").instances
+    assert agent.datasets == ()
+    [record] = caplog.records
+    assert record.getMessage().startswith("config warning: ")
+    assert expected in record.getMessage()
+    assert f"extra.yaml, key {AGENT}.datasets" in record.getMessage()
+
+
+def test_server_set_to_null_is_left_out() -> None:
+    assert [instance.name for instance in _load("weather_agent=null").instances] == ["weather", "policy_model"]
+    assert "no server named 'policy_model'" in _error("policy_model=null")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "fix"),
+    [
+        ("127.0.0.1:8000/v1", "which doesn't start with http:// or https://", "write http://127.0.0.1:8000/v1"),
+        ("htp://h/v1", "which doesn't start with http:// or https://", "write http://<host>:<port>/..."),
+        ("'http://'", "a URL without a host", "write http://<host>/..."),
+        ("8000", "which doesn't start with http:// or https://", "write http://8000"),
+    ],
+)
+def test_base_url_that_is_none_is_one_mistake_where_it_is_written(
+    workspace: Path, value: str, expected: str, fix: str
+) -> None:
+    (workspace / "env.yaml").write_text(
+        f"policy_base_url: {value}\npolicy_api_key: k\nboth: [weather.yaml, model.yaml]"
+    )
+    lines = _error().splitlines()
+    assert lines[0].startswith("config error: policy_base_url is '")
+    assert lines[0].endswith(expected)
+    assert lines[1:] == ["  where: env.yaml, key policy_base_url", f"  fix:   {fix}"]
+
+
+def test_every_base_url_is_checked_wherever_it_is(workspace: Path) -> None:
+    text = _error(
+        f"+{MODEL}.judge_base_url=h:1", "+policy_base_url=[http://a/v1,b]", "+host=h", "+x.BASE_URL=${host}:1"
+    )
+    assert f"where: command line, key {MODEL}.judge_base_url" in text
+    assert "policy_base_url[1] is 'b'" in text
+    assert "BASE_URL is 'h:1'" in text
+    assert text.endswith("3 mistakes")
+
+
+def test_base_url_that_is_empty_or_a_list_of_urls_is_fine() -> None:
+    assert _load("+policy_base_url=[http://a/v1,HTTPS://b]", "+judge_base_url=''", "+other_base_url=null").instances
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/b", "a b", "ä", ".hidden", '"a\\0"', "a;b"])
+def test_instance_name_that_no_file_or_cookie_can_have_is_one_mistake(workspace: Path, name: str) -> None:
+    text = _extra(
+        workspace, f"{name}: {{resources_servers: {{weather_station: {{entrypoint: app.py, domain: agent}}}}}}"
+    )
+    assert "can't be the name of a server" in text
+    assert "where: extra.yaml, key " in text
+    assert len(text) < 500
+    assert "mistakes" not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "match"),
+    [
+        ("num_worker", "num_workers"),
+        ("hosts", "host"),
+        ("dataset", "datasets"),
+        ("max_request_byte", "max_request_bytes"),
+    ],
+)
+def test_setting_that_is_nearly_a_shared_one_is_a_mistake(key: str, match: str) -> None:
+    text = _error(f"+{MODEL}.{key}=2")
+    assert text.splitlines() == [
+        f"config error: unknown setting '{key}'",
+        f"  where: command line, key {MODEL}.{key}",
+        f"  fix:   did you mean '{match}'?",
+    ]
+
+
+def test_setting_that_the_component_mentions_is_its_own_whatever_it_resembles(workspace: Path) -> None:
+    (workspace / "responses_api_models/remote_model/settings.py").write_text("hosts: list[str]")
+    assert _load(f"+{MODEL}.hosts=[a]").instances
+
+
+def test_other_settings_are_left_to_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    assert _load(f"+{MODEL}.temperature=0", f"+{WEATHER}.description=x", f"+{WEATHER}.verified=true").instances
+    assert caplog.records == []
+
+
+def _copy(root: Path, folder: str) -> None:
+    component = root / "resources_servers/weather_station"
+    (component / "configs").mkdir(parents=True)
+    (component / "app.py").touch()
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / folder / "copy.yaml").write_text(
+        "copy: {resources_servers: {weather_station: {entrypoint: app.py, domain: agent}}}"
+    )
+
+
+@pytest.mark.parametrize("folder", ["resources_servers/weather_station/configs", "configs/weather", "."])
+def test_component_beside_the_file_that_defines_the_instance_wins(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, folder: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _copy(elsewhere, folder)
+    instances = {instance.name: instance for instance in _load(str(elsewhere / folder / "copy.yaml")).instances}
+    assert instances["copy"].directory == elsewhere / "resources_servers/weather_station"
+    assert instances["weather"].directory == workspace / "resources_servers/weather_station"
+
+
+def test_data_file_is_found_beside_the_configuration_files(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _copy(elsewhere, "resources_servers/weather_station/configs")
+    data = Path("resources_servers/weather_station/tasks.jsonl")
+    (elsewhere / data).touch()
+    config = _load(str(elsewhere / "resources_servers/weather_station/configs/copy.yaml"))
+    assert config.find_file(data, "input_jsonl_fpath") == elsewhere / data
+    (workspace / data).touch()
+    assert config.find_file(data, "input_jsonl_fpath") == workspace / data
+    assert config.find_file(Path("none.jsonl"), "input_jsonl_fpath") is None
+
+
+def test_file_that_only_overrides_a_setting_does_not_move_the_component(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _copy(elsewhere, ".")
+    (elsewhere / "port.yaml").write_text("weather: {resources_servers: {weather_station: {port: 8123}}}")
+    weather = _load(str(elsewhere / "port.yaml")).instances[0]
+    assert (weather.port, weather.directory) == (8123, workspace / "resources_servers/weather_station")
+
+
+def test_component_in_a_folder_above_that_anyone_can_write_to_is_not_taken(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    _copy(shared, "mine")
+    shared.chmod(0o777)
+    copy = {i.name: i for i in _load(str(shared / "mine/copy.yaml")).instances}["copy"]
+    assert copy.directory == workspace / "resources_servers/weather_station"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +400,7 @@ def test_mistake_about_a_secret_does_not_show_it() -> None:
     assert "http://****@h" in text
 
 
-def test_almost_servers_are_left_out_with_whoever_needs_them() -> None:
+def test_almost_servers_are_left_out_with_the_servers_that_need_them() -> None:
     config = _load("error_on_almost_servers=false", f"{MODEL}.port=0")
     assert [instance.name for instance in config.instances] == ["weather"]
     assert [mistake.what for mistake in config.ignored] == ["port is 0, out of range", "no server named 'policy_model'"]

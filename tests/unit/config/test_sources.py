@@ -1,4 +1,4 @@
-"""Precedence, included files, and what is said about files that cannot be used."""
+"""Precedence, included files, and what is said about files that can't be used."""
 
 from pathlib import Path
 
@@ -66,6 +66,14 @@ def test_a_file_wins_over_the_files_it_names_also_beside_it(folder: Path) -> Non
     assert (values["one"], values["two"]) == ("a", "base")
 
 
+def test_a_file_is_looked_for_beside_the_one_that_names_it_first(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "base.yaml").write_text("one: current folder")
+    (folder / "deep/base.yaml").write_text("one: beside")
+    (folder / "deep/a.yaml").write_text("config_paths: [base.yaml]")
+    assert _load("deep/a.yaml")["one"] == "beside"
+
+
 def test_a_file_named_twice_counts_at_its_first_place(folder: Path) -> None:
     (folder / "base.yaml").write_text("one: base")
     (folder / "a.yaml").write_text("config_paths: [base.yaml]\none: a")
@@ -85,11 +93,11 @@ def test_missing_files_are_reported_together_with_the_places_tried(folder: Path)
     (folder / "simple_weather.yaml").touch()
     text = _error("+config_paths=[simple_wether.yaml,none/x.yaml]")
     assert (
-        f"'simple_wether.yaml' does not exist (tried {folder}/simple_wether.yaml, {PARENT_DIR}/simple_wether.yaml)"
+        f"'simple_wether.yaml' doesn't exist (tried {folder}/simple_wether.yaml, {PARENT_DIR}/simple_wether.yaml)"
         in text
     )
     assert "did you mean 'simple_weather.yaml'?" in text
-    assert "configuration file 'none/x.yaml' does not exist" in text
+    assert "configuration file 'none/x.yaml' doesn't exist" in text
     assert "where: command line, key config_paths" in text
 
 
@@ -102,7 +110,7 @@ def test_config_path_that_is_a_folder_or_a_number_is_a_mistake(folder: Path) -> 
 def test_broken_yaml_says_file_line_column_and_the_line(folder: Path) -> None:
     (folder / "bad.yaml").write_text("a: 1\nb: c: d\n")
     text = _error("bad.yaml")
-    assert "bad.yaml is no valid YAML: mapping values are not allowed in this context" in text
+    assert "bad.yaml isn't valid YAML: mapping values are not allowed in this context" in text
     assert "where: bad.yaml:2:5: b: c: d" in text
 
 
@@ -118,6 +126,63 @@ def test_key_twice_in_a_mapping_is_a_mistake(folder: Path) -> None:
     text = _error("bad.yaml")
     assert "key 'a' appears twice" in text
     assert "bad.yaml:3:1" in text
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a: " + "[" * 200_000, "is nested more than 64 levels deep", id="brackets"),
+        pytest.param(
+            "".join(f"{' ' * n}a:\n" for n in range(500)), "is nested more than 64 levels deep", id="indented"
+        ),
+        pytest.param(
+            "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{x: *a{n - 1}}}\n" for n in range(1, 100)),
+            "is nested more than 64 levels deep",
+            id="aliases-of-aliases",
+        ),
+        pytest.param(BOMB, "expands to more than 1,000,000 values", id="alias-bomb"),
+        pytest.param("a: &a [1, *a]", "contains an alias (*name) inside the value it stands for", id="circle"),
+        pytest.param("a: b\0c", "isn't valid YAML", id="nul-byte"),
+    ],
+)
+def test_yaml_of_absurd_size_or_content_is_one_mistake(folder: Path, text: str, expected: str) -> None:
+    (folder / "bad.yaml").write_text(text)
+    error = _error("bad.yaml")
+    assert f"bad.yaml {expected}" in error
+    assert "where: bad.yaml" in error
+    assert "mistakes" not in error
+    assert len(error) < 1000
+
+
+def test_values_of_a_program_nested_too_deeply_are_a_mistake() -> None:
+    values: dict[str, object] = {}
+    for _ in range(5000):
+        values = {"a": values}
+    with pytest.raises(ConfigError, match="initial_global_config_dict is nested more than 64 levels deep"):
+        merge_sources(skip_dotenv=True, initial=values)
+
+
+def test_key_with_thousands_of_dots_is_a_mistake(folder: Path) -> None:
+    assert "command line is nested more than 64 levels deep" in _error(".".join("a" * 3000) + "=1")
+
+
+@pytest.mark.parametrize("path", ['"a\\0.yaml"', "a" * 300 + ".yaml", "~no-such-user/a.yaml"])
+def test_path_that_no_file_can_have_does_not_exist(folder: Path, path: str) -> None:
+    (folder / "main.yaml").write_text(f"config_paths: [{path}]")
+    assert "doesn't exist" in _error("main.yaml")
+
+
+def test_deleted_current_folder_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "'a.yaml' doesn't exist" in _error("a.yaml")
 
 
 def test_yaml_that_is_no_mapping_is_a_mistake(folder: Path) -> None:
