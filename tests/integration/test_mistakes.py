@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.integration.conftest import BIN, ROOT, Command
 
 pytestmark = pytest.mark.integration
@@ -41,7 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pat
     threading.Thread(target=process.stdout.read, daemon=True).start()
     yield port, home
     process.terminate()
-    process.wait(timeout=15)
+    process.wait(timeout=HANGS_AFTER_S)
 
 
 @pytest.fixture

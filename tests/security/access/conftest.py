@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.chaos.processes import Place, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_token
 
 MAX_REQUEST_BYTES = 100_000
+IDLE_LIMIT_S = 2.0
 BOOKING = "example_room_booking.resources_servers.example_room_booking"
 CONFIGS = (
     "resources_servers/example_room_booking/configs/room_booking.yaml",
@@ -74,13 +76,13 @@ def locked_run(*overrides: str) -> Iterator[LockedRun]:
         yield LockedRun(folder, home, port, token, servers, process)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=HANGS_AFTER_S)
         shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def run() -> Iterator[LockedRun]:
-    limits = (f"++{BOOKING}.session_idle_limit_s=0.8", f"++{BOOKING}.max_request_bytes={MAX_REQUEST_BYTES}")
+    limits = (f"++{BOOKING}.session_idle_limit_s={IDLE_LIMIT_S}", f"++{BOOKING}.max_request_bytes={MAX_REQUEST_BYTES}")
     with locked_run(*limits) as started:
         yield started
 

@@ -16,6 +16,7 @@ from nemo_gym.servers.serving.connection_limits import (
 )
 from nemo_gym.servers.serving.listeners import bind
 from nemo_gym.servers.serving.serve import AppServer, uvicorn_config
+from tests.bounds import HANGS_AFTER_S
 
 LINGERS_S = 3
 MARGIN_S = 3  # the server lets a second pass by itself now and then
@@ -38,7 +39,8 @@ class Served:
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        await asyncio.sleep(0.02)
+        while not self.server.server_state.connections:
+            await asyncio.sleep(0.01)
         return reader, writer
 
 
@@ -67,7 +69,7 @@ async def served() -> AsyncIterator[Served]:
 
 async def answer_of(reader: asyncio.StreamReader) -> bytes:
     """Return what comes until the server closes, which it must."""
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS_AFTER_S):
         with contextlib.suppress(ConnectionResetError):
             return await reader.read()
     return b""
@@ -78,7 +80,7 @@ def ok(answer: bytes) -> bool:
 
 
 async def read_ok(reader: asyncio.StreamReader) -> bool:
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS_AFTER_S):
         return ok(await reader.readuntil(b"ok"))
 
 
