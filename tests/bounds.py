@@ -1,4 +1,4 @@
-"""The one bound for waits in tests: reached only when something hangs, however busy the machine is.
+"""The bound for waits in tests: reached only when something hangs, however busy the machine is.
 
 No test compares times. Where a test must show that A comes before B, B never comes by itself within this bound.
 """

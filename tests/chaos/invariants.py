@@ -75,7 +75,7 @@ def beside(output: Path, name: str) -> Path:
 
 
 def assert_nothing_left(home: Path, ports: Iterable[int], *folders: Path, but: Collection[int] = ()) -> None:
-    """Assert that soon no process of this home lives, nobody listens on its ports, and no draft of a file is left."""
+    """Assert that soon no process of this home lives, nothing listens on its ports, and no unfinished file is left."""
     end = time.monotonic() + HANGS_AFTER_S
     while (left := processes_of(home).keys() - set(but)) and time.monotonic() < end:
         time.sleep(0.1)

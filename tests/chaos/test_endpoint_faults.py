@@ -1,4 +1,4 @@
-"""Cases 4 and 5: the model endpoint is overloaded, silent, cut off, or talks nonsense."""
+"""Cases 4 and 5: the model endpoint is overloaded, silent, breaks off, or sends what isn't a response."""
 
 from typing import Any
 

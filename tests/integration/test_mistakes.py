@@ -129,7 +129,7 @@ def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(command: Comman
         pytest.param([AGENT, "num_repeat=2"], "did you mean 'num_repeats'?", id="a-misspelt-option"),
     ],
 )
-def test_a_mistake_in_a_collection_is_told_before_anything_is_written(
+def test_a_mistake_in_a_collection_is_reported_before_anything_is_written(
     command: Command, project: Path, head_port: int, arguments: list[str], expected: str
 ) -> None:
     (project / "tasks.jsonl").write_text(json.dumps(ROW) + "\n")
@@ -158,7 +158,7 @@ def test_collecting_without_servers_says_to_start_them(command: Command, free_po
     assert "ng_run" in done.err
 
 
-def test_rows_that_are_no_tasks_fail_with_their_line_and_the_others_run(
+def test_rows_that_are_not_tasks_fail_with_their_line_and_the_others_run(
     command: Command, project: Path, head_port: int
 ) -> None:
     (project / "tasks.jsonl").write_text("\n".join([json.dumps(ROW), "{no json", "{}", "", json.dumps(ROW)]))

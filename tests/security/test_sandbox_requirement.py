@@ -73,7 +73,7 @@ async def test_a_run_may_allow_less_than_an_environment_asks_for(run_says: Any) 
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
-async def test_a_server_says_once_which_level_its_programs_get(run_says: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_logs_once_which_level_its_programs_get(run_says: Any, caplog: pytest.LogCaptureFixture) -> None:
     run_says("best_effort")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Tiny servers of the standard library only: they start in a moment, and misbehave as a test asks."""
+"""Tiny servers of the standard library only: they start quickly, and misbehave as a test asks."""
 
 import asyncio
 import os

@@ -45,7 +45,7 @@ async def test_a_plain_function_that_blocks_stalls_no_other_server(client: Serve
     assert (await blocked).ok
 
 
-async def test_work_after_the_answer_keeps_the_caller_from_nothing_and_keeps_its_context_to_itself(
+async def test_work_after_the_answer_does_not_delay_the_caller_and_shares_no_context(
     client: ServerClient,
 ) -> None:
     said = await (await client.post("judge", "/calls/background")).json()

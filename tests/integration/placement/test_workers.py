@@ -62,7 +62,7 @@ async def test_a_rollout_stays_with_one_worker_and_rollouts_are_spread(
     assert min(used.values()) >= 10
 
 
-async def test_an_outside_caller_with_only_the_cookie_reaches_its_worker_whichever_accepts(
+async def test_an_outside_caller_with_only_the_cookie_reaches_its_worker_whichever_accepts_it(
     placement: Placement,
 ) -> None:
     url = next(state["url"] for state in placement.instances() if state["name"] == "placed")

@@ -28,7 +28,7 @@ CONFIGS = (
 
 @dataclass(frozen=True)
 class LockedRun:
-    """A run that wants its token."""
+    """A run that requires its token."""
 
     folder: Path
     home: Path
@@ -39,7 +39,7 @@ class LockedRun:
 
     @property
     def bearer(self) -> dict[str, str]:
-        """The usual way to show the token; nothing where none is wanted."""
+        """The header that presents the token; empty where none is required."""
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
@@ -60,7 +60,7 @@ class LockedRun:
 
 @contextlib.contextmanager
 def locked_run(*overrides: str) -> Iterator[LockedRun]:
-    """Start a run in a folder that everyone may look into, so that it is the run that keeps others out.
+    """Start a run in a folder that everyone may look into, so that only the run itself keeps others out.
 
     Whoever starts it has the token of another run in the environment.
     """

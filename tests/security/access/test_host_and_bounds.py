@@ -31,7 +31,9 @@ NOT_OURS = [
 
 @pytest.mark.parametrize("server", ["head", "example_room_booking"])
 @pytest.mark.parametrize("path", ["/health", "/docs"])
-def test_only_who_asks_for_this_machine_by_its_own_name_is_answered(run: LockedRun, server: str, path: str) -> None:
+def test_only_requests_that_name_this_machine_as_their_host_are_answered(
+    run: LockedRun, server: str, path: str
+) -> None:
     with httpx.Client(base_url=run.url(server), headers=run.bearer) as caller:
         assert {caller.get(path, headers={"host": host}).status_code for host in OURS} == {200}
         refused = [caller.get(path, headers={"host": host}) for host in NOT_OURS]
@@ -91,7 +93,7 @@ def test_headers_without_end_are_refused(run: LockedRun, endless: bytes) -> None
     assert httpx.get(f"{run.url('head')}/health").status_code == 200
 
 
-def test_a_refused_sender_of_much_reads_its_answer_and_loses_its_connection(run: LockedRun) -> None:
+def test_the_sender_of_a_body_that_is_too_large_reads_the_refusal_and_is_disconnected(run: LockedRun) -> None:
     with socket.create_connection(("127.0.0.1", run.ports["example_room_booking"]), timeout=5) as caller:
         caller.sendall(headers_of(run, f"content-length: {10 * MAX_REQUEST_BYTES}"))
         caller.sendall(b"x" * 1_000)
@@ -117,7 +119,7 @@ def is_closed(connection: socket.socket) -> bool:
     return bool(readable)
 
 
-def test_500_silent_connections_cost_nobody_else_anything(run: LockedRun) -> None:
+def test_500_silent_connections_delay_nobody_else(run: LockedRun) -> None:
     port = run.ports["example_room_booking"]
     silent = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(500)]
     try:

@@ -63,13 +63,13 @@ def test_an_expired_session_says_so_and_is_not_begun_anew(run: LockedRun) -> Non
     assert answer == (409, "session_expired")
 
 
-def test_the_cookie_of_another_server_opens_nothing(run: LockedRun) -> None:
+def test_the_cookie_of_another_server_is_refused(run: LockedRun) -> None:
     headers = {**run.bearer, "cookie": f"ScriptedModel___policy_model={seeded(run)}"}
     answer = httpx.post(f"{run.url('policy_model')}/v1/responses", json={"input": "x"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]["kind"]) == (409, "session_lost")
 
 
-def test_the_cookie_of_another_run_opens_nothing(run: LockedRun, open_run: LockedRun) -> None:
+def test_the_cookie_of_another_run_is_refused(run: LockedRun, open_run: LockedRun) -> None:
     assert book(open_run, seeded(run)) == (409, "session_lost")
     assert book(run, seeded(open_run)) == (409, "session_lost")
 
@@ -77,7 +77,7 @@ def test_the_cookie_of_another_run_opens_nothing(run: LockedRun, open_run: Locke
 # With +auth=none: here, where that run is up already.
 
 
-def test_a_run_without_a_token_says_so_and_lets_everyone_of_this_machine_in(open_run: LockedRun) -> None:
+def test_a_run_without_a_token_says_so_and_answers_everyone_on_this_machine(open_run: LockedRun) -> None:
     assert "auth=none: whoever can reach these ports may call" in (open_run.folder / "run.log").read_text()
     assert list(open_run.run_directory.glob("token")) == []
     for server in ("head", "policy_model", "example_room_booking"):

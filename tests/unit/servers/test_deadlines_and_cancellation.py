@@ -173,7 +173,7 @@ async def test_a_caller_gone_before_the_watch_began_is_noticed_too(
     assert await asyncio.to_thread(slow_server.cancelled.wait, HANGS_AFTER_S)
 
 
-def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_error(
+def test_a_caller_that_leaves_in_the_middle_of_its_body_is_not_logged_as_an_error(
     slow_server: SlowServer, serve_app: Callable[[FastAPI], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     port = serve_app(slow_server.setup_webserver())

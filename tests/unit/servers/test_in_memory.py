@@ -133,7 +133,7 @@ async def test_an_app_that_ends_in_the_middle_of_its_answer_is_dropped() -> None
         await request_in_memory(half, "GET", f"{URL}/x", server="quiz")
 
 
-async def test_work_after_the_answer_does_not_keep_the_caller() -> None:
+async def test_work_after_the_answer_does_not_delay_the_caller() -> None:
     may_end, done = asyncio.Event(), asyncio.Event()
 
     async def later() -> None:

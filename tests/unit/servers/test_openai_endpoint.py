@@ -130,7 +130,7 @@ async def test_what_another_attempt_would_meet_again_ends_at_once(
     assert failure.upstream_body
 
 
-async def test_a_wrong_key_is_model_auth_and_the_key_is_in_no_error(endpoint: Endpoint) -> None:
+async def test_a_wrong_key_is_model_auth_and_the_error_does_not_contain_it(endpoint: Endpoint) -> None:
     body = {"error": {"message": f"{'x' * 450} key sk-wrong-canary is unknown", "code": "invalid_api_key"}}
     endpoint.reset({"kind": "status", "status": 401, "body": body})
     failure = await failure_of(NeMoGymAsyncOpenAI(endpoint.base_url, "sk-wrong-canary"))

@@ -87,7 +87,7 @@ async def test_a_call_without_an_open_session_says_why(ending: str, kind: str, w
     assert failure.status == 409
 
 
-async def test_closed_is_closed_also_for_a_seed() -> None:
+async def test_a_closed_session_cannot_be_seeded_again() -> None:
     environment = Environment()
     await environment.seed()
     assert await environment.registry.close(ID)
@@ -138,7 +138,7 @@ async def test_a_seed_whose_first_caller_left_still_answers_the_replay() -> None
     assert await environment.seed() == 1
 
 
-async def test_closing_during_the_seed_ends_the_seed_and_tells_who_waits() -> None:
+async def test_closing_during_the_seed_ends_the_seed_and_its_caller_reads_why() -> None:
     environment = Environment()
     environment.goes_on.clear()
     seeding = asyncio.create_task(environment.seed())

@@ -139,7 +139,7 @@ def test_a_session_can_be_closed_by_its_id_alone(client: TestClient, counting: C
 
 
 @pytest.mark.parametrize("short_id", ["short", "with space 0123456789", "x" * 200])
-def test_an_id_that_could_be_guessed_or_is_no_id_is_replaced(short_id: str) -> None:
+def test_an_id_that_could_be_guessed_or_is_malformed_is_replaced(short_id: str) -> None:
     client = TestClient(make(EchoServer).setup_webserver())
     assert client.post("/who", json={}, headers={SESSION_ID_HEADER: short_id}).json() != short_id
 

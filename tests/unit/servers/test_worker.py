@@ -30,7 +30,7 @@ def second_worker(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_process_that_is_no_worker_names_none() -> None:
+def test_a_process_that_is_not_a_worker_has_no_index() -> None:
     assert not new_session_id(is_own=True).startswith("w0-")
     assert len({new_session_id() for _ in range(100)}) == 100
 

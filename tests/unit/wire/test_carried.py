@@ -64,7 +64,7 @@ def test_items_of_several_responses_make_one_output_with_all_their_tokens() -> N
         pytest.param({"id": 3}, id="no-id"),
     ],
 )
-def test_what_is_no_response_is_refused_by_both_looks_at_it(broken: dict[str, Any]) -> None:
+def test_an_object_that_is_not_a_response_is_refused_by_both_checks(broken: dict[str, Any]) -> None:
     text = orjson.dumps({**RESPONSE, **broken})
     with pytest.raises(ValidationError):
         CarriedResponse.read(text)

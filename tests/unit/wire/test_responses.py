@@ -51,7 +51,7 @@ def test_what_an_engine_leaves_out_has_the_published_default():
 
 
 @pytest.mark.parametrize("missing", ["id", "output"])
-def test_an_object_that_is_no_response_is_refused(missing):
+def test_an_object_that_is_not_a_response_is_refused(missing):
     body = {key: value for key, value in FULL.items() if key != missing}
     with pytest.raises(ValidationError, match=missing):
         NeMoGymResponse.model_validate(body)
