@@ -3,10 +3,11 @@
 import asyncio
 import glob
 import os
+import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,25 @@ SMALL = SandboxLimits(
     processes=16,
     output_bytes=50_000,
 )
+
+
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Others on this machine may use sandboxes too: what this test leaves behind is in a folder of its own."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder, made on its first use, is not to be inside
+    folder = tempfile.mkdtemp(prefix="sandbox-test-")
+    os.chmod(folder, 0o755)  # a sandbox may run as another user
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    monkeypatch.setenv("TMPDIR", folder)  # for a caller in a process of its own
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def started() -> Callable[[], list[psutil.Process]]:
+    """The processes below this one that the test has started; runs that other tests share are older."""
+    before = psutil.Process().children(recursive=True)
+    return lambda: [child for child in psutil.Process().children(recursive=True) if child not in before]
 
 
 @pytest.fixture(scope="session")

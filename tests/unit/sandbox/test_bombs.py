@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import psutil
@@ -13,6 +14,7 @@ from nemo_gym.sandbox.stage import SHARED_HEADROOM
 from tests.unit.sandbox.conftest import SMALL, alive, until
 
 pytestmark = pytest.mark.alone
+Started = Callable[[], list[psutil.Process]]
 
 FORK_BOMB = """
 import os, sys
@@ -45,15 +47,15 @@ def _most_processes(level: SandboxLevel) -> int:
     return SMALL.processes + ours + (SHARED_HEADROOM if shared else 0)
 
 
-async def test_fork_bomb_stays_within_the_limit_and_nothing_of_it_is_left(sandbox: Sandbox) -> None:
+async def test_fork_bomb_stays_within_the_limit_and_nothing_of_it_is_left(sandbox: Sandbox, started: Started) -> None:
     running = asyncio.create_task(sandbox.run_python(FORK_BOMB, timeout_s=1.0))
     most = 0
     while not running.done():
-        most = max(most, len(psutil.Process().children(recursive=True)))
+        most = max(most, len(started()))
         await asyncio.sleep(0.05)
     assert running.result().limit_hit in ("time", "processes")
     assert most <= _most_processes(running.result().level)
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 async def test_fork_past_the_limit_is_refused_or_ends_the_program(sandbox: Sandbox) -> None:
@@ -106,10 +108,10 @@ async def test_process_that_outlives_its_parent_is_killed(sandbox: Sandbox, mark
     assert alive(marker) == []
 
 
-async def test_cancelled_run_leaves_nothing(sandbox: Sandbox, marker: str) -> None:
+async def test_cancelled_run_leaves_nothing(sandbox: Sandbox, marker: str, started: Started) -> None:
     running = asyncio.create_task(sandbox.run(["sh", "-c", "setsid sleep 60 & sleep 60", marker]))
     assert await until(lambda: alive(marker), within_s=60)
-    children = psutil.Process().children(recursive=True)
+    children = started()
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()
