@@ -35,10 +35,11 @@ test: $(READY) lint  ## Lint, types, and every test
 	@$(BIN)/python -m pytest -q -m "not soak and not alone" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
-lint: $(READY)  ## Lint and types
+lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)

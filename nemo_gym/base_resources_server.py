@@ -13,11 +13,10 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import Field, PrivateAttr
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
-from nemo_gym.openai_utils import NeMoGymResponse
+from nemo_gym.servers.http.session_ids import SESSION_ID_KEY, SESSION_KEPT_KEY
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.servers.serving.tool_listing import has_unlisted_tools, list_tools
-from nemo_gym.servers.sessions.ids import SESSION_ID_KEY, SESSION_KEPT_KEY
 from nemo_gym.servers.sessions.registry import SessionRegistry
 from nemo_gym.servers.sessions.tools import MORE_TOOLS_HEADER, RESERVED_PATHS
 from nemo_gym.wire.environment import (
@@ -28,6 +27,7 @@ from nemo_gym.wire.environment import (
     BaseVerifyResponse,
 )
 from nemo_gym.wire.failure import own_kind, rollout_error
+from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.tool_arguments import tool_arguments
 
 __all__ = [

@@ -7,12 +7,12 @@ from nemo_gym.launch.ray import initialize_ray
 from nemo_gym.servers.http.client import ServerClient, get_response_json, raise_for_status
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.http.session_ids import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.servers.serving.errors import setup_exception_middleware, setup_liveness
 from nemo_gym.servers.serving.head import HeadServer
 from nemo_gym.servers.serving.server import BaseServer, SimpleServer, is_nemo_gym_fastapi_worker
 from nemo_gym.servers.sessions.environment import EnvironmentClient, EnvironmentSession
-from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.sessions.tool_calls import ToolResult, run_tool_call
 from nemo_gym.servers.sessions.tools import OfferedTools
 from nemo_gym.wire.failure import Failure, FailureKind, OwnKind, RolloutError, Stage, own_kind, rollout_error

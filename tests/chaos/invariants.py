@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
+from tests.bounds import HANGS_AFTER_S
+
 Key = tuple[int, int]
-SHUTDOWN_BUDGET_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def beside(output: Path, name: str) -> Path:
 
 
 def assert_nothing_left(home: Path, ports: Iterable[int], *folders: Path, but: Collection[int] = ()) -> None:
-    """Assert that soon no process of this home lives, nobody listens on its ports, and no draft of a file is left."""
-    end = time.monotonic() + SHUTDOWN_BUDGET_S
+    """Assert that soon no process of this home lives, nothing listens on its ports, and no unfinished file is left."""
+    end = time.monotonic() + HANGS_AFTER_S
     while (left := processes_of(home).keys() - set(but)) and time.monotonic() < end:
         time.sleep(0.1)
     assert not left, f"left running: {processes_of(home)}"

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bounds import HANGS_AFTER_S
 from tests.free_port import free_port
 from tests.run_access import instances_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = Path(__file__).parent / "project"
 BIN = Path(sys.executable).parent
-START_BOUND_S = 40.0
-COLLECT_BOUND_S = 60.0
+START_BOUND_S = COLLECT_BOUND_S = HANGS_AFTER_S
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Run:
         """Ctrl-C, and wait for the end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=HANGS_AFTER_S)
 
 
 @dataclass
@@ -164,7 +164,11 @@ class Collector:
 
     def wait_for_rows(self, count: int) -> None:
         """Wait until the output has so many rows."""
-        wait_for(lambda: self.output.exists() and self.output.read_bytes().count(b"\n") >= count, 30.0, f"{count} rows")
+        wait_for(
+            lambda: self.output.exists() and self.output.read_bytes().count(b"\n") >= count,
+            HANGS_AFTER_S,
+            f"{count} rows",
+        )
 
 
 @contextlib.contextmanager

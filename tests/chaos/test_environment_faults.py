@@ -16,7 +16,7 @@ def acting(number: int, do: str) -> dict[str, Any]:
     return task(number, script)
 
 
-def test_a_broken_tool_is_told_to_the_policy_and_masks_the_rollout(
+def test_a_broken_tool_is_reported_to_the_policy_and_masks_the_rollout(
     endpoint: Endpoint, collector: MakeCollector
 ) -> None:
     rows = [acting(number, do) for number, do in enumerate(["work", "raise", "hang", "megabyte", "no_json"])]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.chaos import processes
 from tests.chaos.conftest import MakeCollector
 from tests.chaos.invariants import assert_nothing_left, check_output
@@ -57,7 +58,7 @@ def test_a_killed_head_takes_its_servers_along_and_another_run_can_resume(
         process = collecting.start("+time_budget_s=3")
         collecting.wait_for_rows(5)
         doomed.process.kill()
-        assert process.wait(timeout=30) == 1, collecting.said()
+        assert process.wait(timeout=HANGS_AFTER_S) == 1, collecting.said()
     tally = check_output(collecting.output, expected)
     assert tally.failed or tally.not_settled
     assert set(tally.failed) <= INFRASTRUCTURE

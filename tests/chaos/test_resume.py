@@ -1,4 +1,4 @@
-"""Case 10: what may be resumed and what may not; one collector at a time; a torn line."""
+"""Case 10: what may be resumed and what may not; one collector at a time; a truncated line."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_resuming_onto_something_else_is_refused_and_says_what_differs(finished:
     assert finished.output.read_bytes() == before, "a refused resume changed the output"
 
 
-def test_a_changed_port_or_key_is_no_difference(finished: Collector, endpoint: Endpoint) -> None:
+def test_a_changed_port_or_key_does_not_prevent_a_resume(finished: Collector, endpoint: Endpoint) -> None:
     manifest = beside(finished.output, "manifest.json").read_text()
     assert "policy_base_url" not in manifest
     assert endpoint.url not in manifest
@@ -51,7 +51,9 @@ def test_a_second_collector_on_the_same_output_refuses(endpoint: Endpoint, colle
     assert check_output(collecting.output, 6, finished=False).scored == 2
 
 
-def test_a_torn_last_line_is_cut_off_said_and_run_again(finished: Collector, endpoint: Endpoint) -> None:
+def test_a_truncated_last_line_is_removed_reported_and_its_rollout_run_again(
+    finished: Collector, endpoint: Endpoint
+) -> None:
     whole = finished.output.read_bytes().splitlines(keepends=True)
     finished.output.write_bytes(b"".join(whole[:3]) + whole[3][:100])
     before = endpoint.stats()["requests"]
@@ -61,7 +63,7 @@ def test_a_torn_last_line_is_cut_off_said_and_run_again(finished: Collector, end
     assert endpoint.stats()["requests"] == before + 2
 
 
-def test_a_row_that_is_no_task_fails_with_its_line_and_the_others_run(
+def test_a_row_that_is_not_a_task_fails_with_its_line_and_the_others_run(
     endpoint: Endpoint, collector: MakeCollector
 ) -> None:
     collecting = collector(3)

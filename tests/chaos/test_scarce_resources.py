@@ -63,7 +63,7 @@ def test_servers_out_of_descriptors_are_slower_and_complete(shared_endpoint: End
 
 
 @pytest.mark.parametrize("full", SHORT_OR_SOAK)
-def test_a_full_disk_is_said_and_the_output_is_whole_and_resumable(
+def test_a_full_disk_is_reported_and_the_output_is_whole_and_can_be_resumed(
     full: bool, small_disk: Path, endpoint: Endpoint, collector: MakeCollector
 ) -> None:
     expected = 500 if full else 120

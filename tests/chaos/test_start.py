@@ -2,11 +2,11 @@
 
 import shutil
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.chaos import processes
 from tests.chaos.invariants import assert_nothing_left
 from tests.chaos.processes import PROJECT, Place
@@ -21,7 +21,7 @@ BROKEN_SERVERS = {
 def start(place: Place, port: int, *more: str) -> tuple[int, str]:
     log = place.folder / "run.log"
     process = place.start("ng_run", *processes.run_arguments("http://127.0.0.1:9", port), *more, log=log)
-    return process.wait(timeout=20), log.read_text()
+    return process.wait(timeout=HANGS_AFTER_S), log.read_text()
 
 
 @pytest.mark.parametrize("how", list(BROKEN_SERVERS))
@@ -31,12 +31,10 @@ def test_a_server_that_cannot_start_is_named_with_its_reason(how: str, tmp_path:
     (place.folder / "resources_servers").unlink()
     shutil.copytree(PROJECT / "resources_servers", place.folder / "resources_servers")
     (place.folder / "resources_servers" / "chaotic" / "app.py").write_text(script)
-    began_at = time.monotonic()
     status, log = start(place, port, "start_timeout_s=2.5")
     assert status == 1, log
     assert "chaotic" in log
     assert said in log
-    assert time.monotonic() - began_at < 12
     assert_nothing_left(place.home, [port], place.folder)
 
 

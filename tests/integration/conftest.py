@@ -13,7 +13,7 @@ from tests.free_port import free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-COMMAND_BOUND_S = 90
+COMMAND_BOUND_S = 240  # reached only by what hangs, however busy the machine is
 
 
 @dataclass(frozen=True)
@@ -86,4 +86,4 @@ def endpoint(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     assert line.startswith("listening on "), line
     yield line.split()[-1] + "/v1"
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=COMMAND_BOUND_S)

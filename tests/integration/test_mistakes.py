@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.integration.conftest import BIN, ROOT, Command
 
 pytestmark = pytest.mark.integration
@@ -42,7 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pat
     threading.Thread(target=process.stdout.read, daemon=True).start()
     yield port, home
     process.terminate()
-    process.wait(timeout=15)
+    process.wait(timeout=HANGS_AFTER_S)
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(command: Comman
         pytest.param([AGENT, "num_repeat=2"], "did you mean 'num_repeats'?", id="a-misspelt-option"),
     ],
 )
-def test_a_mistake_in_a_collection_is_told_before_anything_is_written(
+def test_a_mistake_in_a_collection_is_reported_before_anything_is_written(
     command: Command, project: Path, head_port: int, arguments: list[str], expected: str
 ) -> None:
     (project / "tasks.jsonl").write_text(json.dumps(ROW) + "\n")
@@ -206,7 +207,7 @@ def test_collecting_without_servers_says_to_start_them(command: Command, free_po
     assert "ng_run" in done.err
 
 
-def test_rows_that_are_no_tasks_fail_with_their_line_and_the_others_run(
+def test_rows_that_are_not_tasks_fail_with_their_line_and_the_others_run(
     command: Command, project: Path, head_port: int
 ) -> None:
     (project / "tasks.jsonl").write_text("\n".join([json.dumps(ROW), "{no json", "{}", "", json.dumps(ROW)]))

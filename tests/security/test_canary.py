@@ -197,7 +197,7 @@ def test_the_canary_is_in_no_file_but_the_one_it_was_written_to(scene: Scene) ->
     assert {path: _found(text) for path, text in texts.items() if _found(text)} == {}
 
 
-def test_the_canary_would_have_been_seen_everything_else_was(scene: Scene) -> None:
+def test_the_search_for_the_canary_saw_everything_else(scene: Scene) -> None:
     failures = [json.loads(line) for line in (scene.folder / "out/r_failures.jsonl").read_text().splitlines()]
     kinds = {failure["failure_kind"] for failure in failures}
     assert {"model_auth", "model_bad_request", "model_rate_limited", "model_unavailable", "model_bad_output",

@@ -69,7 +69,7 @@ class City(BaseModel):
 
 
 class WeatherServer(SimpleResourcesServer):
-    """Two tools, of which rollouts declare one; and a route for its operator, which is no tool."""
+    """Two tools, of which rollouts declare one; and a route for its operator, which isn't a tool."""
 
     config: BaseResourcesServerConfig
 

@@ -142,7 +142,7 @@ def test_a_validation_error_does_not_repeat_its_input() -> None:
         pytest.param({"j": {"resource_servers": {"j": {"entrypoint": "a.py", "key": CANARY}}}}, id="almost-server"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_told_without_the_key(written: dict[str, Any]) -> None:
+def test_a_mistake_in_the_configuration_is_reported_without_the_key(written: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(parse_command_line([]), skip_dotenv=True, initial=written)
     assert CANARY not in str(caught.value)
@@ -191,7 +191,7 @@ die() if "{where}" == "main" else threading.Thread(target=die).start()
 
 
 @pytest.mark.parametrize("path", ["/crash", "/refuse", "/reject", "/verify"])
-def test_no_error_answer_of_a_server_repeats_its_key(
+def test_the_error_answers_of_a_server_never_repeat_its_key(
     server: JudgeServer, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = {
@@ -224,7 +224,7 @@ def test_a_failure_is_bounded_and_clean_however_it_was_made() -> None:
         pytest.param(f"cut off: {CANARY[:12]}", id="beginning-at-the-end"),
     ],
 )
-def test_scrubber_finds_a_secret_in_other_clothes(text: str) -> None:
+def test_the_scrubber_finds_a_secret_in_other_encodings(text: str) -> None:
     scrubber = Scrubber([CANARY, f"user:{CANARY}"])
     clean = scrubber.text(text)
     assert "****" in clean
@@ -233,7 +233,7 @@ def test_scrubber_finds_a_secret_in_other_clothes(text: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ['pass"word\\with é', "a+b/c=d&e f", "line one\nline two"])
-def test_scrubber_finds_escaped_secrets(secret: str) -> None:
+def test_the_scrubber_finds_escaped_secrets(secret: str) -> None:
     scrubber = Scrubber([secret])
     for text in (json.dumps({"key": secret}), f"http://h/?k={quote(secret, safe='')}"):
         assert scrubber.text(text).count("****") == 1
@@ -253,7 +253,7 @@ def test_cutting_never_leaves_a_piece_of_a_secret_behind() -> None:
         assert "sk-" not in clean
 
 
-def test_a_beginning_at_the_end_is_found_behind_one_that_goes_on_otherwise() -> None:
+def test_the_first_characters_of_a_secret_at_the_end_of_a_text_are_masked() -> None:
     assert Scrubber([CANARY]).text(f"{CANARY[:8]}! {CANARY[:10]}") == f"{CANARY[:8]}! ****"
 
 

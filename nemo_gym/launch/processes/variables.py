@@ -24,7 +24,7 @@ from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.requirements import python_path
 from nemo_gym.launch.sockets import RunSockets
-from nemo_gym.servers.sessions.ids import WORKER_URLS_KEY
+from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY
 
 
 def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from nemo_gym.global_config import configured_head, get_first_server_config_dict
 from nemo_gym.servers.http.head_lookup import fetch_global_config
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.servers.http.transport import request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
-from nemo_gym.servers.sessions.ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.wire.failure import RolloutError
 
 

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.servers.http.disconnect import DisconnectWatcher
 from nemo_gym.servers.http.in_memory import InMemoryRequest
 from nemo_gym.servers.http.json_body import encode_result
-from nemo_gym.servers.serving.disconnect import DisconnectWatcher
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.handler import Handler, HandlerExit
 from nemo_gym.wire.failure import RolloutError, rollout_error

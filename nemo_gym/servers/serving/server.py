@@ -22,11 +22,11 @@ from nemo_gym.config.schema import BaseRunServerInstanceConfig, BaseServerConfig
 from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.http.session_ids import cookie_name, own_worker_index
 from nemo_gym.servers.serving.app import ServerApp
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.serve import serve
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
-from nemo_gym.servers.sessions.ids import cookie_name, own_worker_index
 
 _MISTAKE_STATUS = 2
 _log = logging.getLogger("nemo_gym.config")

@@ -14,8 +14,7 @@ from itsdangerous import BadSignature, Signer
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nemo_gym.servers.sessions.forwarding import forward
-from nemo_gym.servers.sessions.ids import (
+from nemo_gym.servers.http.session_ids import (
     SESSION_ID_HEADER,
     SESSION_ID_KEY,
     SESSION_KEPT_HEADER,
@@ -24,6 +23,7 @@ from nemo_gym.servers.sessions.ids import (
     own_worker_index,
     owner_of,
 )
+from nemo_gym.servers.sessions.forwarding import forward
 from nemo_gym.wire.failure import failure_body, rollout_error
 
 _NO_SALT = bytes(32)

@@ -9,8 +9,8 @@ import orjson
 
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.http.session_ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.http.transport import Deadline
-from nemo_gym.servers.sessions.ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
 from nemo_gym.servers.sessions.tools import OfferedTools
 from nemo_gym.wire.environment import RawRunRequest
 from nemo_gym.wire.failure import RolloutError, Stage

@@ -7,10 +7,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from nemo_gym.servers.http.disconnect import DisconnectWatcher
 from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.transport import request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, token_in_environment
-from nemo_gym.servers.serving.disconnect import DisconnectWatcher
 from nemo_gym.wire.failure import RolloutError, failure_body, rollout_error
 
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}

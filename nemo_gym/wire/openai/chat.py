@@ -103,7 +103,5 @@ class NeMoGymChatCompletion(OpenModel):
     model: str
     object: Literal["chat.completion"] = "chat.completion"
     usage: NeMoGymCompletionUsage | None = None
-    metadata: dict[str, Any] | None = None
-    moderation: AnyObject | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None

@@ -22,7 +22,6 @@ class NeMoGymChatCompletionContentPartTextParam(TypedDict, total=False):
 
     text: Required[str]
     type: Required[Literal["text"]]
-    prompt_cache_breakpoint: dict[str, Any]
 
 
 TextParam = str | list[NeMoGymChatCompletionContentPartTextParam]
@@ -186,12 +185,9 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
     functions: list[dict[str, Any]] | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
-    moderation: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     prompt_cache_key: str | None = None
-    prompt_cache_options: dict[str, Any] | None = None
-    prompt_cache_retention: str | None = None
     reasoning_effort: str | None = None
     response_format: dict[str, Any] | None = None
     safety_identifier: str | None = None

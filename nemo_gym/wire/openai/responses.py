@@ -13,10 +13,9 @@ from nemo_gym.wire.openai.responses_item_kinds import ResponseItem, TextOrItems
 
 
 class NeMoGymResponseInputTokensDetails(OpenModel):
-    """Counts of input tokens that came from, or went into, the endpoint's prompt cache."""
+    """Count of input tokens that came from the endpoint's prompt cache."""
 
     cached_tokens: int = 0
-    cache_write_tokens: int = 0
 
 
 class NeMoGymResponseOutputTokensDetails(OpenModel):
@@ -59,7 +58,6 @@ class NeMoGymResponse(OpenModel):
     Attributes:
         created_at: Seconds since 1970.
         status: completed, failed, in_progress, cancelled, queued, incomplete; None when the engine does not say.
-        completed_at: Seconds since 1970.
     """
 
     id: str
@@ -80,26 +78,17 @@ class NeMoGymResponse(OpenModel):
     temperature: float | None = None
     top_p: float | None = None
 
-    access_programs: AnyObject | None = None
     background: bool | None = None
-    completed_at: float | None = None
     conversation: AnyObject | None = None
-    image: AnyObject | None = None
-    input_transformations: list[AnyObject] | None = None
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
-    moderation: AnyObject | None = None
     previous_response_id: str | None = None
     prompt: AnyObject | None = None
-    prompt_cache_diagnostics: AnyObject | None = None
     prompt_cache_key: str | None = None
-    prompt_cache_options: AnyObject | None = None
-    prompt_cache_retention: str | None = None
     reasoning: AnyObject | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
     text: AnyObject | None = None
-    tool_usage: AnyObject | None = None
     top_logprobs: int | None = None
     truncation: str | None = None
     user: str | None = None

@@ -21,9 +21,6 @@ class NeMoGymFunctionToolParam(TypedDict, total=False):
     parameters: Required[dict[str, Any] | None]
     strict: Required[bool | None]
     description: str | None
-    allowed_callers: list[str] | None
-    defer_loading: bool
-    output_schema: dict[str, Any] | None
 
 
 def check_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -76,20 +73,13 @@ class NeMoGymResponseCreateParamsNonStreaming(NonStreamingParams):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     metadata: dict[str, Any] | None = None
 
-    access_programs: dict[str, Any] | None = None
     background: bool | None = None
-    background_options: dict[str, Any] | None = None
-    context_management: list[dict[str, Any]] | None = None
     conversation: str | dict[str, Any] | None = None
-    image: dict[str, Any] | None = None
     include: list[str] | None = None
     max_tool_calls: int | None = None
-    moderation: dict[str, Any] | None = None
     previous_response_id: str | None = None
     prompt: dict[str, Any] | None = None
     prompt_cache_key: str | None = None
-    prompt_cache_options: dict[str, Any] | None = None
-    prompt_cache_retention: str | None = None
     reasoning: dict[str, Any] | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None

@@ -133,7 +133,7 @@ async def test_a_declared_tool_the_environment_lacks_is_a_result_the_policy_read
     assert run.tool_paths == []
 
 
-async def test_what_a_tool_means_to_say_is_read(start_run: StartRun) -> None:
+async def test_a_tools_refusal_is_read_by_the_policy(start_run: StartRun) -> None:
     rollout = await start_run().rollout(row(call("refuse", {"city": "Rome"})))
     assert orjson.loads(results(rollout)[0]) == {"error": "Rome is closed"}
     assert "mask_sample" not in rollout
@@ -143,7 +143,7 @@ async def test_what_a_tool_means_to_say_is_read(start_run: StartRun) -> None:
     ("tool", "kind", "says"),
     [("crash", "tool_error", "the tool crash failed (reference "), ("hang", "tool_timeout", "did not answer in time")],
 )
-async def test_a_tool_that_breaks_is_told_in_general_words_and_masks_the_rollout(
+async def test_a_tool_that_breaks_is_described_in_general_words_and_masks_the_rollout(
     start_run: StartRun, tool: str, kind: str, says: str
 ) -> None:
     rollout = await start_run().rollout(row(call(tool)))
@@ -153,7 +153,7 @@ async def test_a_tool_that_breaks_is_told_in_general_words_and_masks_the_rollout
     assert rollout["failure_reason"]
 
 
-async def test_a_broken_tool_can_be_told_without_a_mask(start_run: StartRun) -> None:
+async def test_a_broken_tool_can_be_reported_to_the_policy_without_a_mask(start_run: StartRun) -> None:
     rollout = await start_run(on_tool_failure="tell").rollout(row(call("crash")))
     assert "mask_sample" not in rollout
 
@@ -210,7 +210,7 @@ async def test_a_full_context_is_a_failure(start_run: StartRun, setting: str, at
         ({"kind": "half_body"}, "transport_dropped"),
     ],
 )
-async def test_trouble_of_the_model_keeps_its_kind_and_closes_the_session(
+async def test_a_failure_of_the_model_keeps_its_kind_and_closes_the_session(
     start_run: StartRun, fault: dict[str, Any], kind: str
 ) -> None:
     run = start_run(faults=[fault])

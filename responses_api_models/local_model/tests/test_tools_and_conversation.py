@@ -44,7 +44,7 @@ def test_required_without_any_function_is_refused() -> None:
         tool_choice([], "required")
 
 
-def test_definitions_of_a_parameter_schema_move_to_the_root_of_the_call_schema() -> None:
+def test_definitions_of_a_parameter_schema_are_moved_to_the_root_of_the_call_schema() -> None:
     schema = call_schema(declared_tools([RESPONSES_TOOL])[0])
     assert schema["$defs"] == {"City": {"type": "string"}}
     assert schema["properties"]["name"] == {"const": "get_weather"}
@@ -93,7 +93,7 @@ def test_what_the_model_cannot_read_is_refused(messages: list[dict[str, object]]
         conversation_of_chat(messages)
 
 
-def test_missing_weights_are_named_with_the_way_out() -> None:
+def test_missing_weights_are_named_with_what_to_do() -> None:
     with pytest.raises(WeightsError, match=r"no weights at model_path .nowhere\.gguf."):
         find_weights("nowhere.gguf")
 

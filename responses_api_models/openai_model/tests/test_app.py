@@ -118,7 +118,7 @@ def test_what_an_engine_adds_arrives_as_it_was_sent(start: StartModel) -> None:
     ],
     ids=["responses", "chat"],
 )
-def test_the_endpoints_trouble_keeps_its_kind(
+def test_a_failure_of_the_endpoint_keeps_its_kind(
     start: StartModel, path: str, body: dict[str, Any], fault: dict[str, Any], status: int, kind: str
 ) -> None:
     model, _ = start(faults=[fault])

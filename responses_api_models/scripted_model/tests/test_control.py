@@ -63,7 +63,7 @@ async def test_faults_with_a_mistake_are_refused_and_the_old_ones_stay(client_fo
 @pytest.mark.parametrize(
     ("given", "status"), [({}, 401), ({"Authorization": "Bearer no"}, 401), ({"Authorization": "Bearer k"}, 200)]
 )
-async def test_key_is_wanted_when_one_is_configured(client_for, given, status):
+async def test_a_key_is_required_when_one_is_configured(client_for, given, status):
     async with client_for(api_key="k") as client:
         answer = await client.post("/v1/responses", json={"input": "x"}, headers=given)
         models = await client.get("/v1/models", headers=given)

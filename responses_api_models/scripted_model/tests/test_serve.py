@@ -1,5 +1,6 @@
 """The plain endpoint as a process: it starts anywhere, serves what the YAML says, and ends when it should."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -15,12 +16,9 @@ CONFIG = Path(__file__).parents[1] / "configs" / "scripted_model.yaml"
 SERVE = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0"]
 
 
-def gone_within(pid: int, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
+def is_gone(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     return True
 
 
@@ -29,24 +27,24 @@ def test_serve_plays_the_settings_and_ends_on_sigterm(start):
     answer = httpx.post(f"{url}/v1/responses", json={"input": "x"}).json()
     assert answer["output"][0]["content"][0]["text"] == "played"
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=5)
+    process.wait(timeout=60)
 
 
 def test_serve_ends_on_sigterm_although_a_silent_request_is_inside(start):
     process, url = start(faults=[{"kind": "silent"}])
-    with httpx.Client(timeout=0.2) as client:
+    with httpx.Client(timeout=httpx.Timeout(60, read=0.2)) as client:
         try:
             client.post(f"{url}/v1/responses", json={"input": "x"})
         except httpx.ReadTimeout:
             process.send_signal(signal.SIGTERM)
-    process.wait(timeout=5)
+    process.wait(timeout=60)
 
 
 def test_serve_ends_with_its_standard_input_when_asked_to(start):
     process, _ = start("--until-stdin-closes")
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=60) == 0
     process.stdin = None  # closed already: communicate() must not flush it
 
 
@@ -58,7 +56,8 @@ def test_serve_ends_when_its_parent_is_killed():
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert gone_within(pid, 5)
+    while not is_gone(pid):  # pytest's own time-out is the bound
+        time.sleep(0.05)
 
 
 def test_serve_with_a_mistake_in_the_file_names_it_and_exits_2(tmp_path):

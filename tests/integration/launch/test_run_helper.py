@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.servers.runs.record import live_runs
+from tests.bounds import HANGS_AFTER_S
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]
@@ -60,6 +61,14 @@ def test_run_in_a_program_starts_polls_and_shuts_down(
     helper.shutdown()
 
 
+def poll_until_it_raises(helper: RunHelper) -> None:
+    """Poll until the launcher has heard of what happened."""
+    until = time.monotonic() + HANGS_AFTER_S
+    while time.monotonic() < until:
+        helper.poll()
+        time.sleep(0.02)
+
+
 def test_poll_names_a_server_that_was_given_up(
     new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
 ) -> None:
@@ -67,12 +76,8 @@ def test_poll_names_a_server_that_was_given_up(
     helper.start(parser_config(add_server("plain"), max_restarts=0))
     try:
         new_children()[0].kill()
-        until = time.monotonic() + 2
-        while new_children() and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.2)  # until the launcher has heard of it
         with pytest.raises(RuntimeError, match=r"not restarted any more: plain \(log: "):
-            helper.poll()
+            poll_until_it_raises(helper)
     finally:
         helper.shutdown()
 
@@ -90,7 +95,7 @@ def test_start_that_fails_leaves_nothing_and_can_be_tried_again(
 
 def wait_until_caught(pid: int, number: signal.Signals) -> None:
     """Wait until a process has a handler for a signal: it says that it is up a moment before it waits for one."""
-    until = time.monotonic() + 5.0
+    until = time.monotonic() + HANGS_AFTER_S
     while time.monotonic() < until:
         caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
         if caught and int(caught.group(1), 16) >> (number - 1) & 1:
@@ -109,6 +114,6 @@ def test_run_forever_ends_on_sigterm_with_everything_stopped(add_server: AddServ
         wait_until_caught(program.pid, signal.SIGTERM)
         os.kill(program.pid, signal.SIGTERM)
         assert program.stdout.read() == "over\n"
-        assert program.wait(timeout=5) == 0
+        assert program.wait(timeout=HANGS_AFTER_S) == 0
     assert len(below) == 1
     assert not below[0].is_running()

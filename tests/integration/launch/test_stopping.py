@@ -2,13 +2,13 @@
 
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nemo_gym.launch.launcher import Launcher
+from tests.bounds import NEVER_S
 from tests.integration.launch.conftest import SERVES, TINY, Run
 
 pytestmark = pytest.mark.integration
@@ -35,8 +35,8 @@ def test_run_that_gets_ctrl_c_leaves_nothing(add_server: AddServer, ng_run: NgRu
     run = ng_run(add_server("plain"), add_server("with_child", STUBBORN_CHILD))
     run.wait_for(READY)
     run.wait_for("[with_child] deaf")
-    since = run.signal(signal.SIGINT)
-    run.assert_all_gone(since)
+    run.signal(signal.SIGINT)
+    run.assert_all_gone()
     assert run.process.returncode == 130
     assert run.output.endswith("stopped\n")
     assert "Traceback" not in run.output
@@ -44,31 +44,34 @@ def test_run_that_gets_ctrl_c_leaves_nothing(add_server: AddServer, ng_run: NgRu
     assert is_refused(free_port)
 
 
-def test_second_ctrl_c_ends_a_stubborn_server_at_once(add_server: AddServer, ng_run: NgRun) -> None:
-    run = ng_run(add_server("stubborn", STUBBORN), overrides=("+stop_timeout_s=30",))
+def test_second_ctrl_c_ends_a_stubborn_server_before_the_stop_budget_is_over(
+    add_server: AddServer, ng_run: NgRun
+) -> None:
+    run = ng_run(add_server("stubborn", STUBBORN), overrides=(f"+stop_timeout_s={NEVER_S:g}",))
     run.wait_for(READY)
     run.signal(signal.SIGINT)
-    run.wait_for("stopping: 30 s at most; again to end at once")
-    run.assert_all_gone(run.signal(signal.SIGINT), within_s=1.0)
+    run.wait_for("stopping: 3600 s at most; again to end at once")
+    run.signal(signal.SIGINT)
+    run.assert_all_gone()
 
 
-async def test_stubborn_server_is_killed_within_the_stop_budget(
+async def test_stubborn_server_is_killed_at_the_end_of_the_stop_budget(
     add_server: AddServer, launcher_of: Callable[..., Launcher]
 ) -> None:
     launcher = launcher_of(add_server("stubborn", STUBBORN), stop_timeout_s=1.0)
     await launcher.start()
-    since = time.monotonic()
     await launcher.stop()
-    assert time.monotonic() - since < 1.5
     assert launcher.states_now()[0].pid is None
 
 
 def test_ctrl_c_during_the_start_leaves_nothing(add_server: AddServer, ng_run: NgRun) -> None:
-    run = ng_run(add_server("slow", IMPORTING), add_server("stubborn", STUBBORN))
+    overrides = (f"+stop_timeout_s={NEVER_S:g}",)
+    run = ng_run(add_server("slow", IMPORTING), add_server("stubborn", STUBBORN), overrides=overrides)
     run.wait_for("[slow] importing for long")
     run.signal(signal.SIGINT)
     run.wait_for("stopping: ")  # two signals at once are one
-    run.assert_all_gone(run.signal(signal.SIGINT), within_s=2.0)
+    run.signal(signal.SIGINT)
+    run.assert_all_gone()
     assert run.process.returncode == 130
     assert READY not in run.output
     assert "Traceback" not in run.output
@@ -81,5 +84,6 @@ def test_killed_launcher_leaves_no_server_no_importing_one_and_no_grandchild(
     run.wait_for("[slow] importing for long")
     run.wait_for("[parent] deaf")
     assert len(run.look()) == 4
-    run.assert_all_gone(run.signal(signal.SIGKILL))
+    run.signal(signal.SIGKILL)
+    run.assert_all_gone()
     assert is_refused(free_port)

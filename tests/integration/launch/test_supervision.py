@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,27 +11,34 @@ import pytest
 
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.servers.runs.record import home
+from tests.bounds import HANGS_AFTER_S
 from tests.integration.launch.conftest import SERVES, Said
 from tests.run_access import instances_of
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]
 MakeLauncher = Callable[..., Launcher]
+AGAIN_WHEN_TOLD = """
+import os, time
+while os.path.exists("been_here") and not os.path.exists("go"):
+    time.sleep(0.01)
+open("been_here", "w").close()
+"""
 
 
-async def test_killed_server_is_noticed_within_a_second_and_comes_back_on_its_port(
+async def test_killed_server_is_noticed_and_comes_back_on_its_port(
     add_server: AddServer, launcher_of: MakeLauncher, said: Said
 ) -> None:
-    launcher = launcher_of(add_server("plain", "print('famous last words', flush=True)\n" + SERVES))
+    launcher = launcher_of(add_server("plain", "print('famous last words', flush=True)\n" + AGAIN_WHEN_TOLD + SERVES))
     try:
         await launcher.start()
         before = launcher.states_now()[0]
         assert before.pid is not None
         os.kill(before.pid, signal.SIGKILL)
-        await said.wait_for("plain was ended by SIGKILL while running", timeout_s=1.0)
+        await said.wait_for("plain was ended by SIGKILL while running")
         assert "[]     | famous last words" in said
         assert launcher.states_now()[0].state == "restarting"
-        assert launcher.states_now()[0].pid is None
+        Path("resources_servers/plain/go").touch()
         await said.wait_for("plain is ready again")
         after = launcher.states_now()[0]
         assert (after.state, after.port) == ("ready", before.port)
@@ -88,7 +94,7 @@ async def test_stopped_launcher_leaves_no_descriptor_open(add_server: AddServer,
 async def test_head_reports_a_restart(
     add_server: AddServer, launcher_of: MakeLauncher, said: Said, free_port: int
 ) -> None:
-    launcher = launcher_of(add_server("plain"))
+    launcher = launcher_of(add_server("plain", AGAIN_WHEN_TOLD + SERVES))
 
     def states() -> list[str]:
         return [instance["state"] for instance in instances_of(free_port, home())]
@@ -97,8 +103,8 @@ async def test_head_reports_a_restart(
         await launcher.start()
         assert await asyncio.to_thread(states) == ["ready"]
         os.kill(launcher.states_now()[0].pid or 0, signal.SIGKILL)
-        began_at = time.monotonic()
-        while await asyncio.to_thread(states) != ["restarting"]:
-            assert time.monotonic() - began_at < 1.0
+        async with asyncio.timeout(HANGS_AFTER_S):
+            while await asyncio.to_thread(states) != ["restarting"]:
+                pass
     finally:
         await launcher.stop()

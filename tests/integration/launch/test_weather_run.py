@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.integration.launch.conftest import Run
 from tests.run_access import instances_of
 
@@ -30,7 +31,7 @@ KEY = "sk-canary-0815"
 def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = f"from nemo_gym.commands.{module} import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=HANGS_AFTER_S, check=False
     )
 
 
@@ -55,7 +56,7 @@ def weather(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
             yield run
         finally:
             run.process.terminate()
-            run.process.wait(timeout=10)
+            run.process.wait(timeout=HANGS_AFTER_S)
 
 
 def instances(port: int) -> list[dict[str, object]]:
@@ -102,25 +103,24 @@ def test_status_of_another_port_says_which_runs_there_are(weather: Run, port: in
 def test_killed_server_is_back_on_its_port_and_healthy(weather: Run, port: int) -> None:
     before = instances(port)[1]
     os.kill(int(str(before["pid"])), signal.SIGKILL)
-    weather.wait_for("policy_model was ended by SIGKILL while running", timeout_s=1.0)
-    until = time.monotonic() + 10
+    weather.wait_for("policy_model was ended by SIGKILL while running")
+    until = time.monotonic() + HANGS_AFTER_S
     while instances(port)[1]["state"] != "ready":
         assert time.monotonic() < until
         time.sleep(0.05)
     after = instances(port)[1]
     assert after["url"] == before["url"]
     assert after["pid"] != before["pid"]
-    with urllib.request.urlopen(f"{after['url']}/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"{after['url']}/health", timeout=HANGS_AFTER_S) as answer:
         assert json.load(answer) == {"status": "ok", "name": "policy_model"}
 
 
 def test_stop_ends_everything_and_status_then_shows_nothing(weather: Run, port: int) -> None:
     servers = weather.look()
-    began_at = time.monotonic()
     stopped = command("stop")
     assert stopped.returncode == 0, stopped.stderr
     assert "with 3 servers\n" in stopped.stdout
-    weather.assert_all_gone(began_at, within_s=6.0)  # the command's own start included
+    weather.assert_all_gone()
     assert len(servers) >= 3
     assert [p for p in psutil.net_connections("tcp") if p.laddr[1:] == (port,) and p.status == "LISTEN"] == []
     shown = command("status")

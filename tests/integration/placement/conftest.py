@@ -19,7 +19,7 @@ def placement(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         yield started
         ports = [started.head_port, *(state["port"] for state in started.instances())]
         session_id = _open_session(started)
-        assert stop(started.process) < 5.0
+        stop(started.process)
         assert [entry["notes"] for entry in started.record("closed", session_id)] == [["left open"]], started.log
     assert_nothing_left(started.home, ports)
     assert "Task exception was never retrieved" not in started.log

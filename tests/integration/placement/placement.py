@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import HttpResponse, ServerClient
+from tests.bounds import HANGS_AFTER_S
 from tests.chaos.processes import START_BOUND_S, Place, wait_for, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_headers, run_token
@@ -70,7 +70,7 @@ class Placement:
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if entry["what"] == what and (not whom or entry["whom"] == whom)]
 
-    def wait_for_record(self, what: str, whom: str, bound_s: float = 3.0) -> dict[str, Any]:
+    def wait_for_record(self, what: str, whom: str, bound_s: float = HANGS_AFTER_S) -> dict[str, Any]:
         """Wait until the environment has written this down."""
         wait_for(lambda: self.record(what, whom), bound_s, f"{what} {whom}")
         return self.record(what, whom)[0]
@@ -95,12 +95,10 @@ def placed(name: str, folder: Path) -> Iterator[Placement]:
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> float:
-    """End a run as Ctrl-C does; return how long that took, in seconds."""
-    began_at = time.monotonic()
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a run as Ctrl-C does."""
     process.terminate()
-    process.wait(timeout=20)
-    return time.monotonic() - began_at
+    process.wait(timeout=HANGS_AFTER_S)
 
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:

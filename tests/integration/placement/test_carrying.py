@@ -89,7 +89,7 @@ async def test_headers_and_cookies_of_a_handler_arrive(client: ServerClient) -> 
 
 async def test_tools_and_health_are_served(client: ServerClient) -> None:
     tools = await (await client.get("placed", "/tools")).json()
-    assert [tool["name"] for tool in tools] == ["note", "hang", "block", "blow_up", "refuse", "where"]
+    assert [tool["name"] for tool in tools] == ["note", "hang", "wait", "block", "blow_up", "refuse", "where"]
     for name in ("placed", "judge", "policy_model", "placed_agent"):
         assert (await (await client.get(name, "/health")).json()) == {"status": "ok", "name": name}
 

@@ -1,4 +1,4 @@
-"""Sessions: state over several calls, never mixed, never conjured up, cleaned up once."""
+"""Sessions: state over several calls, never mixed up, never opened by a call without one, cleaned up once."""
 
 import asyncio
 from typing import Any

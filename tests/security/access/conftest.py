@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.chaos.processes import Place, wait_until_ready
 from tests.free_port import free_port
 from tests.run_access import instances_of, run_token
 
 MAX_REQUEST_BYTES = 100_000
+IDLE_LIMIT_S = 2.0
 BOOKING = "example_room_booking.resources_servers.example_room_booking"
 CONFIGS = (
     "resources_servers/example_room_booking/configs/room_booking.yaml",
@@ -26,7 +28,7 @@ CONFIGS = (
 
 @dataclass(frozen=True)
 class LockedRun:
-    """A run that wants its token."""
+    """A run that requires its token."""
 
     folder: Path
     home: Path
@@ -37,7 +39,7 @@ class LockedRun:
 
     @property
     def bearer(self) -> dict[str, str]:
-        """The usual way to show the token; nothing where none is wanted."""
+        """The header that presents the token; empty where none is required."""
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
@@ -58,7 +60,7 @@ class LockedRun:
 
 @contextlib.contextmanager
 def locked_run(*overrides: str) -> Iterator[LockedRun]:
-    """Start a run in a folder that everyone may look into, so that it is the run that keeps others out.
+    """Start a run in a folder that everyone may look into, so that only the run itself keeps others out.
 
     Whoever starts it has the token of another run in the environment.
     """
@@ -74,13 +76,13 @@ def locked_run(*overrides: str) -> Iterator[LockedRun]:
         yield LockedRun(folder, home, port, token, servers, process)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=HANGS_AFTER_S)
         shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def run() -> Iterator[LockedRun]:
-    limits = (f"++{BOOKING}.session_idle_limit_s=0.8", f"++{BOOKING}.max_request_bytes={MAX_REQUEST_BYTES}")
+    limits = (f"++{BOOKING}.session_idle_limit_s={IDLE_LIMIT_S}", f"++{BOOKING}.max_request_bytes={MAX_REQUEST_BYTES}")
     with locked_run(*limits) as started:
         yield started
 

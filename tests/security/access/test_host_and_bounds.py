@@ -1,11 +1,13 @@
 """Names that are not ours, bodies and headers without end, and senders that fall silent, against a started run."""
 
+import select
 import socket
 import time
 
 import httpx
 import pytest
 
+from tests.bounds import HANGS_AFTER_S
 from tests.security.access.conftest import MAX_REQUEST_BYTES, LockedRun, all_of, said_to, status_of
 
 pytestmark = pytest.mark.integration
@@ -29,7 +31,9 @@ NOT_OURS = [
 
 @pytest.mark.parametrize("server", ["head", "example_room_booking"])
 @pytest.mark.parametrize("path", ["/health", "/docs"])
-def test_only_who_asks_for_this_machine_by_its_own_name_is_answered(run: LockedRun, server: str, path: str) -> None:
+def test_only_requests_that_name_this_machine_as_their_host_are_answered(
+    run: LockedRun, server: str, path: str
+) -> None:
     with httpx.Client(base_url=run.url(server), headers=run.bearer) as caller:
         assert {caller.get(path, headers={"host": host}).status_code for host in OURS} == {200}
         refused = [caller.get(path, headers={"host": host}) for host in NOT_OURS]
@@ -89,17 +93,17 @@ def test_headers_without_end_are_refused(run: LockedRun, endless: bytes) -> None
     assert httpx.get(f"{run.url('head')}/health").status_code == 200
 
 
-def test_a_refused_sender_of_much_reads_its_answer_and_loses_its_connection(run: LockedRun) -> None:
+def test_the_sender_of_a_body_that_is_too_large_reads_the_refusal_and_is_disconnected(run: LockedRun) -> None:
     with socket.create_connection(("127.0.0.1", run.ports["example_room_booking"]), timeout=5) as caller:
         caller.sendall(headers_of(run, f"content-length: {10 * MAX_REQUEST_BYTES}"))
         caller.sendall(b"x" * 1_000)
         assert status_of(all_of(caller)) == 413
-        assert closes_within(caller, 5.0)
+        assert closes(caller)
 
 
-def closes_within(connection: socket.socket, seconds: float) -> bool:
+def closes(connection: socket.socket) -> bool:
     """Tell whether what is sent is no longer taken."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + HANGS_AFTER_S
     while time.monotonic() < until:
         try:
             connection.sendall(b"x")
@@ -109,16 +113,22 @@ def closes_within(connection: socket.socket, seconds: float) -> bool:
     return False
 
 
-def test_500_silent_connections_cost_nobody_else_anything(run: LockedRun) -> None:
+def is_closed(connection: socket.socket) -> bool:
+    """Tell whether the other end has closed, or said something."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable)
+
+
+def test_500_silent_connections_delay_nobody_else(run: LockedRun) -> None:
     port = run.ports["example_room_booking"]
     silent = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(500)]
     try:
         for connection in silent[::2]:
             connection.sendall(b"POST /seed_session HTTP/1.1\r\nhost: loc")
         for _ in range(5):
-            began_at = time.monotonic()
-            assert httpx.get(f"{run.url('example_room_booking')}/health").status_code == 200
-            assert time.monotonic() - began_at < 1.0
+            assert httpx.get(f"{run.url('example_room_booking')}/health", timeout=HANGS_AFTER_S).status_code == 200
+        # Nobody was let go first: the server answered beside them.
+        assert not any(is_closed(connection) for connection in silent)
     finally:
         for connection in silent:
             connection.close()

@@ -73,14 +73,14 @@ def test_what_is_listened_on_and_what_others_call_are_two_settings() -> None:
 
 
 @pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
-def test_who_listens_everywhere_is_called_by_a_name_that_others_can_use(everywhere: str) -> None:
+def test_a_server_that_listens_everywhere_is_called_by_an_address_that_others_can_use(everywhere: str) -> None:
     config = load(f"default_host={everywhere}")
     assert {instance.bind_host for instance in config.instances} == {config.head_bind_host} == {everywhere}
     assert {instance.host for instance in config.instances} == {config.head_host} == {reachable_host(everywhere)}
     assert config.head_host not in ("", "0.0.0.0", "::")
 
 
-def test_loopback_is_told_from_what_only_looks_like_it() -> None:
+def test_loopback_is_distinguished_from_addresses_that_only_look_like_it() -> None:
     assert all(map(is_loopback, ["localhost", "127.0.0.1", "127.1.2.3", "::1", "LOCALHOST"]))
     assert not any(map(is_loopback, ["", "0.0.0.0", "::", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.1"]))
     assert http_url("::1", 80) == "http://[::1]:80"

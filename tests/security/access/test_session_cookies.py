@@ -8,11 +8,12 @@ import pytest
 from itsdangerous import Signer
 
 from nemo_gym.servers.sessions.cookie import derived_key
-from tests.security.access.conftest import LockedRun
+from tests.security.access.conftest import IDLE_LIMIT_S, LockedRun
 
 pytestmark = pytest.mark.integration
 NAME = "RoomBookingServer___example_room_booking"
 ROOM = {"room": "Lovelace"}
+TRIES = 5
 
 
 def seeded(run: LockedRun) -> str:
@@ -55,17 +56,20 @@ def test_an_altered_or_forged_cookie_is_a_lost_session(run: LockedRun, path: str
 
 def test_an_expired_session_says_so_and_is_not_begun_anew(run: LockedRun) -> None:
     value = seeded(run)
-    time.sleep(1.3)
-    assert book(run, value) == (409, "session_expired")
+    for _ in range(TRIES):  # a server too busy to sweep in time takes the booking, and the idle time begins anew
+        time.sleep(2 * IDLE_LIMIT_S)
+        if (answer := book(run, value))[0] == 409:
+            break
+    assert answer == (409, "session_expired")
 
 
-def test_the_cookie_of_another_server_opens_nothing(run: LockedRun) -> None:
+def test_the_cookie_of_another_server_is_refused(run: LockedRun) -> None:
     headers = {**run.bearer, "cookie": f"ScriptedModel___policy_model={seeded(run)}"}
     answer = httpx.post(f"{run.url('policy_model')}/v1/responses", json={"input": "x"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]["kind"]) == (409, "session_lost")
 
 
-def test_the_cookie_of_another_run_opens_nothing(run: LockedRun, open_run: LockedRun) -> None:
+def test_the_cookie_of_another_run_is_refused(run: LockedRun, open_run: LockedRun) -> None:
     assert book(open_run, seeded(run)) == (409, "session_lost")
     assert book(run, seeded(open_run)) == (409, "session_lost")
 
@@ -73,7 +77,7 @@ def test_the_cookie_of_another_run_opens_nothing(run: LockedRun, open_run: Locke
 # With +auth=none: here, where that run is up already.
 
 
-def test_a_run_without_a_token_says_so_and_lets_everyone_of_this_machine_in(open_run: LockedRun) -> None:
+def test_a_run_without_a_token_says_so_and_answers_everyone_on_this_machine(open_run: LockedRun) -> None:
     assert "auth=none: whoever can reach these ports may call" in (open_run.folder / "run.log").read_text()
     assert list(open_run.run_directory.glob("token")) == []
     for server in ("head", "policy_model", "example_room_booking"):

@@ -1,4 +1,4 @@
-"""Senders that take their time, over real sockets; the seconds a server counts are let pass by hand."""
+"""Slow senders, over real sockets; the tests advance the clock by which the server counts seconds."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from nemo_gym.servers.serving.connection_limits import (
 )
 from nemo_gym.servers.serving.listeners import bind
 from nemo_gym.servers.serving.serve import AppServer, uvicorn_config
+from tests.bounds import HANGS_AFTER_S
 
 LINGERS_S = 3
 MARGIN_S = 3  # the server lets a second pass by itself now and then
@@ -31,14 +32,15 @@ class Served:
     seen: list[str]
 
     async def let_pass(self, seconds: int) -> None:
-        """Let so many of its seconds pass, with time for everyone in between."""
+        """Let so many of its seconds pass, and let every task run in between."""
         for _ in range(seconds):
             self.config.watch(self.server.server_state.connections)
             await asyncio.sleep(0)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        await asyncio.sleep(0.02)
+        while not self.server.server_state.connections:
+            await asyncio.sleep(0.01)
         return reader, writer
 
 
@@ -67,7 +69,7 @@ async def served() -> AsyncIterator[Served]:
 
 async def answer_of(reader: asyncio.StreamReader) -> bytes:
     """Return what comes until the server closes, which it must."""
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS_AFTER_S):
         with contextlib.suppress(ConnectionResetError):
             return await reader.read()
     return b""
@@ -78,7 +80,7 @@ def ok(answer: bytes) -> bool:
 
 
 async def read_ok(reader: asyncio.StreamReader) -> bool:
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS_AFTER_S):
         return ok(await reader.readuntil(b"ok"))
 
 
@@ -114,7 +116,7 @@ async def test_a_connection_that_says_nothing_is_closed_in_the_end(served: Serve
     writer.close()
 
 
-async def test_headers_in_drops_are_timed_from_the_first_byte(served: Served) -> None:
+async def test_headers_sent_byte_by_byte_are_timed_from_the_first_byte(served: Served) -> None:
     reader, writer = await served.connect()
     writer.write(b"GET / HTTP/1.1\r\nx: ")
     for _ in range(HEADERS_WITHIN_S + 1):
@@ -125,7 +127,7 @@ async def test_headers_in_drops_are_timed_from_the_first_byte(served: Served) ->
     writer.close()
 
 
-async def test_drops_between_requests_do_not_keep_a_connection(served: Served) -> None:
+async def test_single_bytes_between_requests_do_not_keep_a_connection_open(served: Served) -> None:
     reader, writer = await served.connect()
     writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     assert await read_ok(reader)
@@ -186,7 +188,7 @@ async def test_an_answer_may_take_any_time(served: Served) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.02], ids=["in-one-piece", "byte-by-byte"])
-async def test_requests_arrive_whole_however_they_are_cut(served: Served, pause_s: float) -> None:
+async def test_requests_arrive_whole_however_they_are_split(served: Served, pause_s: float) -> None:
     chunked = b"POST /b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     sent = HALF + b"defghij" + chunked + b"GET /c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     reader, writer = await served.connect()

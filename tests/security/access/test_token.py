@@ -53,7 +53,7 @@ WRONG: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("server", ROUTES)
-def test_every_route_but_health_wants_the_token(run: LockedRun, server: str) -> None:
+def test_every_route_but_health_requires_the_token(run: LockedRun, server: str) -> None:
     with httpx.Client(base_url=run.url(server)) as caller:
         for method, path in OF_EVERY_SERVER + ROUTES[server]:
             answer = caller.request(method, path)
@@ -70,7 +70,9 @@ def test_with_the_token_every_route_is_as_it_was(run: LockedRun, server: str) ->
 
 
 @pytest.mark.parametrize("headers", WRONG, ids=str)
-def test_a_wrong_token_is_told_how_to_get_in_and_nothing_else(run: LockedRun, headers: dict[str, str]) -> None:
+def test_the_answer_to_a_wrong_token_says_only_how_to_present_the_right_one(
+    run: LockedRun, headers: dict[str, str]
+) -> None:
     answer = httpx.get(f"{run.url('head')}/server_instances", headers=headers)
     assert answer.status_code == 401
     for hint in ("NEMO_GYM_RUN_TOKEN", "Authorization: Bearer", "x-nemo-gym-token", "ng_status"):
@@ -79,12 +81,12 @@ def test_a_wrong_token_is_told_how_to_get_in_and_nothing_else(run: LockedRun, he
     assert run.token not in answer.text
 
 
-def test_all_but_the_last_character_is_not_enough(run: LockedRun) -> None:
+def test_a_token_that_is_almost_right_is_refused(run: LockedRun) -> None:
     for token in (run.token[:-1], run.token + "x", run.token.swapcase(), f"{run.token},{run.token}"):
         assert httpx.get(f"{run.url('head')}/docs", headers={"x-nemo-gym-token": token}).status_code == 401
 
 
-def test_either_header_opens_and_the_other_may_be_the_callers_own(run: LockedRun) -> None:
+def test_either_header_may_carry_the_token_and_the_other_may_be_the_callers_own(run: LockedRun) -> None:
     own = {"authorization": "Basic bWU6cGFzcw=="}
     token = {"x-nemo-gym-token": run.token}
     for headers in (run.bearer, {"authorization": f"bearer {run.token}"}, token, {**token, **own}):
@@ -130,7 +132,7 @@ def test_commands_of_the_same_user_find_the_token(run: LockedRun, tmp_path: Path
     assert status == 0, said
 
 
-async def test_who_is_elsewhere_is_refused_in_words_and_let_in_with_the_variable(
+async def test_a_caller_on_another_machine_is_refused_in_words_and_accepted_with_the_variable(
     run: LockedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = BaseServerConfig(host="127.0.0.1", port=run.head_port)
@@ -148,7 +150,7 @@ async def test_who_is_elsewhere_is_refused_in_words_and_let_in_with_the_variable
     assert answer.status == 200
 
 
-def test_the_token_is_for_the_owners_eyes_and_in_no_command_line_or_log(run: LockedRun) -> None:
+def test_only_the_owner_can_read_the_token_and_it_is_in_no_command_line_or_log(run: LockedRun) -> None:
     token = run.run_directory / "token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert stat.S_IMODE(run.run_directory.stat().st_mode) == 0o700
@@ -159,7 +161,7 @@ def test_the_token_is_for_the_owners_eyes_and_in_no_command_line_or_log(run: Loc
     assert [path for path in written if run.token.encode() in path.read_bytes()] == []
 
 
-def test_answers_of_the_head_do_not_tell_the_token(run: LockedRun) -> None:
+def test_answers_of_the_head_do_not_contain_the_token(run: LockedRun) -> None:
     with httpx.Client(base_url=run.url("head"), headers=run.bearer) as caller:
         for _, path in ROUTES["head"]:
             assert run.token not in caller.get(path).text

@@ -43,7 +43,7 @@ class Listener:
 
 @pytest.fixture
 def listeners() -> Iterator[tuple[Listener, Listener]]:
-    """One that belongs to the run, and a stranger."""
+    """One that belongs to the run, and one that doesn't."""
     servers, found = [], (Listener(), Listener())
     for listener in found:
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), _handler(listener)))
@@ -169,7 +169,7 @@ def test_the_token_of_a_run_here_is_not_for_a_head_elsewhere(
     assert record(head_host, bind_host).has_head_at(asked, 11001) is False
 
 
-async def test_an_app_does_not_see_the_token_that_its_door_took() -> None:
+async def test_an_app_does_not_see_the_token_that_its_middleware_checked() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         shown = {name.decode(): value.decode() for name, value in scope["headers"]}
         await JSONResponse(shown)(scope, receive, send)

@@ -3,12 +3,12 @@
 import asyncio
 import gzip
 import pickle
-import time
 import zlib
 
 import pytest
 
 from nemo_gym.outbound_fetch import FetchError, FetchErrorKind, fetch
+from tests.bounds import HANGS_AFTER_S
 from tests.unit.outbound.conftest import Names, Site, open_site, page, redirect
 
 TO_SITE = ["127.0.0.1"]
@@ -139,7 +139,7 @@ async def test_page_of_exactly_the_limit_is_whole(site: Site) -> None:
 @pytest.mark.parametrize(
     "piece", [b"HTTP/1.1 200 OK\r\n\r\nx", b"HTTP/1.1 200 OK\r\n", b""], ids=["body", "head", "no"]
 )
-async def test_slow_sender_ends_at_the_time_limit(site: Site, piece: bytes) -> None:
+async def test_sender_that_never_ends_is_a_timeout(site: Site, piece: bytes) -> None:
     async def slow(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(piece)
         while not writer.is_closing():
@@ -148,9 +148,7 @@ async def test_slow_sender_ends_at_the_time_limit(site: Site, piece: bytes) -> N
             await writer.drain()
 
     site.answers["/"] = slow
-    began = time.monotonic()
     assert await _refusal(f"http://127.0.0.1:{site.port}/", site, timeout_s=0.3) == "timeout"
-    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -225,4 +223,4 @@ async def test_cancelled_fetch_closes_its_connection(site: Site) -> None:
     fetching.cancel()
     await asyncio.wait([fetching])
     assert fetching.cancelled()
-    await asyncio.wait_for(closed.wait(), 2)
+    await asyncio.wait_for(closed.wait(), HANGS_AFTER_S)

@@ -16,6 +16,7 @@ from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from tests.bounds import HANGS_AFTER_S, NEVER_S
 
 Row = dict[str, Any]
 
@@ -69,6 +70,17 @@ def failing(kind: str, stage: str | None = None, *, terminal: bool = False) -> C
 async def after(seconds: float, row: Row) -> web.Response:
     await asyncio.sleep(seconds)
     return await scored(row)
+
+
+async def never(row: Row) -> web.Response:
+    return await after(NEVER_S, row)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -39,6 +39,13 @@ def temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         yield
 
 
+@pytest.fixture
+def started() -> Callable[[], list[psutil.Process]]:
+    """The processes below this one that the test has started; runs that other tests share are older."""
+    before = psutil.Process().children(recursive=True)
+    return lambda: [child for child in psutil.Process().children(recursive=True) if child not in before]
+
+
 @pytest.fixture(scope="session")
 def no_namespaces() -> str | None:
     """Why this machine gives no namespaces; None where it does."""

@@ -119,8 +119,9 @@ async def test_program_is_never_root(sandbox: Sandbox) -> None:
 async def test_program_does_not_outlive_a_caller_that_is_killed(level: str, sandbox: Sandbox, marker: str) -> None:
     before = scratch_folders()
     caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, marker)
-    assert await until(lambda: len(alive(marker)) > 1, within_s=10)
+    assert await until(lambda: len(alive(marker)) > 1, within_s=60)
+    assert scratch_folders() > before
     caller.send_signal(signal.SIGKILL)
     await caller.wait()
-    assert await until(lambda: alive(marker) == [], within_s=3)
-    assert await until(lambda: scratch_folders() <= before, within_s=3)
+    assert await until(lambda: alive(marker) == [], within_s=60)
+    assert await until(lambda: scratch_folders() <= before, within_s=60)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import psutil
@@ -13,6 +14,7 @@ from nemo_gym.sandbox.entrypoint import SHARED_HEADROOM
 from tests.unit.sandbox.conftest import SMALL, alive, scratch_folders, until
 
 pytestmark = pytest.mark.alone
+Started = Callable[[], list[psutil.Process]]
 
 FORK_BOMB = """
 import os, sys
@@ -45,15 +47,15 @@ def _most_processes(level: SandboxLevel) -> int:
     return SMALL.processes + ours + (SHARED_HEADROOM if shared else 0)
 
 
-async def test_fork_bomb_stays_within_the_limit_and_nothing_of_it_is_left(sandbox: Sandbox) -> None:
+async def test_fork_bomb_stays_within_the_limit_and_nothing_of_it_is_left(sandbox: Sandbox, started: Started) -> None:
     running = asyncio.create_task(sandbox.run_python(FORK_BOMB, timeout_s=3.0))
     most = 0
     while not running.done():
-        most = max(most, len(psutil.Process().children(recursive=True)))
+        most = max(most, len(started()))
         await asyncio.sleep(0.05)
     assert running.result().limit_hit in ("time", "processes")
     assert most <= _most_processes(running.result().level)
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 async def test_fork_past_the_limit_is_refused_or_ends_the_program(sandbox: Sandbox) -> None:
@@ -115,10 +117,10 @@ async def test_folders_nested_too_deep_for_a_path_are_removed(sandbox: Sandbox, 
     assert scratch_folders() <= before
 
 
-async def test_cancelled_run_leaves_nothing(sandbox: Sandbox, marker: str) -> None:
+async def test_cancelled_run_leaves_nothing(sandbox: Sandbox, marker: str, started: Started) -> None:
     running = asyncio.create_task(sandbox.run(["sh", "-c", "setsid sleep 60 & sleep 60", marker]))
-    assert await until(lambda: alive(marker), within_s=5)
-    children = psutil.Process().children(recursive=True)
+    assert await until(lambda: alive(marker), within_s=60)
+    children = started()
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()

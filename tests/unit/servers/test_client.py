@@ -63,7 +63,7 @@ def test_an_error_answer_without_an_envelope_is_named_by_its_status(
 
 
 @pytest.mark.parametrize("error", [{"kind": 3}, {"message": "x"}, "text", None])
-def test_a_body_that_is_no_envelope_is_not_taken_for_one(error: object) -> None:
+def test_a_body_that_is_not_an_error_envelope_is_not_read_as_one(error: object) -> None:
     answer = HttpResponse(500, CIMultiDict(), orjson.dumps({"error": error}), "POST", "http://x:1/run")
     assert failure_of(answer).failure.kind == "agent_error"
 

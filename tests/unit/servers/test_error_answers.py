@@ -57,7 +57,7 @@ def ask(error: Exception) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-def test_a_body_that_is_no_json_is_422_and_says_where() -> None:
+def test_a_body_that_is_not_json_is_422_and_says_where() -> None:
     answer = client_of(ValueError()).post("/ask", content=b'{"text": ')
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["type"] == "json_invalid"

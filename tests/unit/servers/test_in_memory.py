@@ -75,8 +75,7 @@ async def test_the_timeout_of_aiohttp_bounds_the_call_and_cancels_the_handler(ti
     with pytest.raises(RolloutError) as late:
         await ask(hang, timeout=timeout)
     assert late.value.failure.kind == "transport_timeout"
-    async with asyncio.timeout(1):
-        await cancelled.wait()
+    await cancelled.wait()
 
 
 async def test_the_deadline_names_its_setting() -> None:
@@ -104,8 +103,7 @@ async def test_cancelling_the_caller_cancels_the_handler() -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    async with asyncio.timeout(1):
-        await cancelled.wait()
+    await cancelled.wait()
 
 
 async def test_a_handler_that_is_cancelled_by_itself_is_a_500_and_no_cancellation_of_the_caller() -> None:
@@ -135,20 +133,19 @@ async def test_an_app_that_ends_in_the_middle_of_its_answer_is_dropped() -> None
         await request_in_memory(half, "GET", f"{URL}/x", server="quiz")
 
 
-async def test_work_after_the_answer_does_not_keep_the_caller() -> None:
-    done = asyncio.Event()
+async def test_work_after_the_answer_does_not_delay_the_caller() -> None:
+    may_end, done = asyncio.Event(), asyncio.Event()
 
     async def later() -> None:
-        await asyncio.sleep(0.01)
+        await may_end.wait()
         done.set()
 
     async def answer_first(_: Request) -> Response:
         return Response(background=BackgroundTask(later))
 
     assert (await ask(answer_first)).ok
-    assert not done.is_set()
-    async with asyncio.timeout(1):
-        await done.wait()
+    may_end.set()
+    await done.wait()
 
 
 async def test_context_variables_of_the_handler_stay_there() -> None:

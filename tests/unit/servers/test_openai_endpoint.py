@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,9 @@ async def test_a_response_and_a_completion_are_the_endpoints_own_objects(client:
 
 async def test_429_is_tried_again_after_the_time_it_asks_for(client: NeMoGymAsyncOpenAI, endpoint: Endpoint) -> None:
     endpoint.reset({"kind": "status", "status": 429, "headers": {"Retry-After": "0.4"}, "on_requests": [1]})
-    began = time.monotonic()
+    asked_for = asyncio.create_task(asyncio.sleep(0.4))
     await client.create_response(**PARAMS)
-    assert 0.4 <= time.monotonic() - began < 2
+    assert asked_for.done()
     assert endpoint.requests == 2
 
 
@@ -138,7 +137,7 @@ async def test_what_another_attempt_would_meet_again_ends_at_once(
     assert failure.upstream_body
 
 
-async def test_a_wrong_key_is_model_auth_and_the_key_is_in_no_error(endpoint: Endpoint) -> None:
+async def test_a_wrong_key_is_model_auth_and_the_error_does_not_contain_it(endpoint: Endpoint) -> None:
     body = {"error": {"message": f"{'x' * 450} key sk-wrong-canary is unknown", "code": "invalid_api_key"}}
     endpoint.reset({"kind": "status", "status": 401, "body": body})
     failure = await failure_of(NeMoGymAsyncOpenAI(endpoint.base_url, "sk-wrong-canary"))

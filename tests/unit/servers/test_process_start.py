@@ -10,7 +10,7 @@ import pytest
 from nemo_gym.servers.runs.record import started_at
 
 
-def test_start_is_that_which_others_see() -> None:
+def test_a_process_knows_the_start_time_that_others_see() -> None:
     assert started_at(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=0.1)
 
 

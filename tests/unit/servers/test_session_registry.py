@@ -12,25 +12,25 @@ ID = "session-of-the-test"
 
 
 class Environment:
-    """A registry whose clean-ups are written down."""
+    """A registry whose clean-ups are written down; seeds and clean-ups wait for `goes_on`, set at first."""
 
-    def __init__(
-        self, idle_limit_s: float = 60, clean_up_s: float = 0, clean_up_error: Exception | None = None
-    ) -> None:
+    def __init__(self, idle_limit_s: float = 60, clean_up_error: Exception | None = None) -> None:
         self.cleaned: list[str] = []
         self.seeded = 0
-        self._clean_up_s, self._clean_up_error = clean_up_s, clean_up_error
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self._clean_up_error = clean_up_error
         self.registry = SessionRegistry(list, self._clean_up, idle_limit_s)
 
     async def _clean_up(self, session_id: str, state: Any) -> None:
-        await asyncio.sleep(self._clean_up_s)
+        await self.goes_on.wait()
         self.cleaned.append(session_id)
         if self._clean_up_error is not None:
             raise self._clean_up_error
 
-    async def seed(self, payload: bytes = b"row", takes_s: float = 0, error: Exception | None = None) -> Any:
+    async def seed(self, payload: bytes = b"row", error: Exception | None = None) -> Any:
         async def answer() -> int:
-            await asyncio.sleep(takes_s)
+            await self.goes_on.wait()
             if error is not None:
                 raise error
             self.seeded += 1
@@ -52,7 +52,11 @@ async def test_seeding_again_with_the_same_payload_answers_as_the_first_time() -
 
 async def test_seeding_twice_at_once_seeds_once() -> None:
     environment = Environment()
-    answers = await asyncio.gather(environment.seed(takes_s=0.02), environment.seed())
+    environment.goes_on.clear()
+    seeding = asyncio.gather(environment.seed(), environment.seed())
+    await asyncio.sleep(0)
+    environment.goes_on.set()
+    answers = await seeding
     assert list(answers) == [1, 1]
 
 
@@ -83,7 +87,7 @@ async def test_a_call_without_an_open_session_says_why(ending: str, kind: str, w
     assert failure.status == 409
 
 
-async def test_closed_is_closed_also_for_a_seed() -> None:
+async def test_a_closed_session_cannot_be_seeded_again() -> None:
     environment = Environment()
     await environment.seed()
     assert await environment.registry.close(ID)
@@ -101,39 +105,45 @@ async def test_a_seed_that_arrives_after_its_close_opens_nothing() -> None:
 
 
 async def test_a_session_expires_when_idle_and_not_while_a_call_is_inside() -> None:
-    environment = Environment(idle_limit_s=0.01)
+    environment = Environment(idle_limit_s=0.3)
     await environment.seed()
     async with environment.registry.inside(ID):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.35)
         assert await environment.registry.expire_idle() == 0
-    assert await environment.registry.expire_idle() == 0
-    await asyncio.sleep(0.02)
+    assert await environment.registry.expire_idle() == 0, "its time begins anew after a call"
+    await asyncio.sleep(0.35)
     assert await environment.registry.expire_idle() == 1
     assert environment.cleaned == [ID]
 
 
 async def test_a_session_does_not_expire_while_it_is_seeded() -> None:
     environment = Environment(idle_limit_s=0.01)
-    seeding = asyncio.create_task(environment.seed(takes_s=0.05))
+    environment.goes_on.clear()
+    seeding = asyncio.create_task(environment.seed())
     await asyncio.sleep(0.03)
     assert await environment.registry.expire_idle() == 0
+    environment.goes_on.set()
     assert await seeding == 1
 
 
 async def test_a_seed_whose_first_caller_left_still_answers_the_replay() -> None:
     environment = Environment()
-    first = asyncio.create_task(environment.seed(takes_s=0.05))
+    environment.goes_on.clear()
+    first = asyncio.create_task(environment.seed())
     await asyncio.sleep(0.01)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
+    environment.goes_on.set()
     assert await environment.seed() == 1
 
 
-async def test_closing_during_the_seed_ends_the_seed_and_tells_who_waits() -> None:
+async def test_closing_during_the_seed_ends_the_seed_and_its_caller_reads_why() -> None:
     environment = Environment()
-    seeding = asyncio.create_task(environment.seed(takes_s=60))
+    environment.goes_on.clear()
+    seeding = asyncio.create_task(environment.seed())
     await asyncio.sleep(0.01)
+    environment.goes_on.set()
     assert await environment.registry.close(ID)
     with pytest.raises(RolloutError, match="is closed"):
         await seeding
@@ -158,10 +168,12 @@ async def test_a_clean_up_that_raises_keeps_nothing_else_from_being_cleaned_up(
 
 
 async def test_a_clean_up_goes_on_when_whoever_closed_leaves() -> None:
-    environment = Environment(clean_up_s=0.03)
+    environment = Environment()
     await environment.seed()
+    environment.goes_on.clear()
     closing = asyncio.create_task(environment.registry.close(ID))
     await asyncio.sleep(0.01)
     closing.cancel()
+    environment.goes_on.set()
     await environment.registry.close_all()
     assert environment.cleaned == [ID]

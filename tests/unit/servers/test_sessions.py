@@ -19,6 +19,7 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.server_utils import SESSION_ID_HEADER, SESSION_ID_KEY, SESSION_KEPT_HEADER, ServerClient, new_session_id
+from tests.bounds import HANGS_AFTER_S
 
 ROW = {"responses_create_params": {"input": "hi"}}
 RESPONSE = {"id": "r", "created_at": 1, "model": "m", "output": []}
@@ -138,7 +139,7 @@ def test_a_session_can_be_closed_by_its_id_alone(client: TestClient, counting: C
 
 
 @pytest.mark.parametrize("short_id", ["short", "with space 0123456789", "x" * 200])
-def test_an_id_that_could_be_guessed_or_is_no_id_is_replaced(short_id: str) -> None:
+def test_an_id_that_could_be_guessed_or_is_malformed_is_replaced(short_id: str) -> None:
     client = TestClient(make(EchoServer).setup_webserver())
     assert client.post("/who", json={}, headers={SESSION_ID_HEADER: short_id}).json() != short_id
 
@@ -168,7 +169,7 @@ def test_an_idle_session_expires_and_is_cleaned_up_once() -> None:
     server = make(CountingServer, session_idle_limit_s=0.1)
     with TestClient(server.setup_webserver()) as client:
         client.post("/seed_session", json=ROW)
-        give_up_at = time.monotonic() + 5
+        give_up_at = time.monotonic() + HANGS_AFTER_S
         while not server.cleaned and time.monotonic() < give_up_at:
             time.sleep(0.01)
         answer = client.post("/add", json={})

@@ -54,6 +54,6 @@ def test_the_answer_holds_the_arrays_as_they_came(kind: type[Reader], reward: fl
     assert verify(kind) == (200, {**REQUEST, "reward": reward})
 
 
-def test_a_verifier_that_reads_what_it_said_it_would_not_is_a_failure() -> None:
+def test_a_verifier_that_reads_token_arrays_it_declared_unread_is_a_failure() -> None:
     status, body = verify(WrongfullyCarrier)
     assert (status, body["error"]["kind"]) == (500, "verifier_error")

@@ -1,4 +1,4 @@
-"""`GET /tools`: an environment's tools as function tools, and nothing that is no tool."""
+"""`GET /tools`: an environment's tools as function tools, and nothing else."""
 
 from typing import Any
 from unittest.mock import MagicMock

@@ -1,9 +1,8 @@
-"""One call over a real socket: what is retried, what is not, and what each trouble is called."""
+"""One call over a real socket: what is retried, what is not, and which kind of failure each error becomes."""
 
 import asyncio
 import resource
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from typing import Any
@@ -17,6 +16,7 @@ from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.retry import RetryLimit, TransportLimits
 from nemo_gym.servers.http.transport import Deadline, request
 from nemo_gym.wire.failure import Failure, RolloutError
+from tests.bounds import HANGS_AFTER_S, NEVER_S
 from tests.free_port import free_port
 
 QUICK = TransportLimits(
@@ -60,17 +60,15 @@ async def failure_of_call(call: Awaitable[HttpResponse]) -> Failure:
 
 
 async def test_a_refused_connection_is_retried_within_its_bound_and_names_it() -> None:
-    began = time.monotonic()
     failure = await failure_of_call(request("POST", f"http://127.0.0.1:{free_port()}/x", server="quiz", limits=QUICK))
     assert (failure.kind, failure.delivery) == ("transport_unreachable", "not_sent")
     assert "quiz at http://127.0.0.1" in failure.reason
     assert "2 attempts within 5 s" in failure.reason
-    assert time.monotonic() - began < 4
 
 
 async def test_a_server_that_comes_up_meanwhile_is_reached() -> None:
     port = free_port()
-    limits = TransportLimits(cannot_connect=RetryLimit("cannot_connect", 9, 5.0))
+    limits = TransportLimits(cannot_connect=RetryLimit("cannot_connect", 9, HANGS_AFTER_S))
     call = asyncio.create_task(request("POST", f"http://127.0.0.1:{port}/x", limits=limits))
     await asyncio.sleep(0.05)
     peer = Peer(lambda _, writer: writer.write(OK))
@@ -89,7 +87,7 @@ async def test_a_server_that_comes_up_meanwhile_is_reached() -> None:
     ],
 )
 @pytest.mark.parametrize(("replay_safe", "attempts"), [(False, 1), (True, 2)])
-async def test_a_lost_connection_is_replayed_only_where_that_is_safe(
+async def test_a_request_on_a_lost_connection_is_replayed_only_where_that_is_safe(
     broken: bytes, replay_safe: bool, attempts: int
 ) -> None:
     async with Peer(lambda _, writer: writer.write(broken))() as peer:
@@ -111,12 +109,10 @@ async def test_an_error_status_is_an_answer_and_not_retried() -> None:
     assert (answer.status, answer.ok, len(peer.requests)) == (503, False, 1)
 
 
-async def test_a_silent_peer_costs_no_more_than_the_deadline_whose_setting_is_named() -> None:
-    async with Peer(lambda _, writer: asyncio.sleep(2))() as peer:
+async def test_a_silent_peer_ends_the_call_at_its_deadline_and_the_setting_is_named() -> None:
+    async with Peer(lambda _, writer: asyncio.sleep(NEVER_S))() as peer:
         deadline = Deadline(0.1, "setting quiz.verify_timeout_s", "verifier_timeout")
-        began = time.monotonic()
         failure = await failure_of_call(request("POST", peer.url, server="quiz", deadline=deadline))
-    assert time.monotonic() - began < 1
     assert failure.kind == "verifier_timeout"
     assert "within 0.1 s (setting quiz.verify_timeout_s)" in failure.reason
 
@@ -128,16 +124,16 @@ async def test_the_deadline_bounds_retries_too() -> None:
     assert failure.kind == "transport_timeout"
 
 
-async def test_aiohttps_own_timeout_is_a_timeout_and_not_replayed() -> None:
-    async with Peer(lambda _, writer: asyncio.sleep(2))() as peer:
+async def test_a_timeout_of_aiohttp_is_a_timeout_and_not_replayed() -> None:
+    async with Peer(lambda _, writer: asyncio.sleep(NEVER_S))() as peer:
         timeout = aiohttp.ClientTimeout(total=0.1)
         failure = await failure_of_call(request("GET", peer.url, timeout=timeout, limits=QUICK))
     assert (failure.kind, len(peer.requests)) == ("transport_timeout", 1)
 
 
 async def test_cancellation_passes_through() -> None:
-    async with Peer(lambda _, writer: asyncio.sleep(2))() as peer:
-        call = asyncio.create_task(request("POST", peer.url, deadline=Deadline(5, "the test")))
+    async with Peer(lambda _, writer: asyncio.sleep(NEVER_S))() as peer:
+        call = asyncio.create_task(request("POST", peer.url, deadline=Deadline(NEVER_S, "the test")))
         await asyncio.sleep(0.05)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -176,7 +172,7 @@ async def test_running_out_of_descriptors_is_its_own_kind() -> None:
 
 async def test_descriptors_that_come_free_let_the_call_go_on() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limits = TransportLimits(local_resource=RetryLimit("local", None, 10.0))
+    limits = TransportLimits(local_resource=RetryLimit("local", None, HANGS_AFTER_S))
     async with Peer(lambda _, writer: writer.write(OK))() as peer:
         get_global_aiohttp_client()
         with closing(socket.socket()) as highest:
@@ -185,12 +181,12 @@ async def test_descriptors_that_come_free_let_the_call_go_on() -> None:
             assert (await request("POST", peer.url, limits=limits)).status == 200
 
 
-async def test_what_is_no_url_fails_at_once() -> None:
+async def test_a_malformed_url_fails_without_a_retry() -> None:
     failure = await failure_of_call(request("POST", "no url at all"))
     assert (failure.kind, failure.delivery) == ("transport_unreachable", "not_sent")
 
 
-async def test_credentials_in_a_url_are_in_no_error() -> None:
+async def test_an_error_never_contains_the_credentials_of_a_url() -> None:
     url = f"http://user:sk-canary@127.0.0.1:{free_port()}/x?api_key=sk-canary"
     failure = await failure_of_call(request("POST", url, limits=QUICK))
     assert "canary" not in failure.model_dump_json()
@@ -209,7 +205,7 @@ async def test_a_model_is_sent_without_its_unset_fields_and_cookies_as_they_are(
     assert b"cookie: a=b.c; d=e" in head.lower()
 
 
-async def test_an_answer_has_the_face_of_aiohttps() -> None:
+async def test_an_answer_has_the_interface_of_an_aiohttp_response() -> None:
     wire = b'HTTP/1.1 200 OK\r\nset-cookie: s=1; Path=/\r\nset-cookie: t=2\r\ncontent-length: 9\r\n\r\n{"a": "1"}'
     async with Peer(lambda _, writer: writer.write(wire.replace(b"length: 9", b"length: 10")))() as peer:
         answer = await request("GET", peer.url)

@@ -12,8 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, WORKER_INDEX_ENV
 from nemo_gym.server_utils import ServerClient
-from nemo_gym.servers.sessions.forwarding import forward
-from nemo_gym.servers.sessions.ids import (
+from nemo_gym.servers.http.session_ids import (
     SESSION_ID_HEADER,
     WORKER_URLS_KEY,
     WorkerUrls,
@@ -22,6 +21,7 @@ from nemo_gym.servers.sessions.ids import (
     owner_of,
     session_id_of,
 )
+from nemo_gym.servers.sessions.forwarding import forward
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def second_worker(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_process_that_is_no_worker_names_none() -> None:
+def test_a_process_that_is_not_a_worker_has_no_index() -> None:
     assert not new_session_id(is_own=True).startswith("w0-")
     assert len({new_session_id() for _ in range(100)}) == 100
 

@@ -1,11 +1,6 @@
 """Completion, create parameters and message types of the Chat Completions API."""
 
 import pytest
-from openai.types import chat as published
-from openai.types.chat import chat_completion_message_function_tool_call as published_call
-from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
-from openai.types.completion_usage import CompletionUsage
-from openai.types.shared_params import FunctionDefinition
 from pydantic import TypeAdapter, ValidationError
 
 from nemo_gym import openai_utils as types
@@ -32,39 +27,6 @@ def completion(message):
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
         "kv_transfer_params": None,
     }
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        pytest.param(types.NeMoGymChatCompletion, published.ChatCompletion, id="completion"),
-        pytest.param(types.NeMoGymChoice, published.chat_completion.Choice, id="choice"),
-        pytest.param(types.NeMoGymChatCompletionMessage, published.ChatCompletionMessage, id="message"),
-        pytest.param(types.NeMoGymCompletionUsage, CompletionUsage, id="usage"),
-        pytest.param(types.NeMoGymFunction, published_call.Function, id="function"),
-        pytest.param(
-            types.NeMoGymChatCompletionMessageToolCall,
-            published_call.ChatCompletionMessageFunctionToolCall,
-            id="tool-call",
-        ),
-    ],
-)
-def test_a_model_has_every_published_field(ours, theirs):
-    assert set(theirs.model_fields) == set(ours.model_fields)
-
-
-@pytest.mark.parametrize("name", ["System", "Developer", "User", "Assistant", "Tool"])
-def test_a_message_dictionary_has_the_published_keys(name):
-    ours = getattr(types, f"NeMoGymChatCompletion{name}MessageParam")
-    theirs = getattr(published, f"ChatCompletion{name}MessageParam")
-    assert ours.__annotations__.keys() == theirs.__annotations__.keys()
-    assert ours.__required_keys__ == {key for key, hint in theirs.__annotations__.items() if "Required[" in str(hint)}
-
-
-def test_the_parameters_and_tools_have_every_published_key_but_streaming():
-    ours = types.NeMoGymChatCompletionCreateParamsNonStreaming.model_fields
-    assert set(CompletionCreateParamsNonStreaming.__annotations__) - {"stream", "stream_options"} == set(ours)
-    assert types.NeMoGymFunctionDefinition.__annotations__.keys() == FunctionDefinition.__annotations__.keys()
 
 
 @pytest.mark.parametrize(

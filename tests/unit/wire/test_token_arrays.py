@@ -36,7 +36,7 @@ def test_what_is_cut_out_leaves_little_and_is_put_back_exactly() -> None:
         pytest.param(b'{"generation_token_ids": [1, 2', id="torn"),
     ],
 )
-def test_what_is_no_long_array_of_numbers_under_its_key_is_left(text: bytes) -> None:
+def test_everything_but_a_long_array_of_numbers_under_its_key_is_left_as_it_is(text: bytes) -> None:
     assert take_out_arrays(text) == (text, {})
 
 
@@ -53,7 +53,7 @@ def test_pieces_of_several_texts_make_one() -> None:
     assert [item["generation_token_ids"][0] for item in orjson.loads(joined)] == [2, 1, 2]
 
 
-def test_a_text_that_looks_like_a_mark_is_no_mark() -> None:
+def test_a_text_that_looks_like_a_mark_is_left_as_it_is() -> None:
     forged = orjson.dumps([{"generation_token_ids": ["cut-0000000000000000-0"]}, ITEM])
     small, arrays = take_out_arrays(forged)
     assert put_back_arrays(small, arrays) == forged

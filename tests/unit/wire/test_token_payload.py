@@ -38,7 +38,7 @@ def test_json_has_the_same_numbers(response):
     assert validated.model_dump(mode="json", exclude_unset=True) == response
 
 
-def test_log_probabilities_the_engine_did_not_give_are_in_no_dump(response):
+def test_log_probabilities_the_engine_did_not_give_are_left_out_of_dumps(response):
     del response["output"][0]["generation_log_probs"]
     validated = types.NeMoGymResponse.model_validate(response)
     assert validated.output[0].generation_log_probs is None

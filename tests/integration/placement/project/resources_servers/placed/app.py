@@ -1,6 +1,6 @@
 """Placed: an environment that tells where it runs and what became of its calls. For tests only.
 
-Tools: note something, hang, block, raise, refuse, say the pid. State per session: the notes.
+Tools: note something, hang, wait for its caller, block, raise, refuse, say the pid. State per session: the notes.
 Reward: the number of notes; a task's `verdict` makes the verifier break or ask the judge instead.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +28,10 @@ from nemo_gym.base_resources_server import (
 )
 from nemo_gym.config_types import ModelServerRef
 from nemo_gym.server_utils import SESSION_ID_KEY, raise_for_status
+from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 
 FOREVER_S = 3600.0
+WITHOUT_DEADLINE = ("/wait", "/block")
 
 
 class PlacedConfig(BaseResourcesServerConfig):
@@ -45,8 +48,7 @@ class Entry(BaseModel):
     text: str
 
 
-class SecondsRequest(BaseModel):
-    seconds: float = FOREVER_S
+class LabelRequest(BaseModel):
     label: str = ""
 
 
@@ -70,8 +72,9 @@ class PlacedServer(SimpleResourcesServer):
 
     def setup_webserver(self) -> FastAPI:
         app = super().setup_webserver()
-        for tool in (self.note, self.hang, self.block, self.blow_up, self.refuse, self.where):
+        for tool in (self.note, self.hang, self.wait, self.block, self.blow_up, self.refuse, self.where):
             app.post(f"/{tool.__name__}")(tool)
+        app.get("/waiting")(self.is_waiting)
         add_plain_routes(app)
         return app
 
@@ -84,20 +87,33 @@ class PlacedServer(SimpleResourcesServer):
         response.set_cookie("last_note", body.entry.text[:20])
         return {"notes": notes, "padding": "x" * body.size, "table": NAME}
 
-    async def hang(self, request: Request, body: SecondsRequest) -> str:
-        """Take long."""
-        self.record("hanging", body.label, pid=os.getpid())
-        began_at = time.monotonic()
-        try:
-            await asyncio.sleep(body.seconds)
-        except asyncio.CancelledError:
-            self.record("cancelled", body.label, after_s=time.monotonic() - began_at)
-            raise
-        return "done"
+    def endpoint_policy(self, path: str) -> EndpointPolicy:
+        policy = super().endpoint_policy(path)
+        return replace(policy, timeout_s=FOREVER_S) if path in WITHOUT_DEADLINE else policy
 
-    def block(self, body: SecondsRequest) -> str:
-        """Block the thread it runs in."""
-        time.sleep(body.seconds)
+    async def hang(self, body: LabelRequest) -> None:
+        """Never end; the tool's deadline does."""
+        await asyncio.sleep(FOREVER_S)
+
+    async def wait(self, request: Request, body: LabelRequest) -> None:
+        """Never end; a caller that leaves is the only end."""
+        self.record("waiting", body.label, pid=os.getpid())
+        try:
+            await asyncio.sleep(FOREVER_S)
+        except asyncio.CancelledError:
+            self.record("cancelled", body.label)
+            raise
+
+    async def is_waiting(self, label: str) -> bool:
+        """Tell whether a call with this label waits."""
+        path = self.config.record_path
+        return path.exists() and any(label in line for line in path.read_text().splitlines())
+
+    def block(self, body: LabelRequest) -> str:
+        """Block the thread it runs in until the file of this name exists beside the record."""
+        self.record("blocking", body.label)
+        while not self.config.record_path.with_name(body.label).exists():
+            time.sleep(0.01)
         return "done"
 
     async def blow_up(self, body: Nothing) -> str:

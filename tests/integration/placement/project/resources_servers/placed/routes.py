@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 mark: ContextVar[str] = ContextVar("mark", default="unset")
-background_done: list[str] = []
+background_work: dict[str, asyncio.Event] = {}
 
 
 class Teapot(Exception):
@@ -82,8 +82,14 @@ def add_plain_routes(app: FastAPI) -> None:
 
     async def background(request: Request) -> Response:
         tasks = BackgroundTasks()
-        tasks.add_task(_work_on, request.query_params["label"])
-        return JSONResponse({"mark": mark.get(), "done": background_done}, background=tasks)
+        label, goes_on = request.query_params["label"], asyncio.Event()
+        background_work[label] = goes_on
+        tasks.add_task(_work_on, label, goes_on)
+        return JSONResponse({"mark": mark.get()}, background=tasks)
+
+    async def go_on(request: Request) -> Response:
+        background_work.pop(request.query_params["label"]).set()
+        return Response()
 
     async def moved(request: Request) -> RedirectResponse:
         return RedirectResponse("/echo/moved", 307)
@@ -94,6 +100,7 @@ def add_plain_routes(app: FastAPI) -> None:
         Route("/echo/{rest:path}", echo, methods=["GET", "POST", "PUT", "DELETE"]),
         Route("/drip", drip),
         Route("/background", background),
+        Route("/go_on", go_on),
         Route("/moved", moved, methods=["GET", "POST"]),
     ]
 
@@ -103,7 +110,6 @@ def add_plain_routes(app: FastAPI) -> None:
         return {"room": room, "path": path, "loud": loud, "size": len(content), "has_file": b"five.bin" in content}
 
 
-async def _work_on(label: str) -> None:
+async def _work_on(label: str, goes_on: asyncio.Event) -> None:
     mark.set(label)
-    await asyncio.sleep(0.3)
-    background_done.append(label)
+    await goes_on.wait()

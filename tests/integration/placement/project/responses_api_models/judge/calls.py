@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -106,25 +106,28 @@ async def deadline(client: ServerClient, server: str) -> HttpResponse:
 
 @call
 async def background(client: ServerClient, server: str) -> dict[str, Any]:
-    """What a server does after its answer is its own affair; so are its context variables."""
-    label = f"{time.monotonic()}"
-    began_at = time.monotonic()
-    first = await client.get(server, "/background", params={"label": label})
-    took_s = time.monotonic() - began_at
-    second = await client.get(server, "/background", params={"label": label})
-    return {"took_s": took_s, "first": await first.json(), "second": await second.json()}
+    """What a server does after its answer, and its context variables, don't reach the caller."""
+    cookies = await _seeded(client, server)  # all four calls go to one worker
+    answers = []
+    for label in ("first", "second"):
+        answers.append(await (await client.get(server, "/background", params={"label": label}, cookies=cookies)).json())
+    # Only now may the work that began with the answers end.
+    for label in ("first", "second"):
+        await client.get(server, "/go_on", params={"label": label}, cookies=cookies)
+    return {"answers": answers}
 
 
 @call
 async def cancelled(client: ServerClient, server: str) -> dict[str, Any]:
     """Be cancelled while the environment works; the test reads its record."""
-    label = f"{time.monotonic()}"
+    label = uuid.uuid4().hex
     cookies = await _seeded(client, server)
-    hanging = asyncio.create_task(client.post(server, "/hang", json={"label": label}, cookies=cookies))
-    await asyncio.sleep(0.05)
-    hanging.cancel()
-    await asyncio.wait([hanging])
-    return {"label": label, "cancelled": hanging.cancelled()}
+    waiting = asyncio.create_task(client.post(server, "/wait", json={"label": label}, cookies=cookies))
+    while not await (await client.get(server, "/waiting", params={"label": label}, cookies=cookies)).json():
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    return {"label": label, "cancelled": waiting.cancelled()}
 
 
 @call

