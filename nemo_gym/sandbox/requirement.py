@@ -3,15 +3,15 @@
 import logging
 import os
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import yaml
 
+from nemo_gym.config.env_names import CONFIG_FILE_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
 from nemo_gym.sandbox.result import SandboxLevel
 
 RequiredLevel = Literal["strict", "best_effort"]
-# As in nemo_gym.global_config, which can't be imported here: the configuration imports this package.
-CONFIG_ENV = "NEMO_GYM_CONFIG_DICT"
 REQUIRE_KEY = "require_sandbox"
 
 _log = logging.getLogger("nemo_gym.sandbox")
@@ -19,7 +19,14 @@ _log = logging.getLogger("nemo_gym.sandbox")
 
 def required_level(wanted: RequiredLevel) -> RequiredLevel:
     """Return what a sandbox must give: what the run says, else what its author wanted."""
-    return _said_by_run(os.environ.get(CONFIG_ENV, "")) or wanted
+    return _said_by_run(_configuration()) or wanted
+
+
+def _configuration() -> str:
+    # As nemo_gym.global_config reads it, which can't be imported here: the configuration imports this package.
+    text, path = (os.environ.get(name, "") for name in (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV))
+    # An OSError passes: without the file nobody knows what the run demands.
+    return text if text or not path else Path(path).read_text(encoding="utf-8")
 
 
 @cache

@@ -21,7 +21,8 @@ class ManagedProcess:
     """Brings one planned process up, as often as asked, and knows how it is.
 
     Attributes:
-        state: starting, ready, restarting or failed, as the head reports it.
+        state: starting, ready, unresponsive, restarting or failed, as the head reports it.
+        health_address: Where this process and no other answers `/health`: host, port.
         process: The current process, or the last one; None before the first.
     """
 
@@ -48,6 +49,8 @@ class ManagedProcess:
             log_path=log_path,
             lifeline_fd=lifeline_fd,
         )
+        own_listener = next(iter(self._spec.listeners.values()))[-1]  # the first may be shared with other workers
+        self.health_address: tuple[str, int] = own_listener.getsockname()[:2]
 
     @property
     def name(self) -> str:

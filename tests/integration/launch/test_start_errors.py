@@ -50,7 +50,10 @@ async def test_server_that_ends_at_import_ends_the_start_at_once_with_its_traceb
 
 @pytest.mark.parametrize(
     ("module", "line"),
-    [pytest.param("no_such_module", "no_such_module", id="same-name"), pytest.param("cv2", "opencv-python", id="other")],
+    [
+        pytest.param("no_such_module", "no_such_module", id="same-name"),
+        pytest.param("cv2", "opencv-python", id="other"),
+    ],
 )
 async def test_missing_package_is_named_with_the_line_for_requirements_txt(
     module: str, line: str, add_server: AddServer, launcher_of: MakeLauncher, project: Path

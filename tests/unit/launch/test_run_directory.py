@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory
 from nemo_gym.servers.runs.record import live_run_on, live_runs
 
@@ -45,7 +46,7 @@ def test_token_is_private_from_the_start_and_gone_with_the_run(home: Path) -> No
         os.umask(before)
     (token,) = home.glob("runs/*/token")
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    with pytest.raises(FileExistsError):
+    with pytest.raises(ConfigError, match="File exists"):
         directory.write_token("another")
     directory.close_record()
     assert not token.exists()
