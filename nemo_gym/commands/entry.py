@@ -1,5 +1,6 @@
 """What every command does before and after its own work: arguments, help, options, exit status."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -20,6 +21,7 @@ def run_command(name: str, doc: str, options: type[BaseModel], main: Callable[[C
 
     A ConfigError is shown without a traceback: status 2. Ctrl-C: status 130.
     """
+    _open_standard_streams()
     try:
         command_line = parse_command_line(sys.argv[1:])
         if command_line.help:
@@ -32,6 +34,16 @@ def run_command(name: str, doc: str, options: type[BaseModel], main: Callable[[C
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    # Closed by the caller (`>&-`), their numbers would go to the next files and sockets, which then got our output.
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(nothing, "w" if fd else "r", closefd=False))  # noqa: SIM115
 
 
 def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:

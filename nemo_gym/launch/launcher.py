@@ -125,6 +125,11 @@ class Launcher:
         """Return the configuration with every address filled in and every secret masked."""
         return mask_secrets(self._addressed)  # type: ignore[no-any-return]
 
+    @property
+    def addressed_config(self) -> dict[str, Any]:
+        """The configuration with every address filled in, secrets included; empty before `start`."""
+        return self._addressed
+
     async def _start_all(self) -> None:
         directory = self._announce(has_head=False)
         sockets = self._bind()

@@ -12,7 +12,6 @@ from tests.integration.launch.conftest import NG_RUN
 
 pytestmark = pytest.mark.integration
 AddServer = Callable[..., Path]
-COMMANDS = {name: f"from nemo_gym.commands.{name} import main; main()" for name in ("run", "status", "stop")}
 
 
 def outcome(code: str, *arguments: str, prefix: tuple[str, ...] = (), **variables: str) -> tuple[int, str]:
@@ -41,18 +40,6 @@ def test_home_that_cannot_be_made_is_named_with_the_variable_that_moves_it(
     assert f"can't write to the run directory {home}/runs/" in printed
     assert "set NEMO_GYM_HOME to a folder" in printed
     assert "Traceback" not in printed
-
-
-def test_user_without_a_home_folder_is_told_which_variable_to_set(add_server: AddServer, free_port: int) -> None:
-    nobody = ("setpriv", "--reuid=4242", "--clear-groups", "env", "-u", "HOME", "-u", "NEMO_GYM_HOME")
-    if os.geteuid() != 0 or outcome("", prefix=nobody)[0]:
-        pytest.skip("cannot become another user here")
-    for name, expected in (("run", 2), ("status", 1), ("stop", 0)):
-        arguments = (str(add_server("plain")), f"+head_server.port={free_port}") if name == "run" else ()
-        status, printed = outcome(COMMANDS[name], *arguments, prefix=nobody)
-        assert (name, status) == (name, expected), printed
-        assert "Traceback" not in printed
-        assert ("NEMO_GYM_HOME" in printed) == (name == "run")
 
 
 def test_full_disk_is_said_in_one_message(add_server: AddServer, free_port: int) -> None:

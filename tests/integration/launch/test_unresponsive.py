@@ -1,4 +1,4 @@
-"""A server that runs and doesn't answer: shown as unresponsive, left alone unless asked otherwise, ready when it answers."""
+"""A server that runs and doesn't answer is shown as unresponsive, and left alone unless a setting says otherwise."""
 
 import asyncio
 import os

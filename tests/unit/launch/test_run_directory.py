@@ -75,3 +75,12 @@ def test_old_folders_are_removed_but_never_that_of_a_live_run(home: Path) -> Non
     assert left[0] == live.run_id
     assert len(left) == KEPT_RUNS + 1
     assert left[-1] == f"29990101-{KEPT_RUNS + 4:06}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a home")
+def test_user_without_a_home_has_no_runs_and_is_told_which_variable_to_set() -> None:
+    code = "import os; from nemo_gym.launch.run_directory import *; os.setuid(4242); os.environ.clear(); "
+    code += "print(live_runs())\ntry: RunDirectory()\nexcept ConfigError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.startswith("[]\nconfig error: this user has no home folder")
+    assert "set NEMO_GYM_HOME to a folder that can be written" in done.stdout
