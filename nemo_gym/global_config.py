@@ -10,7 +10,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nemo_gym.config.addresses import find_open_port
-from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME
+from nemo_gym.config.env_names import (
+    CONFIG_FILE_ENV,
+    NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME,
+    NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
+)
 from nemo_gym.config.errors import ConfigError, did_you_mean
 from nemo_gym.config.keys import (
     CONFIG_PATHS_KEY_NAME,
@@ -30,8 +34,9 @@ from nemo_gym.config.keys import (
 )
 from nemo_gym.config.load import check_sources, merge_sources
 from nemo_gym.config.reading.command_line import parse_command_line
+from nemo_gym.config.reading.interpolation import as_literal
 from nemo_gym.config.reading.sources import gather_sources
-from nemo_gym.config.reading.yaml_file import parse_yaml
+from nemo_gym.config.reading.yaml_file import parse_yaml, read_yaml_file
 
 __all__ = [
     "CONFIG_PATHS_KEY_NAME",
@@ -127,20 +132,35 @@ def get_global_config_dict(
     """Return the configuration of this process, read at the first call and kept.
 
     When the environment variable NEMO_GYM_CONFIG_DICT is set (to YAML), it is the configuration, and the
-    argument does not matter; its servers are not checked again.
+    argument doesn't matter; its servers are not checked again. In the servers of a run, the file that
+    NEMO_GYM_CONFIG_FILE names takes its place.
 
     Raises:
         ConfigError: With every mistake.
     """
     global _cached
     if _cached is None:
-        text = os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
-        if text:
-            values = parse_yaml(text, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
-            _cached = merge_sources(skip_dotenv=True, initial=values)
-        else:
+        values = _given_values()
+        if values is None:
             _cached = GlobalConfigDictParser().parse(global_config_dict_parser_config)
+        else:
+            _cached = merge_sources(skip_dotenv=True, initial=values)
     return _cached
+
+
+def replace_global_config_dict(values: Mapping[str, Any]) -> DictConfig:
+    """Make `values` the configuration of this process from here on, and return it: for who starts a run here."""
+    global _cached
+    _cached = DictConfig(as_literal(values))
+    return _cached
+
+
+def _given_values() -> dict[str, Any] | None:
+    """Return the configuration that the environment gives to this process; None when it gives none."""
+    text, path = (os.environ.get(name) for name in (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV))
+    if text:
+        return parse_yaml(text, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+    return read_yaml_file(Path(path)) if path else None
 
 
 def configured_head() -> tuple[str, int]:
@@ -148,7 +168,8 @@ def configured_head() -> tuple[str, int]:
 
     Of the arguments of a program only those that name the head (`head_server.port=...`) are read.
     """
-    if _cached is not None or NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME in os.environ:
+    given = (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV)
+    if _cached is not None or any(os.environ.get(name) for name in given):
         head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
     else:
         about_head = [argument for argument in sys.argv[1:] if argument.lstrip("+").startswith("head_server.")]

@@ -30,6 +30,7 @@ def run_command(
     A ConfigError is shown without a traceback: status 2. Ctrl-C: status 130. A reader of the output that is gone
     (`| head`), or a full disk: status 1.
     """
+    _open_standard_streams()
     try:
         sys.exit(_status(name, doc, options, main, sys.argv[1:] if argv is None else argv))
     except OSError as error:
@@ -70,6 +71,16 @@ def _is_reader_gone() -> bool:
 def _drop_output() -> None:
     # Else the interpreter tries to write the rest at its end, and complains.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard_streams() -> None:
+    # Closed by the caller (`>&-`), their numbers would go to the next files and sockets, which then got our output.
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(nothing, "w" if fd else "r", closefd=False))  # noqa: SIM115
 
 
 def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:

@@ -1,6 +1,7 @@
 """Start the head and every configured server, say when all are ready, supervise, stop all on Ctrl-C."""
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -8,17 +9,22 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from nemo_gym.commands.entry import DONE, INTERRUPTED, MISTAKE, read_options, run_command
-from nemo_gym.commands.tables import head_url, print_plan, print_ready, print_servers
-from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.plan import LaunchOptions
+from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.launch.tables import plan_text, ready_text
 from nemo_gym.signals import SignalWatch
 
 if TYPE_CHECKING:
     from nemo_gym.launch.detach import StartReporter
     from nemo_gym.launch.launcher import Launcher
-    from nemo_gym.launch.run_directory import RunDirectory
+
+_EXAMPLE = (
+    "ng_run resources_servers/example_simple_weather/configs/simple_weather.yaml "
+    "responses_api_models/openai_model/configs/openai_model.yaml"
+)
 
 
 class RunOptions(LaunchOptions):
@@ -46,32 +52,44 @@ def run(command_line: CommandLine) -> int:
     options = read_options(RunCommandOptions, config.global_config_dict)
     for mistake in config.ignored:
         print(f"ignored: {mistake}", file=sys.stderr)
+    if not config.instances:
+        fix = f"name configuration files, for example: {_EXAMPLE}"
+        raise ConfigError(Mistake("no servers are configured", where="config_paths", fix=fix))
     if options.dry_run:
-        print_plan(config, options)
+        print(plan_text(config, options, is_terminal=sys.stdout.isatty()))
         return DONE
     if options.detach:
         return _detach(config, options, began_at)
-    return asyncio.run(_serve(config, options, began_at))
+    directory = RunDirectory()
+    directory.announce(config, options.stop_timeout_s)  # at once: ng_stop finds a run that is still being loaded
+    try:
+        return asyncio.run(_serve(config, options, directory, began_at))
+    finally:
+        directory.close_record()
 
 
-async def _serve(config: RunConfig, options: RunOptions, began_at: float) -> int:
+async def _serve(config: RunConfig, options: RunOptions, directory: RunDirectory, began_at: float) -> int:
+    from nemo_gym.launch.console import ServerConsole
     from nemo_gym.launch.foreground import Interrupted, run_in_foreground
     from nemo_gym.launch.launcher import StartError
 
+    # Nothing here prints past the console: it would wait for whoever doesn't read, and every server with it.
     async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
-        print_ready(launcher, time.monotonic() - began_at)
+        seconds, is_terminal = time.monotonic() - began_at, console.is_terminal
+        servers = launcher.states_now()
+        console.say("", ready_text(servers, config, seconds, "Ctrl-C stops them", is_terminal=is_terminal))
         await signals.first
         return INTERRUPTED
 
     try:
-        status = await run_in_foreground(config, options, while_up)
+        with ServerConsole() as console:
+            with contextlib.suppress(Interrupted):
+                await run_in_foreground(config, options, while_up, console, directory)
+            console.say("", "stopped")
     except StartError as error:
         print(f"start error: {error}", file=sys.stderr)
         return error.exit_status
-    except Interrupted:
-        status = INTERRUPTED
-    print("stopped", flush=True)
-    return status
+    return INTERRUPTED
 
 
 def _detach(config: RunConfig, options: RunOptions, began_at: float) -> int:
@@ -85,12 +103,13 @@ def _detach(config: RunConfig, options: RunOptions, began_at: float) -> int:
         print(report.error, file=sys.stderr)
         return report.exit_status
     how_to_stop = f"ng_stop +head_server.port={config.head_port} stops them"
-    print_servers(report.servers, head_url(config), time.monotonic() - began_at, how_to_stop)
+    seconds, is_terminal = time.monotonic() - began_at, sys.stdout.isatty()
+    print(ready_text(report.servers, config, seconds, how_to_stop, is_terminal=is_terminal))
     return DONE
 
 
 async def _serve_unseen(
-    config: RunConfig, options: RunOptions, directory: "RunDirectory", reporter: "StartReporter"
+    config: RunConfig, options: RunOptions, directory: RunDirectory, reporter: "StartReporter"
 ) -> int:
     from nemo_gym.launch.detach import StartReport
     from nemo_gym.launch.foreground import Interrupted, run_in_foreground
@@ -102,6 +121,7 @@ async def _serve_unseen(
         return DONE
 
     try:
+        directory.announce(config, options.stop_timeout_s)
         return await run_in_foreground(config, options, while_up, run_directory=directory)
     except StartError as error:
         report = StartReport(exit_status=error.exit_status, error=f"start error: {error}")
@@ -109,5 +129,6 @@ async def _serve_unseen(
         report = StartReport(exit_status=MISTAKE, error=str(error))
     except Interrupted:
         report = StartReport(exit_status=INTERRUPTED, error="stopped before all servers were ready")
+    directory.close_record()
     reporter.send(report)
     return report.exit_status

@@ -1,15 +1,16 @@
 """Show what runs here and its health; exit status 0 when something runs and all of it is ready, else 1."""
 
+import sys
 from pathlib import Path
 
 from pydantic import Field
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.commands.run_choice import RunChoice
-from nemo_gym.commands.tables import print_status
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.launch.live_run import chosen_runs, healthy, instances_of
+from nemo_gym.launch.live_run import answering, chosen_runs, instances_of
+from nemo_gym.launch.tables import status_text
 from nemo_gym.servers.runs.record import RunRecord
 
 
@@ -36,9 +37,9 @@ def status(command_line: CommandLine) -> int:
         return DONE
     if not runs:
         print("nothing runs here")
-        return INCOMPLETE
-    ready = [_show(run) for run in runs]
-    return DONE if all(ready) else INCOMPLETE
+    healthy = [is_healthy for run in runs for is_healthy in _show(run)]
+    print(f"{len(healthy)} servers found ({sum(healthy)} healthy, {len(healthy) - sum(healthy)} unhealthy)")
+    return DONE if runs and all(healthy) else INCOMPLETE
 
 
 def _token_file(runs: list[RunRecord]) -> Path:
@@ -50,12 +51,12 @@ def _token_file(runs: list[RunRecord]) -> Path:
     raise ConfigError(Mistake(what, where="token_file", known=known, fix="name one: +head_server.port=..."))
 
 
-def _show(run: RunRecord) -> bool:
-    """Print one run; tell whether all of it is ready."""
+def _show(run: RunRecord) -> list[bool]:
+    """Print one run; tell of each of its servers whether it is ready and answers."""
     instances = instances_of(run)
     if instances is None:
-        print(f"run {run.run_id} (pid {run.pid}): its head on port {run.head_port} does not answer (yet)")
-        return False
-    health = healthy(instances)
-    print_status(run, instances, health)
-    return all(health) and all(instance.state == "ready" for instance in instances)
+        print(f"run {run.run_id} (pid {run.pid}): its head on port {run.head_port} doesn't answer (yet)")
+        return [False for _ in run.servers]
+    answers = answering(instances)
+    print(status_text(run, instances, answers, is_terminal=sys.stdout.isatty()))
+    return [instance.state == "ready" and answer for instance, answer in zip(instances, answers, strict=True)]

@@ -1,5 +1,8 @@
 """Run one component's tests, in the environment it would run in."""
 
+import asyncio
+import os
+import subprocess
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -9,16 +12,19 @@ from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import KINDS
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.launch.component_tests import run_component_tests
+from nemo_gym.launch.processes.environments import build, environment_for
+from nemo_gym.launch.processes.requirements import python_path
 from nemo_gym.rollouts.tasks import data_mistakes
+from nemo_gym.servers.runs.record import home
 
-NO_TESTS = 5
+NO_TESTS = 5  # exit status of pytest
+TEST_REQUIREMENTS = ("pytest>=8", "pytest-asyncio>=0.24", "pytest-timeout>=2.3", "httpx>=0.27")
 
 
 class TestOptions(BaseModel):
     """Parameters of ng_test."""
 
-    __test__ = False  # pytest: this is no test class
+    __test__ = False  # for pytest: this isn't a test class
 
     entrypoint: Path = Field(description="The component's folder, e.g. resources_servers/example_simple_weather.")
     should_validate_data: bool = Field(default=False, description="Also check its data folder.")
@@ -38,7 +44,7 @@ def test(command_line: CommandLine) -> int:
 
 def test_component(directory: Path, *, validate_data: bool) -> int:
     """Run a component's tests and, where asked for, check its data; 0 when all is well."""
-    status = run_component_tests(directory)
+    status = _run_pytest(directory)
     if status == NO_TESTS:
         print(f"{directory}: no tests")
     mistakes = data_mistakes(directory / "data") if validate_data else []
@@ -47,8 +53,17 @@ def test_component(directory: Path, *, validate_data: bool) -> int:
     return DONE if status == 0 and not mistakes else INCOMPLETE
 
 
+def _run_pytest(directory: Path) -> int:
+    """Run pytest on a component's folder, in the environment the component would run in; return its exit status."""
+    environment = environment_for(directory, "auto", also=TEST_REQUIREMENTS)
+    if not environment.is_built:
+        asyncio.run(build(environment, home() / "environments" / f"tests-{directory.name}.log"))
+    command = [str(environment.python), "-m", "pytest", "-q", "-o", "asyncio_mode=auto", str(directory)]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": python_path(directory)}, check=False).returncode
+
+
 def components() -> list[Path]:
-    """Return the folder of every component that can be seen from here, by kind and name."""
+    """Return the folder of every component in sight of the current folder, by kind and name."""
     folders: dict[str, Path] = {}
     for kind in KINDS:
         for place in candidate_paths(Path(kind)):

@@ -10,7 +10,7 @@ from nemo_gym.config.reading.command_line import CommandLine
 class TestAllOptions(BaseModel):
     """Parameters of ng_test_all."""
 
-    __test__ = False  # pytest: this is no test class
+    __test__ = False  # for pytest: this isn't a test class
 
     should_validate_data: bool = Field(default=False, description="Also check the data of resources servers.")
 

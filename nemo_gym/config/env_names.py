@@ -6,6 +6,9 @@ HOME_ENV = "NEMO_GYM_HOME"
 NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME = "NEMO_GYM_CONFIG_DICT"
 """The whole configuration of this process, as YAML."""
 
+CONFIG_FILE_ENV = "NEMO_GYM_CONFIG_FILE"
+"""The same as a file, which has no limit of size: what the launcher gives its servers. NEMO_GYM_CONFIG_DICT wins."""
+
 NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME = "NEMO_GYM_CONFIG_PATH"
 """Name of the instance that this process serves."""
 
@@ -23,6 +26,12 @@ STATUS_FD_ENV = "NEMO_GYM_STATUS_FD"
 
 LIFELINE_FD_ENV = "NEMO_GYM_LIFELINE_FD"
 """Read end of a pipe that closes when the launcher is gone."""
+
+AUTH_ENV = "NEMO_GYM_AUTH"
+"""The configuration key `auth`, for containers and trainers that can't set keys."""
+
+ALLOW_UNAUTHENTICATED_NETWORK_ENV = "NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK"
+"""The configuration key `allow_unauthenticated_network`."""
 
 WORKER_INDEX_ENV = "NEMO_GYM_WORKER_INDEX"
 """Which of several workers of its instances this process is, from 0."""

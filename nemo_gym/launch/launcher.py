@@ -14,9 +14,10 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.plan import LaunchOptions, PlannedProcess, plan, plan_processes
+from nemo_gym.launch.processes.health import HealthWatch
 from nemo_gym.launch.processes.managed import ManagedProcess
 from nemo_gym.launch.processes.supervision import supervise
-from nemo_gym.launch.processes.variables import addressed_config, process_variables
+from nemo_gym.launch.processes.variables import addressed_config, process_configs, process_variables
 from nemo_gym.launch.ray import join_ray
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.launch.sockets import RunSockets
@@ -71,7 +72,7 @@ class Launcher:
         self._is_command = is_command
         self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
-        self._supervisors: list[asyncio.Task[None]] = []
+        self._watchers: list[asyncio.Task[None]] = []
         self._head: HeadProcess | None = None
         self._addressed: dict[str, Any] = {}
         self._lifeline: tuple[int, int] | None = None
@@ -103,7 +104,7 @@ class Launcher:
         May be called again, and while `start` still runs, which is cancelled then.
         """
         deadline = time.monotonic() + self.options.stop_timeout_s
-        await _cancelled([*self._supervisors, self._starting])
+        await _cancelled([*self._watchers, self._starting])
         if not at_once:
             self._signal_all(signal.SIGTERM)
             await self._all_ended((deadline - time.monotonic()) * _TERM_SHARE)
@@ -124,41 +125,46 @@ class Launcher:
         """Return the configuration with every address filled in and every secret masked."""
         return mask_secrets(self._addressed)  # type: ignore[no-any-return]
 
+    @property
+    def addressed_config(self) -> dict[str, Any]:
+        """The configuration with every address filled in, secrets included; empty before `start`."""
+        return self._addressed
+
     async def _start_all(self) -> None:
+        directory = self._announce(has_head=False)
         sockets = self._bind()
+        self._announce(has_head=True)
         ray_variables = await join_ray(self.config)
-        variables = process_variables(self.planned, self._addressed, self.run_token)
+        configs = process_configs(self.planned, self._addressed)
+        files = {name: directory.write_config(name, text) for name, text in configs.items()}
+        variables = process_variables(self.planned, files, self.run_token)
         assert self._lifeline is not None
-        assert self.run_directory is not None
         for planned in self.planned:
-            log_path = self.run_directory.log_path(planned.name)
+            log_path = directory.log_path(planned.name)
             told = {**variables[planned.name], **ray_variables}
             self.servers[planned.name] = ManagedProcess(planned, sockets, told, log_path, self._lifeline[0], self.say)
         await self._bring_all_up(sockets.head)
-        self._supervisors = [
-            asyncio.create_task(supervise(server, self.options, self.say, self._give_up))
-            for server in self.servers.values()
-        ]
+        for server in self.servers.values():
+            self._watchers.append(asyncio.create_task(supervise(server, self.options, self.say, self._give_up)))
+            self._watchers.append(asyncio.create_task(HealthWatch(server, self.options, self.say).run()))
+
+    def _announce(self, *, has_head: bool) -> RunDirectory:
+        """Tell other commands about this run: before anything is bound, so that `ng_stop` finds it, and afterwards."""
+        self.run_directory = self.run_directory or RunDirectory()
+        if has_head and self.run_token is not None:
+            self.run_directory.write_token(self.run_token)
+        elif has_head:
+            self.say("", UNLOCKED)
+        stop_timeout_s = self.options.stop_timeout_s
+        self.run_directory.announce(self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head)
+        return self.run_directory
 
     def _bind(self) -> RunSockets:
-        """Take all sockets, and tell other commands about this run."""
         config = self.config
         self._sockets = sockets = RunSockets(config, self.planned)
         self._addressed = addressed_config(config, sockets)
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
-        self.run_directory = self.run_directory or RunDirectory()
-        if self.run_token is None:
-            self.say("", UNLOCKED)
-        else:
-            self.run_directory.write_token(self.run_token)
-        self.run_directory.write_record(
-            (config.head_host, config.head_port),
-            tuple(instance.name for instance in config.instances),
-            self.options.stop_timeout_s,
-            self._is_command,
-            config.head_bind_host,
-        )
         return sockets
 
     def _give_up(self, process: ManagedProcess) -> None:

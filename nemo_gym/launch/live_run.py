@@ -40,8 +40,8 @@ def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
     return None if answer is None else [ServerInstanceState.model_validate(item) for item in answer]
 
 
-def healthy(instances: Sequence[ServerInstanceState]) -> list[bool]:
-    """Ask every server for its health, all at once; in the order given."""
+def answering(instances: Sequence[ServerInstanceState]) -> list[bool]:
+    """Ask every server for its health, all at once; tell which answered within two seconds, in the order given."""
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as askers:
         return list(askers.map(lambda instance: _get(f"{instance.url}/health") is not None, instances))
 

@@ -23,6 +23,12 @@ class LaunchOptions(BaseModel):
     )
     max_restarts: int = Field(default=3, ge=0, description="Restarts of a server that dies, within the window.")
     restart_window_s: float = Field(default=300.0, gt=0, description="Window for max_restarts.")
+    unresponsive_after_s: float = Field(
+        default=10.0, gt=0, description="A server that hasn't answered /health for so long is shown as unresponsive."
+    )
+    restart_unresponsive_after_s: float | None = Field(
+        default=None, gt=0, description="A server that hasn't answered /health for so long is restarted; null: never."
+    )
     colocate: bool = Field(default=False, description="All servers in one process, in memory for each other.")
     num_workers: int = Field(default=1, ge=1, description="With colocate: so many processes, each with all servers.")
 

@@ -19,7 +19,7 @@ def initialize_ray() -> None:
         ConfigError: Ray is not installed.
     """
     if importlib.util.find_spec("ray") is None:
-        fix = "pip install 'nemo-gym[ray]'"
+        fix = "pip install 'ray>=2.40'"
         raise ConfigError(Mistake("this run needs Ray, which is not installed", where="ray_enabled", fix=fix))
     import ray  # type: ignore[import-not-found, unused-ignore]
 

@@ -15,20 +15,29 @@ from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import parse_command_line
-from nemo_gym.global_config import GlobalConfigDictParserConfig, get_global_config_dict
-from nemo_gym.launch.foreground import ServerConsole
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import GlobalConfigDictParserConfig, replace_global_config_dict
+from nemo_gym.launch.console import ServerConsole
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.launch.plan import LaunchOptions
+from nemo_gym.launch.tables import ready_text
+from nemo_gym.servers.http.client import ServerClient
 
 _POLL_S = 1.0
 _Result = TypeVar("_Result")
 
 
 class RunHelper:
-    """Starts the servers of a configuration, in processes of their own, and stops them."""
+    """Starts the servers of a configuration, in processes of their own, and stops them.
+
+    It may be used in any thread, also in one whose event loop runs: its methods block, so a loop waits meanwhile.
+    """
 
     def __init__(self) -> None:
         self._launcher: Launcher | None = None
+        self._console: ServerConsole | None = None
+        self._server_client: ServerClient | None = None
+        self._start_s = 0.0
         self._loop = _LoopThread()
 
     def start(self, global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None) -> None:
@@ -36,7 +45,8 @@ class RunHelper:
 
         Args:
             global_config_dict_parser_config: Where the configuration comes from; None reads this process's arguments
-                and `env.yaml`. It also becomes the configuration of this process, unless that was read before.
+                and `env.yaml`. It also becomes the configuration of this process (`get_global_config_dict()`), with
+                host and port of every server.
 
         Raises:
             ConfigError: The configuration has mistakes, or a port or an environment can't be had.
@@ -46,15 +56,34 @@ class RunHelper:
         if self._launcher is not None:
             raise RuntimeError("already started: call shutdown() first")
         wanted = global_config_dict_parser_config or GlobalConfigDictParserConfig()
+        began_at = time.monotonic()
         config = _load(wanted)
-        get_global_config_dict(wanted)
-        self._launcher = Launcher(config, _launch_options(config), ServerConsole().say, is_command=False)
+        console = ServerConsole()
+        launcher = Launcher(config, _launch_options(config), console.say, is_command=False)
+        self._launcher, self._console = launcher, console
         self._loop.begin()
         try:
-            self._loop.result_of(self._launcher.start())
+            self._loop.result_of(launcher.start())
         except BaseException:
             self.shutdown()
             raise
+        self._start_s = time.monotonic() - began_at
+        values = replace_global_config_dict(launcher.addressed_config)
+        head = BaseServerConfig(host=config.head_host, port=config.head_port)
+        self._server_client = ServerClient(head, values, launcher.run_token)
+
+    def display_server_instance_info(self) -> None:
+        """Print every server with its address and process id, where the logs are, and where the head is.
+
+        Raises:
+            RuntimeError: Nothing is started.
+        """
+        if self._launcher is None or self._console is None:
+            raise RuntimeError("not started")
+        servers, config = self._launcher.states_now(), self._launcher.config
+        is_terminal = self._console.is_terminal
+        table = ready_text(servers, config, self._start_s, "shutdown() stops them", is_terminal=is_terminal)
+        self._console.say("", table)
 
     def poll(self) -> None:
         """Return when all is well; a server that is being restarted counts as well.
@@ -76,15 +105,18 @@ class RunHelper:
             self._loop.result_of(self._launcher.stop())
         finally:
             self._loop.end()
-            self._launcher = None
+            if self._console is not None:
+                self._console.close()
+            self._launcher = self._console = self._server_client = None
 
     def run_forever(self) -> None:
-        """Look after the servers until Ctrl-C or SIGTERM, then stop them. Call it in the main thread.
+        """Look after the servers until Ctrl-C or SIGTERM, which reach the main thread alone, then stop them.
 
         Raises:
             RuntimeError: As in `poll`; the rest is stopped first.
         """
-        before = signal.signal(signal.SIGTERM, _as_interrupt)
+        is_main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGTERM, _as_interrupt) if is_main else None
         try:
             while True:
                 self.poll()
@@ -93,7 +125,8 @@ class RunHelper:
             return
         finally:
             self.shutdown()
-            signal.signal(signal.SIGTERM, before)
+            if is_main:
+                signal.signal(signal.SIGTERM, before)
 
 
 class _LoopThread:

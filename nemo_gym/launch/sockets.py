@@ -55,7 +55,7 @@ def _bind_instance(instance: ServerInstance, disallowed: Sequence[int]) -> socke
 def _head_mistake(host: str, port: int, error: OSError) -> Mistake:
     where = "head_server.port"
     run = live_run_on(port)
-    if run is not None:
+    if run is not None and run[0].has_head:
         record, _ = run
         what = f"port {port} of the head is taken by the run {record.run_id} (pid {record.pid}, from {record.folder})"
         fix = f"stop it: ng_stop +head_server.port={port}; or choose another port: +head_server.port={port + 1}"

@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
-from nemo_gym.config.env_names import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
+from nemo_gym.config.env_names import CONFIG_FILE_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME
 from nemo_gym.config.keys import REQUIRE_SANDBOX_KEY_NAME
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.sandbox import bubblewrap
@@ -92,7 +93,13 @@ def _runs_for_other_users(python: str) -> bool:
 
 
 def _required_level(wanted: RequiredLevel) -> RequiredLevel:
-    return _level_of_run(os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, "")) or wanted
+    return _level_of_run(_configuration()) or wanted
+
+
+def _configuration() -> str:
+    text, path = (os.environ.get(name, "") for name in (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV))
+    # An OSError passes: without the file nobody knows what the run demands.
+    return text if text or not path else Path(path).read_text(encoding="utf-8")
 
 
 @cache

@@ -26,11 +26,17 @@ def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-@pytest.fixture
-def run_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(params=["NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_FILE"])
+def run_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Make this process a server of a run that says `require_sandbox`."""
+
+    def says(level: str) -> None:
+        text, file = json.dumps({"require_sandbox": level}), tmp_path / "configuration.yaml"
+        file.write_text(text)
+        monkeypatch.setenv(request.param, text if request.param.endswith("DICT") else str(file))
+
     log_level_once.cache_clear()
-    yield lambda level: monkeypatch.setenv("NEMO_GYM_CONFIG_DICT", json.dumps({"require_sandbox": level}))
+    yield says
     log_level_once.cache_clear()
 
 

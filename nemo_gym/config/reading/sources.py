@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_gym.config.env_names import ALLOW_UNAUTHENTICATED_NETWORK_ENV, AUTH_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
-from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, default_values
+from nemo_gym.config.keys import (
+    ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME,
+    AUTH_KEY_NAME,
+    CONFIG_PATHS_KEY_NAME,
+    default_values,
+)
 from nemo_gym.config.paths import candidate_paths, component_configs, find_file, shown
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.limits import problem_of_values, size_mistake
@@ -125,6 +132,10 @@ def _cycle(files: list[Path], where: str) -> Mistake:
 _DEFAULTS = "built-in defaults"
 _INITIAL = "initial_global_config_dict"
 _DOTENV = "env.yaml"
+_KEYS_BY_VARIABLE = {
+    AUTH_ENV: AUTH_KEY_NAME,
+    ALLOW_UNAUTHENTICATED_NETWORK_ENV: ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME,
+}
 
 
 def gather_sources(
@@ -134,7 +145,7 @@ def gather_sources(
     skip_dotenv: bool,
     initial: Mapping[str, Any] | DictConfig | None,
 ) -> list[Source]:
-    """Read all sources: defaults, configuration files left to right, `env.yaml`, `initial`, the command line.
+    """Read all sources: defaults, files left to right, `env.yaml`, the environment, `initial`, the command line.
 
     `config_paths` is a key like any other: the command line's replaces that of `env.yaml`.
 
@@ -148,6 +159,7 @@ def gather_sources(
             above += _dotenv(dotenv_path)
         except ConfigError as error:
             mistakes += error.mistakes
+    above += _environment()
     if initial is not None:
         above.append(_bounded(_INITIAL, initial))
     if command_line is not None:
@@ -174,6 +186,23 @@ def _bounded(name: str, values: Mapping[str, Any] | DictConfig) -> Source:
     if problem:
         raise ConfigError(size_mistake(problem, name))
     return Source(name, _plain(values))
+
+
+def _environment() -> list[Source]:
+    """One source for each of the few keys that the environment may set."""
+    given = {name: os.environ.get(name, "").strip() for name in _KEYS_BY_VARIABLE}
+    return [
+        Source(f"environment variable {name}", {_KEYS_BY_VARIABLE[name]: _scalar(text)})
+        for name, text in given.items()
+        if text
+    ]
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _plain(value: Any) -> Any:

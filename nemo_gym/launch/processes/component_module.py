@@ -37,8 +37,8 @@ def served_class(script: Path) -> type[SimpleServer]:
         module = _import_component(script)
         exec(_main_block(script), vars(module))
     if len(served) != 1:
-        times = "never" if not served else f"{len(served)} times"
-        raise SystemExit(f"{script} calls run_webserver() {times}; a server's script ends with one such call")
+        what = f"calls run_webserver() {len(served)} times" if served else "doesn't call run_webserver()"
+        raise SystemExit(f"{script} {what}: a server's script ends with one call of it, below `if __name__ == ...`")
     return served[0]
 
 

@@ -22,6 +22,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from nemo_gym import PARENT_DIR
+from nemo_gym.config.env_names import HOME_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.processes.requirements import is_installed, is_plain, requirements_of
 from nemo_gym.servers.runs.record import home
@@ -107,11 +108,20 @@ async def build(environment: Environment, log_path: Path) -> None:
         log_path: Gets the installer's output.
 
     Raises:
-        ConfigError: With the installer's last words; no half-built folder is left.
+        ConfigError: With the installer's last words, or the place that can't be written; no half-built folder is left.
     """
     folder = environment.folder
     if folder is None or environment.is_built:
         return
+    try:
+        await _build_once(environment, folder, log_path)
+    except OSError as error:
+        what = f"can't write an environment to {folder.parent}: {error.strerror or error}"
+        fix = f"free or unlock that place, or set {HOME_ENV} to a folder that can be written"
+        raise ConfigError(Mistake(what, where=HOME_ENV, fix=fix)) from error
+
+
+async def _build_once(environment: Environment, folder: Path, log_path: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with _lock(folder.with_suffix(".lock")):
         if environment.is_built:
@@ -157,7 +167,7 @@ async def _run(command: list[str], where: Path, log_path: Path) -> None:
 def _failed_build(command: list[str], where: Path, log_path: Path, status: int) -> Mistake:
     tail = [f"    | {line}" for line in log_path.read_text(errors="replace").splitlines()[-_TAIL_LINES:]]
     what = f"cannot build an environment for {where}: {' '.join(command[:3])} ended with status {status}"
-    fix = "mend the requirements of that folder, or +isolate=never"
+    fix = "correct the requirements of that folder, or +isolate=never"
     return Mistake("\n".join([what, *tail]), where=str(log_path), fix=fix)
 
 

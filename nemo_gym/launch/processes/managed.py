@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nemo_gym.config.addresses import http_url
@@ -11,6 +11,7 @@ from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
 from nemo_gym.launch.sockets import RunSockets
+from nemo_gym.launch.start_advice import about_missing_module, about_unserved
 from nemo_gym.launch.start_error import StartError, refused_settings
 from nemo_gym.servers.runs.record import ServerInstanceState
 
@@ -21,7 +22,8 @@ class ManagedProcess:
     """Brings one planned process up, as often as asked, and knows how it is.
 
     Attributes:
-        state: starting, ready, restarting or failed, as the head reports it.
+        state: starting, ready, unresponsive, restarting or failed, as the head reports it.
+        health_address: Where this process and no other answers `/health`: host, port.
         process: The current process, or the last one; None before the first.
     """
 
@@ -48,6 +50,8 @@ class ManagedProcess:
             log_path=log_path,
             lifeline_fd=lifeline_fd,
         )
+        own_listener = next(iter(self._spec.listeners.values()))[-1]  # the first may be shared with other workers
+        self.health_address: tuple[str, int] = own_listener.getsockname()[:2]
 
     @property
     def name(self) -> str:
@@ -86,7 +90,15 @@ class ManagedProcess:
         if mistakes:
             lines = [f"{self.name} cannot run with its settings (log: {self._spec.log_path})", *mistakes]
             return StartError("\n".join(lines), is_mistake=True)
-        return StartError(self.death("before it was ready"))
+        return StartError(self._end("before it was ready", self._advice() or self._quoted_tail()))
+
+    def _advice(self) -> list[str]:
+        instances = [server.instance for server in self.planned.servers]
+        about = about_missing_module(self._tail(), [instance.directory for instance in instances])
+        is_unserved = self.process is not None and self.process.returncode == 0 and self.phase == "importing"
+        if not about and is_unserved and not self.planned.is_colocated:
+            about = [*self._quoted_tail(), *about_unserved(Path(instances[0].entrypoint))]
+        return about
 
     async def until_death(self) -> str:
         """Wait for the running process to end; return what to say about it."""
@@ -97,16 +109,19 @@ class ManagedProcess:
 
     def death(self, when: str) -> str:
         """Return how the process ended, with its last output."""
+        return self._end(when, self._quoted_tail())
+
+    def _end(self, when: str, details: Sequence[str]) -> str:
         status = None if self.process is None else self.process.returncode
         by_signal = status is not None and status < 0
         how = f"was ended by {_signal_name(-(status or 0))}" if by_signal else f"ended with status {status}"
         heading = f"{self.name} {how} {when} (phase: {self.phase}; log: {self._spec.log_path})"
-        return "\n".join([heading, *(f"    | {line}" for line in self._tail())])
+        return "\n".join([heading, *details])
 
     def lateness(self) -> str:
         """Return what the instance still does while it is not ready, with its last output."""
         heading = f"  {self.name}: still {self.phase}; log {self._spec.log_path}"
-        return "\n".join([heading, *(f"    | {line}" for line in self._tail()[-_TAIL_IN_MESSAGE:])])
+        return "\n".join([heading, *self._quoted_tail()[-_TAIL_IN_MESSAGE:]])
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process group, if there is one."""
@@ -139,6 +154,9 @@ class ManagedProcess:
         self._say(self.name, f"building an environment (log: {self._spec.log_path})")
         await build(environment, self._spec.log_path)
         self._installing = False
+
+    def _quoted_tail(self) -> list[str]:
+        return [f"    | {line}" for line in self._tail()]
 
     def _tail(self) -> list[str]:
         if self.process is not None:

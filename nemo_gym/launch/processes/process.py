@@ -30,7 +30,7 @@ class LogPump:
     async def run(self, stream: asyncio.StreamReader) -> None:
         """Pump until the stream ends. Overlong lines are broken, so that none is lost."""
         rest = b""
-        with self.path.open("ab", buffering=0) as file:
+        with _log_file(self.path) as file:
             while chunk := await stream.read(65_536):
                 *lines, rest = (rest + chunk).split(b"\n")
                 if lines:
@@ -50,6 +50,13 @@ class LogPump:
         for line in clean.removesuffix("\n").split("\n"):
             self.tail.append(line.rstrip("\r"))
             self._show(line.rstrip("\r"))
+
+
+def _log_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("ab", buffering=0)
+    except OSError:  # a full disk, or a folder that's gone: whoever doesn't pump stops the server
+        return open(os.devnull, "wb")
 
 
 _LAST_OUTPUT_S = 1.0

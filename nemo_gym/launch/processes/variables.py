@@ -3,7 +3,8 @@
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.env_names import (
     COLOCATED_SCRIPTS_ENV,
+    CONFIG_FILE_ENV,
     NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME,
     NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
     RUN_SECRET_ENV,
@@ -41,25 +43,49 @@ def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:
     return plain  # type: ignore[no-any-return]
 
 
-def process_variables(
-    processes: Sequence[PlannedProcess], addressed: dict[str, Any], run_token: str | None
-) -> dict[str, dict[str, str]]:
-    """Return the environment variables of every process by its name; with the run's token unless that is None."""
+def process_configs(processes: Sequence[PlannedProcess], addressed: Mapping[str, Any]) -> dict[str, str]:
+    """Return the configuration of every process by its name, as YAML: with the secrets of its own servers alone."""
     masked = mask_secrets(addressed)
     masked.pop(CONFIG_PATHS_KEY_NAME, None)  # merged already; a server's folder is the wrong place to look for them
+    public = {key: _as_yaml(key, value) for key, value in masked.items()}  # once, not for every process
+    texts = {}
+    for process in processes:
+        own = {server.instance.name for server in process.servers}
+        texts[process.name] = "".join(
+            _as_yaml(key, addressed[key]) if key in own else text for key, text in public.items()
+        )
+    return texts
+
+
+def _as_yaml(key: str, value: Any) -> str:
+    return str(yaml.dump({key: value}, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False))
+
+
+def process_variables(
+    processes: Sequence[PlannedProcess], config_files: Mapping[str, Path], run_token: str | None
+) -> dict[str, dict[str, str]]:
+    """Return the environment variables of every process by its name.
+
+    Args:
+        processes: All processes of the run.
+        config_files: The file with the configuration of each, which no variable could hold beyond 128 KiB.
+        run_token: None for a run without a token.
+    """
     shared = {RUN_SECRET_ENV: secrets.token_hex(32)}
     if run_token is not None:
         shared[RUN_TOKEN_ENV] = run_token
-    return {process.name: {**_variables(process, addressed, masked), **shared} for process in processes}
+    return {process.name: {**_variables(process, config_files[process.name]), **shared} for process in processes}
 
 
-def _variables(process: PlannedProcess, addressed: dict[str, Any], masked: dict[str, Any]) -> dict[str, str]:
-    own = {server.instance.name: addressed[server.instance.name] for server in process.servers}
+_OF_ANOTHER_RUN = (RUN_TOKEN_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+
+
+def _variables(process: PlannedProcess, config_file: Path) -> dict[str, str]:
     variables = {
-        **{name: value for name, value in os.environ.items() if name != RUN_TOKEN_ENV},  # that may be of another run
+        **{name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_RUN},
         "PYTHONPATH": python_path(*(server.instance.directory for server in process.servers)),
         "PYTHONUNBUFFERED": "1",
-        NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME: yaml.safe_dump({**masked, **own}, sort_keys=False),
+        CONFIG_FILE_ENV: str(config_file.absolute()),
     }
     if process.is_colocated:
         scripts = {server.instance.name: str(server.instance.entrypoint) for server in process.servers}

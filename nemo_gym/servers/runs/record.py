@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from nemo_gym.config.addresses import is_every_interface, is_loopback
 from nemo_gym.config.env_names import HOME_ENV
@@ -45,7 +45,12 @@ def _started_at_elsewhere(pid: int) -> float | None:
 
 
 class ServerInstanceState(BaseModel):
-    """One entry of `GET /server_instances`; one for each worker. `state`: starting, ready, restarting, failed."""
+    """One entry of `GET /server_instances`; one for each worker.
+
+    Attributes:
+        state: starting, ready, unresponsive, restarting, failed.
+        code_digest: What the server's code was when it was started; None where nobody computed it.
+    """
 
     name: str
     kind: str
@@ -57,6 +62,19 @@ class ServerInstanceState(BaseModel):
     worker: int | None = None
     state: str
     log: str | None = None
+    code_digest: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def process_name(self) -> str:
+        """The same as `name`, as other clients call it."""
+        return self.name
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def server_type(self) -> str:
+        """The same as `kind`, as other clients call it."""
+        return self.kind
 
 
 RECORD_NAME = "run.json"
@@ -69,8 +87,9 @@ class RunRecord:
     """What `run.json` says of a run, as long as it runs.
 
     `pid` is the launcher's, `started_at` is in seconds since the epoch, `folder` is where it was started,
-    `head_bind_host` is the address the head listens on where that is not `head_host`, and `is_command` is False when
-    the launcher is a program of the user that also does other things.
+    `head_bind_host` is the address the head listens on where that isn't `head_host`, `is_command` is False when the
+    launcher is a program of the user that also does other things, and `has_head` is False until the head's port is
+    this run's: another run may still have it.
     """
 
     run_id: str
@@ -84,6 +103,7 @@ class RunRecord:
     stop_timeout_s: float
     is_command: bool
     head_bind_host: str = ""
+    has_head: bool = True
 
     @property
     def is_alive(self) -> bool:
@@ -97,8 +117,8 @@ class RunRecord:
         return runs() / self.run_id / TOKEN_NAME
 
     def has_head_at(self, host: str, port: int) -> bool:
-        """Tell whether who calls this address on this machine reaches the head of this run."""
-        if port != self.head_port:
+        """Tell whether a call of this address on this machine reaches the head of this run."""
+        if not self.has_head or port != self.head_port:
             return False
         if host in (self.head_host, self.head_bind_host):
             return True
@@ -131,9 +151,9 @@ def live_runs() -> list[tuple[RunRecord, Path]]:
 
 
 def live_run_on(port: int) -> tuple[RunRecord, Path] | None:
-    """Return the live run whose head has this port."""
-    found = [(record, path) for record, path in _records() if record.head_port == port]
-    return next(((record, path) for record, path in reversed(found) if record.is_alive), None)
+    """Return the live run whose head has this port; a run that is starting, only where none has it yet."""
+    found = [(record, path) for record, path in live_runs() if record.head_port == port]
+    return max(found, key=lambda run: (run[0].has_head, run[0].started_at), default=None)
 
 
 def live_run_at(host: str, port: int) -> RunRecord | None:
@@ -144,7 +164,11 @@ def live_run_at(host: str, port: int) -> RunRecord | None:
 
 def _records() -> list[tuple[RunRecord, Path]]:
     found = []
-    for path in sorted(runs().glob(f"*/{RECORD_NAME}")):
+    try:
+        folder = runs()
+    except ConfigError:
+        return []  # without a home no run can be on record
+    for path in sorted(folder.glob(f"*/{RECORD_NAME}")):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             fields = json.loads(path.read_text())
             found.append((RunRecord(**{**fields, "servers": tuple(fields["servers"])}), path.parent))

@@ -27,6 +27,8 @@ from nemo_gym.servers.serving.listeners import BACKLOG, inherited_listeners, lis
 GRACEFUL_STOP_S = 2
 KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pick one that is being closed here
 
+FAILED_START = 3  # exit status, as of uvicorn's own command
+
 Lifespan = Literal["auto", "on", "off"]
 
 
@@ -57,13 +59,19 @@ def serve(app: ASGIApp, config: BaseRunServerInstanceConfig) -> None:
 
 
 def serve_all(seats: Sequence[ServedApp]) -> None:
-    """Serve several apps on one event loop until SIGTERM or SIGINT; a second signal ends it at once."""
+    """Serve several apps on one event loop until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        SystemExit: An app's startup failed: status 3. The others are stopped.
+    """
     raise_descriptor_limit()
     _tune_garbage_collection()
-    event_loop.run(_serve_all(seats))
+    if not event_loop.run(_serve_all(seats)):
+        raise SystemExit(FAILED_START)
 
 
-async def _serve_all(seats: Sequence[ServedApp]) -> None:
+async def _serve_all(seats: Sequence[ServedApp]) -> bool:
+    """Return whether every app was started."""
     report_phase("starting")
     token = token_in_environment()
     servers = [hosted(seat, token) for seat in seats]
@@ -80,7 +88,11 @@ async def _serve_all(seats: Sequence[ServedApp]) -> None:
     if ready.done():
         report_phase("ready")
     ready.cancel()
+    is_failed = any(task.done() and not server.started for server, task in zip(servers, tasks, strict=True))
+    if is_failed:
+        _stop(servers)
     await asyncio.gather(*tasks)
+    return not is_failed
 
 
 def _tune_garbage_collection() -> None:
@@ -115,9 +127,13 @@ class AppServer(uvicorn.Server):
         self._bounds = config
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the app, listen, and say so."""
-        await super().startup(sockets)
-        self.is_up.set()
+        """Start the app, listen, and say so; end when the app's own startup failed."""
+        with contextlib.suppress(SystemExit):  # how newer releases of uvicorn say it: it would end the whole loop here
+            await super().startup(sockets)
+        if self.started:
+            self.is_up.set()
+        else:
+            self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""

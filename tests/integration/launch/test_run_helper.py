@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,8 @@ import psutil
 import pytest
 from omegaconf import DictConfig
 
-from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
+from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper, env
+from nemo_gym.global_config import get_global_config_dict
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.servers.runs.record import live_runs
 from tests.bounds import HANGS_AFTER_S
@@ -24,13 +26,19 @@ AddServer = Callable[..., Path]
 NewChildren = Callable[[], list[psutil.Process]]
 PROGRAM = """
 import sys
-from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
+from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper, env
+from nemo_gym.global_config import get_global_config_dict
 helper = RunHelper()
 helper.start(GlobalConfigDictParserConfig())
 print("up", flush=True)
 helper.run_forever()
 print("over", flush=True)
 """
+
+
+@pytest.fixture(autouse=True)
+def _fresh_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nemo_gym.global_config._cached", None)
 
 
 @pytest.fixture
@@ -91,6 +99,75 @@ def test_start_that_fails_leaves_nothing_and_can_be_tried_again(
     assert new_children() == []
     helper.start(parser_config(add_server("plain")))
     helper.shutdown()
+
+
+async def test_run_in_a_running_event_loop_can_be_called_through_its_client(
+    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    helper = RunHelper()
+    helper.start(parser_config(add_server("plain")))
+    try:
+        assert helper._server_client is not None
+        answer = await helper._server_client.get("plain", "/health")
+        assert answer.status == 200
+    finally:
+        helper.shutdown()
+    assert helper._server_client is None
+
+
+def test_run_in_a_thread_starts_is_looked_after_and_stops(
+    new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    def use() -> None:
+        helper = RunHelper()
+        helper.start(parser_config(add_server("plain"), max_restarts=0))
+        children = new_children()
+        children[0].kill()
+        with pytest.raises(RuntimeError, match="plain"):
+            helper.run_forever()
+        finished.append(children)
+
+    finished: list[list[psutil.Process]] = []
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join(timeout=30)
+    assert len(finished) == 1
+    assert new_children() == []
+
+
+def test_configuration_of_the_process_holds_the_addresses_of_each_run_in_turn(
+    add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+) -> None:
+    helper = RunHelper()
+    for name in ("one", "two"):
+        helper.start(parser_config(add_server(name)))
+        try:
+            ((record, _),) = live_runs()
+            block = get_global_config_dict()[name].resources_servers[name]
+            assert block.host == "127.0.0.1"
+            with socket.create_connection((block.host, block.port), timeout=5):
+                pass
+            assert record.servers == (name,)
+        finally:
+            helper.shutdown()
+
+
+def test_display_prints_every_server_and_where_the_logs_are(
+    add_server: AddServer,
+    parser_config: Callable[..., GlobalConfigDictParserConfig],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    helper = env.RunHelper()
+    with pytest.raises(RuntimeError, match="not started"):
+        helper.display_server_instance_info()
+    helper.start(parser_config(add_server("plain")))
+    helper.display_server_instance_info()
+    ((_, folder),) = live_runs()
+    helper.shutdown()
+    printed = capsys.readouterr().out
+    assert re.search(r"^plain +resources +http://127\.0\.0\.1:\d+ +\d+$", printed, re.MULTILINE)
+    assert f"logs: {folder / 'logs'}\n" in printed
+    assert "All 1 servers are ready after" in printed
 
 
 def wait_until_caught(pid: int, number: signal.Signals) -> None:

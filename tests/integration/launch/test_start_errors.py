@@ -41,8 +41,62 @@ async def test_server_that_ends_at_import_ends_the_start_without_waiting_for_the
     )
     assert "broken ended with status 1 before it was ready (phase: importing; log: " in str(error)
     assert "    | ModuleNotFoundError: No module named 'no_such_module'" in str(error)
-    assert any(line.startswith("[broken] Traceback") for line in said)
+    assert "Traceback" not in str(error)  # it's on the console, once
+    assert sum(line.startswith("[broken] Traceback") for line in said) == 1
     assert error.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        pytest.param("no_such_module", "no_such_module", id="same-name"),
+        pytest.param("cv2", "opencv-python", id="other"),
+    ],
+)
+async def test_missing_package_is_named_with_the_line_for_requirements_txt(
+    module: str, line: str, add_server: AddServer, launcher_of: MakeLauncher, project: Path
+) -> None:
+    launcher = launcher_of(add_server("needy", f"import {module}\n", requirements="nemo-gym\n"))
+    error = await failure_of(launcher)
+    file = project / "resources_servers" / "needy" / "requirements.txt"
+    assert f"  missing: the Python module '{module}'\n" in str(error)
+    assert f"  fix: add the line `{line}` to {file}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        pytest.param("x = 1\n", "doesn't call run_webserver()", id="never"),
+        pytest.param("def main(): X.run_webserver()\n", "ended before it called run_webserver()", id="not-reached"),
+    ],
+)
+async def test_script_that_serves_nothing_is_told_how_it_must_end(
+    code: str, what: str, add_server: AddServer, launcher_of: MakeLauncher, project: Path
+) -> None:
+    error = await failure_of(launcher_of(add_server("idle", code)))
+    assert f"{project / 'resources_servers' / 'idle' / 'app.py'} {what}" in str(error)
+    assert 'if __name__ == "__main__":' in str(error)
+    assert ".run_webserver()" in str(error)
+
+
+@pytest.mark.parametrize("colocate", [False, True], ids=["separate", "colocated"])
+async def test_server_whose_startup_fails_is_not_ready(
+    colocate: bool, add_server: AddServer, launcher_of: MakeLauncher
+) -> None:
+    code = """
+from nemo_gym.base_resources_server import SimpleResourcesServer
+class Server(SimpleResourcesServer):
+    async def startup(self):
+        if self.config.name == "broken":
+            raise RuntimeError("no database here")
+    async def verify(self, body): ...
+if __name__ == "__main__":
+    Server.run_webserver()
+"""
+    launcher = launcher_of(add_server("plain", code), add_server("broken", code), colocate=colocate)
+    error = await failure_of(launcher)
+    assert "ended with status 3 before it was ready (phase: starting" in str(error)
+    assert "RuntimeError: no database here" in str(error)
 
 
 async def test_server_that_never_is_ready_is_named_with_its_phase_and_last_lines(

@@ -63,13 +63,16 @@ def instances(port: int) -> list[dict[str, object]]:
     return sorted(instances_of(port, Path.cwd() / "home"), key=lambda instance: instance["name"])
 
 
-def test_ready_table_names_every_server_its_address_pid_and_log(weather: Run, port: int) -> None:
+def test_ready_table_names_every_server_its_address_and_pid_and_once_where_the_logs_are(
+    weather: Run, port: int
+) -> None:
     found = instances(port)
     assert [instance["name"] for instance in found] == NAMES
-    for instance in found:
-        line = next(line for line in weather.output.splitlines() if line.strip().startswith(str(instance["name"])))
-        for column in ("kind", "url", "pid", "log"):
-            assert str(instance[column]) in line
+    lines = weather.output.splitlines()
+    for instance, kind in zip(found, ("resources", "model", "agent"), strict=True):
+        assert [instance["name"], kind, instance["url"], str(instance["pid"])] in [line.split() for line in lines]
+        assert f"logs: {Path(str(instance['log'])).parent}" in lines
+        assert (instance["process_name"], instance["server_type"]) == (instance["name"], instance["kind"])
 
 
 def test_run_directory_is_private_and_holds_one_log_per_server(weather: Run, port: int) -> None:
@@ -80,9 +83,10 @@ def test_run_directory_is_private_and_holds_one_log_per_server(weather: Run, por
 
 
 def test_key_is_told_only_to_the_server_that_has_it(weather: Run) -> None:
-    holders = [p for p in weather.look() if p.is_running() and KEY in p.environ().get("NEMO_GYM_CONFIG_DICT", "")]
+    servers = [p for p in weather.look() if p.is_running()]
+    holders = [p for p in servers if KEY in Path(p.environ()["NEMO_GYM_CONFIG_FILE"]).read_text()]
     assert [p.environ()["NEMO_GYM_CONFIG_PATH"] for p in holders] == ["policy_model"]
-    assert all(KEY not in " ".join(p.cmdline()) for p in weather.look() if p.is_running())
+    assert all(KEY not in " ".join([*p.cmdline(), *p.environ().values()]) for p in servers)
     assert KEY not in weather.output
 
 
@@ -90,7 +94,8 @@ def test_status_shows_every_server_ready_and_ends_with_zero(weather: Run, port: 
     shown = command("status", f"+head_server.port={port}")
     assert shown.returncode == 0, shown.stderr
     assert f"head http://127.0.0.1:{port}, pid {weather.process.pid}" in shown.stdout
-    assert [line.split()[4:6] for line in shown.stdout.splitlines()[2:]] == [["ready", "ok"]] * 3
+    assert [line.split()[4:] for line in shown.stdout.splitlines()[4:-1]] == [["ready"]] * 3
+    assert shown.stdout.endswith("\n3 servers found (3 healthy, 0 unhealthy)\n")
 
 
 def test_status_of_another_port_says_which_runs_there_are(weather: Run, port: int) -> None:
@@ -124,6 +129,7 @@ def test_stop_ends_everything_and_status_then_shows_nothing(weather: Run, port: 
     assert len(servers) >= 3
     assert [p for p in psutil.net_connections("tcp") if p.laddr[1:] == (port,) and p.status == "LISTEN"] == []
     shown = command("status")
-    assert (shown.returncode, shown.stdout) == (1, "nothing runs here\n")
+    nothing = "nothing runs here\n0 servers found (0 healthy, 0 unhealthy)\n"
+    assert (shown.returncode, shown.stdout) == (1, nothing)
     assert "never retrieved" not in weather.output
     assert "Traceback" not in weather.output

@@ -62,6 +62,32 @@ def test_an_unknown_way_to_authenticate_is_refused_with_what_is_known() -> None:
     assert "known: token, none" in said
 
 
+def test_environment_sets_the_two_keys_below_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMO_GYM_AUTH", "none")
+    assert not load().wants_token
+    assert load("auth=token").wants_token
+    assert "auth=none, and the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
+    monkeypatch.setenv("NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK", "true")
+    assert not load("default_host=0.0.0.0").wants_token
+    monkeypatch.setenv("NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK", "false")
+    assert "auth=none, and the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NEMO_GYM_AUTH", "nome"), ("NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK", "perhaps")]
+)
+def test_a_variable_with_an_unknown_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    said = mistakes()
+    assert value in said
+    assert f"environment variable {name}" in said
+
+
+def test_an_empty_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMO_GYM_AUTH", "")
+    assert load().wants_token
+
+
 def test_what_is_listened_on_and_what_others_call_are_two_settings() -> None:
     config = load("default_host=gym.example", "default_bind_host=0.0.0.0", f"{INNER}.bind_host=127.0.0.1")
     assert (config.head_host, config.head_bind_host) == ("gym.example", "0.0.0.0")
@@ -124,3 +150,11 @@ def test_a_server_alone_is_open_on_this_machine_says_so_and_refuses_the_network(
         with socket.create_connection(("::1", int(address.rpartition(":")[2])), timeout=5) as caller:
             caller.sendall(b"GET /docs HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
             assert caller.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.integration
+def test_a_server_alone_serves_the_network_without_a_token_where_the_environment_allows_it() -> None:
+    with served_alone("0.0.0.0", NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK="true") as allowed:
+        said = said_first(allowed)
+    assert said.startswith("serving on http://0.0.0.0:")
+    assert said.endswith("(without a token: NEMO_GYM_RUN_TOKEN is not set)")

@@ -2,11 +2,12 @@
 
 import asyncio
 import io
+import threading
 from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.foreground import ServerConsole
+from nemo_gym.launch.console import MAX_WAITING_CHARACTERS, ServerConsole
 from nemo_gym.launch.processes.process import LogPump
 
 
@@ -31,10 +32,19 @@ async def test_pump_breaks_an_endless_line_instead_of_keeping_it(tmp_path: Path)
     assert "".join(shown) == "x" * 100_000
 
 
+async def test_pump_without_a_log_file_still_empties_the_pipe_and_shows_its_lines(tmp_path: Path) -> None:
+    shown: list[str] = []
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"one\n")
+    stream.feed_eof()
+    await LogPump(tmp_path / "gone" / "x.log", shown.append).run(stream)
+    assert shown == ["one"]
+
+
 def test_console_names_the_server_on_every_line(capsys: pytest.CaptureFixture[str]) -> None:
-    console = ServerConsole()
-    console.say("judge", "hello")
-    console.say("", "all ready")
+    with ServerConsole() as console:
+        console.say("judge", "hello")
+        console.say("", "all ready")
     assert capsys.readouterr().out == "[judge] hello\nall ready\n"
 
 
@@ -44,13 +54,43 @@ def test_console_that_nobody_reads_any_more_stops_nothing(monkeypatch: pytest.Mo
             raise BrokenPipeError
 
     monkeypatch.setattr("sys.stdout", Closed())
-    console = ServerConsole()
-    console.say("judge", "one")
-    console.say("judge", "two")
+    with ServerConsole() as console:
+        console.say("judge", "one")
+        console.say("judge", "two")
 
 
 def test_console_in_a_poor_encoding_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     poor = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", poor)
-    ServerConsole().say("judge", "25 \u00b0C")
+    with ServerConsole() as console:
+        console.say("judge", "25 \u00b0C")
     assert poor.buffer.getvalue() == b"[judge] 25 \\xb0C\n"  # type: ignore[attr-defined]
+
+
+def test_console_that_isnt_there_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with ServerConsole() as console:
+        console.say("judge", "one")
+
+
+def test_console_that_is_blocked_drops_and_counts_servers_lines_but_never_the_launchers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Blocked(io.StringIO):
+        def write(self, text: str) -> int:
+            writing.set()
+            goes_on.wait()
+            return super().write(text)
+
+    out, writing, goes_on = Blocked(), threading.Event(), threading.Event()
+    monkeypatch.setattr("sys.stdout", out)
+    with ServerConsole() as console:
+        console.say("judge", "first")
+        writing.wait()
+        for _ in range(3):
+            console.say("judge", "x" * (MAX_WAITING_CHARACTERS - 100))
+        console.say("", "all ready")
+        goes_on.set()
+    first, second, ready, dropped = out.getvalue().splitlines()
+    assert (first, len(second), ready) == ("[judge] first", MAX_WAITING_CHARACTERS - 92, "all ready")
+    assert dropped.startswith("2 lines weren't shown")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.launch.run_directory import KEPT_RUNS, RunDirectory
 from nemo_gym.servers.runs.record import live_run_on, live_runs
 
@@ -45,7 +46,7 @@ def test_token_is_private_from_the_start_and_gone_with_the_run(home: Path) -> No
         os.umask(before)
     (token,) = home.glob("runs/*/token")
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    with pytest.raises(FileExistsError):
+    with pytest.raises(ConfigError, match="File exists"):
         directory.write_token("another")
     directory.close_record()
     assert not token.exists()
@@ -74,3 +75,12 @@ def test_old_folders_are_removed_but_never_that_of_a_live_run(home: Path) -> Non
     assert left[0] == live.run_id
     assert len(left) == KEPT_RUNS + 1
     assert left[-1] == f"29990101-{KEPT_RUNS + 4:06}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a home")
+def test_user_without_a_home_has_no_runs_and_is_told_which_variable_to_set() -> None:
+    code = "import os; from nemo_gym.launch.run_directory import *; os.setuid(4242); os.environ.clear(); "
+    code += "print(live_runs())\ntry: RunDirectory()\nexcept ConfigError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.startswith("[]\nconfig error: this user has no home folder")
+    assert "set NEMO_GYM_HOME to a folder that can be written" in done.stdout

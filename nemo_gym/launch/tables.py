@@ -1,0 +1,90 @@
+"""Tables of a run for people: its plan, its servers when they are ready, its servers as they are now.
+
+At a terminal they fit its width; into a pipe or a file each row stays one line.
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nemo_gym.config.addresses import http_url
+from nemo_gym.config.keys import AGENTS_KIND, MODELS_KIND, RESOURCES_KIND
+from nemo_gym.config.load import RunConfig
+from nemo_gym.launch.plan import LaunchOptions, plan
+from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SHORT_KINDS = {MODELS_KIND: "model", RESOURCES_KIND: "resources", AGENTS_KIND: "agent"}
+_ANY_WIDTH = 10_000
+
+
+def plan_text(config: RunConfig, options: LaunchOptions, *, is_terminal: bool) -> str:
+    """Return what a run would start, where."""
+    table = _table("name", "kind", "implementation", "address", "environment")
+    folders = set()
+    for planned in plan(config, options):
+        instance, folder = planned.instance, planned.environment.folder
+        missing = "" if planned.environment.is_built else " (to be built)"
+        address = f"{instance.host}:{instance.port}" if instance.port else "free port"
+        name = "current" if folder is None else folder.name
+        folders |= {folder.parent} if folder is not None else set()
+        table.add_row(instance.name, _SHORT_KINDS[instance.kind], instance.implementation, address, name + missing)
+    last = f"head: {config.head_host}:{config.head_port}. Nothing was started (dry_run)."
+    return "\n".join([_rendered(table, is_terminal), *_places("environments", folders), last])
+
+
+def ready_text(
+    servers: Sequence[ServerInstanceState], config: RunConfig, seconds: float, how_to_stop: str, *, is_terminal: bool
+) -> str:
+    """Return the servers of a run that are ready after `seconds`, where their logs are, and how to stop them."""
+    table = _table("name", "kind", "address", "pid")
+    for state in servers:
+        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, str(state.pid))
+    head = f"head at {http_url(config.head_host, config.head_port)}. {how_to_stop}."
+    last = f"All {len(servers)} servers are ready after {seconds:.1f} s; {head}"
+    return "\n".join([_rendered(table, is_terminal), *_places("logs", _log_folders(servers)), last])
+
+
+def status_text(
+    run: RunRecord, servers: Sequence[ServerInstanceState], answers: Sequence[bool], *, is_terminal: bool
+) -> str:
+    """Return one run: its servers, their state as its head tells it, and which of them don't answer."""
+    table = _table("name", "kind", "address", "pid", "state")
+    for state, is_answering in zip(servers, answers, strict=True):
+        shown = "no answer" if state.state == "ready" and not is_answering else state.state
+        pid = "-" if state.pid is None else str(state.pid)
+        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown)
+    head = http_url(run.head_host, run.head_port)
+    first = [f"run {run.run_id}: head {head}, pid {run.pid}", f"from: {run.folder}"]
+    return "\n".join([*first, *_places("logs", _log_folders(servers)), _rendered(table, is_terminal)])
+
+
+def _places(name: str, folders: Iterable[Path]) -> list[str]:
+    return [f"{name}: {folder}" for folder in sorted(folders)]
+
+
+def _log_folders(servers: Sequence[ServerInstanceState]) -> set[Path]:
+    return {Path(state.log).parent for state in servers if state.log}
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in ("address", "pid"))
+    return table
+
+
+def _rendered(table: "Table", is_terminal: bool) -> str:
+    from rich.console import Console
+
+    out = StringIO()
+    width = shutil.get_terminal_size().columns if is_terminal else _ANY_WIDTH
+    # Without markup an IPv6 address stays one; without highlighting names and numbers stay as they are.
+    Console(file=out, width=width, force_terminal=is_terminal, highlight=False, markup=False, emoji=False).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
