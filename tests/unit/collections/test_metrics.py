@@ -10,8 +10,9 @@ from nemo_gym.collections.records import Attempt, Scored
 from nemo_gym.wire.failure import rollout_error
 
 
-def row(task: int, reward: float, **more: Any) -> dict[str, Any]:
-    return {"_ng_task_index": task, "_ng_rollout_index": 0, "reward": reward, **more}
+def row(task: int, reward: float, **more: Any) -> tuple[int, float, bytes]:
+    fields = {"_ng_task_index": task, "_ng_rollout_index": 0, "reward": reward, **more}
+    return task, reward, Scored(fields).line
 
 
 def brute_force(rewards: list[list[float]], k: int) -> float:
@@ -41,7 +42,7 @@ def test_metrics_give_pass_at_k_up_to_what_every_task_has() -> None:
     metrics = Metrics()
     for task, of_task in enumerate(rewards):
         for reward in of_task:
-            metrics.add(row(task * 5, reward))
+            metrics.add(*row(task * 5, reward))
     result = metrics.as_dict(Counts(expected=7, scored=7))
     assert result["mean_reward"] == pytest.approx(2 / 7)
     assert result["pass@k"] == {str(k): pytest.approx(brute_force(rewards, k)) for k in (1, 2, 3)}
@@ -51,15 +52,15 @@ def test_metrics_give_pass_at_k_up_to_what_every_task_has() -> None:
 def test_a_single_repeat_has_no_pass_at_k_and_no_rollout_has_no_mean() -> None:
     metrics = Metrics()
     assert metrics.as_dict(Counts(expected=1))["mean_reward"] is None
-    metrics.add(row(0, 1.0))
+    metrics.add(*row(0, 1.0))
     assert "pass@k" not in metrics.as_dict(Counts(expected=1, scored=1))
 
 
 def test_failed_rollouts_enter_only_the_mean_that_says_so() -> None:
     counts, metrics = Counts(expected=4), Metrics()
     for number in range(2):
-        counts.add(Scored(row(number, 1.0)))
-        metrics.add(row(number, 1.0))
+        counts.add_verified(is_masked=False)
+        metrics.add(*row(number, 1.0))
     counts.add(Attempt.begin(2, 0, 0, "agent").failed(rollout_error("agent_error", "no")))
     result = metrics.as_dict(counts)
     assert result["mean_reward"] == 1.0
@@ -70,9 +71,9 @@ def test_failed_rollouts_enter_only_the_mean_that_says_so() -> None:
 
 def test_numbers_of_the_verifier_are_averaged_and_tokens_added_up_whatever_they_look_like() -> None:
     metrics = Metrics()
-    metrics.add(row(0, 1.0, accuracy=0.5, passed=True, name="x", response={"usage": {"input_tokens": 3}}))
-    metrics.add(row(1, 1.0, accuracy=1, response={"usage": {"input_tokens": "many", "output_tokens": None}}))
-    metrics.add(row(2, 1.0, response=None))
+    metrics.add(*row(0, 1.0, accuracy=0.5, passed=True, name="x", response={"usage": {"input_tokens": 3}}))
+    metrics.add(*row(1, 1.0, accuracy=1, response={"usage": {"input_tokens": "many", "output_tokens": None}}))
+    metrics.add(*row(2, 1.0, response=None))
     result = metrics.as_dict(Counts(expected=3, scored=3))
     assert result["mean_of"] == {"accuracy": 0.75, "passed": 1.0}
     assert (result["input_tokens"], result["output_tokens"]) == (3, 0)
