@@ -1,5 +1,6 @@
 """What one rollout row says in numbers: the verifier's, steps, tool calls, tokens, whether the answer was truncated."""
 
+import contextlib
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ class _Usage(msgspec.Struct):
 
 class _Item(msgspec.Struct):
     type: Any = "message"
-    output: Raw | None = None
+    output: Raw = Raw()
 
 
 class _Incomplete(msgspec.Struct):
@@ -86,7 +87,8 @@ def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
 
 def _add_number(numbers: dict[str, float], name: str, raw: Raw) -> None:
     if memoryview(raw)[0] in _NUMBER_STARTS:
-        numbers[name] = float(_NUMBERS.decode(raw))
+        with contextlib.suppress(msgspec.ValidationError):  # beyond the range of a float
+            numbers[name] = float(_NUMBERS.decode(raw))
 
 
 def _response(raw: Raw | None) -> _Response | None:
@@ -118,9 +120,9 @@ def _counts(response: _Response) -> dict[str, int]:
     return counts
 
 
-def _is_error(output: Raw | None) -> bool:
+def _is_error(output: Raw) -> bool:
     """Tell whether a tool result is a JSON object whose `error` says something: how agents report a failed call."""
     try:
-        return output is not None and bool(_RESULTS.decode(_TEXTS.decode(output)).error)
+        return bool(_RESULTS.decode(_TEXTS.decode(output)).error)
     except (msgspec.DecodeError, RecursionError):
         return False

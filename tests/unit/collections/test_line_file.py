@@ -25,7 +25,7 @@ from nemo_gym.collections.line_file import (
         pytest.param(b"", b"", id="empty"),
     ],
 )
-def test_a_truncated_last_line_is_cut_off_when_that_is_asked_for_and_not_before(
+def test_a_truncated_last_line_is_cut_off_when_asked_for_and_not_before(
     before: bytes, whole: bytes, tmp_path: Path
 ) -> None:
     path = tmp_path / "r.jsonl"
@@ -98,8 +98,7 @@ def test_a_second_writer_by_way_of_a_link_is_refused_too(tmp_path: Path) -> None
 
 
 def test_reading_ends_soon_after_a_stop() -> None:
-    read = []
+    items = iter(range(1_000))
     with pytest.raises(ReadingStopped):
-        for number in until_stopped(range(1_000), lambda: True):
-            read.append(number)
-    assert len(read) < 64
+        list(until_stopped(items, lambda: True))
+    assert next(items) <= 64

@@ -1,4 +1,6 @@
+import math
 import random
+import statistics
 from itertools import combinations
 from typing import Any
 
@@ -77,3 +79,64 @@ def test_numbers_of_the_verifier_are_averaged_and_tokens_added_up_whatever_they_
     result = metrics.as_dict(Counts(expected=3, scored=3))
     assert result["mean_of"] == {"accuracy": 0.75, "passed": 1.0}
     assert (result["input_tokens"], result["output_tokens"]) == (3, 0)
+
+
+def test_the_standard_error_is_that_of_the_task_means_when_tasks_have_the_same_size() -> None:
+    rewards = [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]
+    metrics = Metrics()
+    for task, of_task in enumerate(rewards):
+        for reward in of_task:
+            metrics.add(*row(task, reward))
+    expected = statistics.stdev(statistics.fmean(of_task) for of_task in rewards) / math.sqrt(len(rewards))
+    assert metrics.as_dict(Counts(expected=12, scored=12))["standard_error"] == pytest.approx(expected)
+
+
+def test_one_task_has_no_standard_error() -> None:
+    metrics = Metrics()
+    for reward in (0.0, 1.0):
+        metrics.add(*row(3, reward))
+    assert metrics.as_dict(Counts(expected=2, scored=2))["standard_error"] is None
+
+
+def test_the_pass_threshold_is_a_setting_and_is_recorded() -> None:
+    metrics = Metrics(pass_threshold=0.5)
+    for reward in (0.5, 0.25, 0.0, 1.0):
+        metrics.add(*row(0, reward))
+    result = metrics.as_dict(Counts(expected=4, scored=4))
+    assert result["pass_threshold"] == 0.5
+    assert result["pass@k"]["1"] == 0.5
+
+
+def test_tasks_are_told_one_by_one_in_columns() -> None:
+    metrics = Metrics()
+    for task, of_task in {9: [1.0, 1.0], 2: [0.0, 0.5], 4_000_000: [1.0, 0.0]}.items():
+        for reward in of_task:
+            metrics.add(*row(task, reward))
+    result = metrics.as_dict(Counts(expected=6, scored=6))
+    assert result["per_task"] == {
+        "task_index": [2, 9, 4_000_000],
+        "n": [2, 2, 2],
+        "mean_reward": [0.25, 1.0, 0.5],
+        "solved": [0, 2, 1],
+    }
+    assert [result[f"tasks_{which}"] for which in ("all_solved", "none_solved", "mixed")] == [1, 1, 1]
+
+
+def test_counts_per_rollout_have_a_mean_and_a_largest_value_and_truncated_answers_a_share() -> None:
+    metrics = Metrics()
+    limit = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    metrics.add(*row(0, 1.0, response={"output": [{}], "usage": {"output_tokens": 10}}))
+    metrics.add(*row(1, 1.0, response={"output": [], "usage": {"output_tokens": 2**48}, **limit}))
+    metrics.add(*row(2, 1.0))
+    result = metrics.as_dict(Counts(expected=3, scored=3))
+    assert result["per_rollout"]["steps"] == {"mean": 0.5, "max": 1}
+    assert result["per_rollout"]["output_tokens"] == {"mean": (10 + 2**48) / 2, "max": 2**48}
+    assert result["truncated_share"] == pytest.approx(1 / 3)
+    assert result["output_tokens"] == 10 + 2**48
+
+
+def test_a_verifier_that_makes_up_names_does_not_fill_the_memory() -> None:
+    metrics = Metrics()
+    for task in range(1_100):
+        metrics.add(*row(task, 1.0, **{f"name_{task}": 1}))
+    assert len(metrics.as_dict(Counts(expected=1_100, scored=1_100))["mean_of"]) == 1_000
