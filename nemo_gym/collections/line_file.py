@@ -182,10 +182,16 @@ def iter_lines(path: Path, offset: int = 0, number: int = 1) -> Iterator[Line]:
 
 def line_at(path: Path, offset: int) -> Line:
     """Return the line that begins at a byte offset, with 0 as its number; raises OSError."""
+    return next(lines_at(path, [offset]))
+
+
+def lines_at(path: Path, offsets: Iterable[int]) -> Iterator[Line]:
+    """Yield the lines that begin at these byte offsets, as `line_at` does."""
     with path.open("rb") as file:
-        file.seek(offset)
-        line = file.readline()
-        return Line(path, offset, offset + len(line), 0, line.strip())
+        for offset in offsets:
+            file.seek(offset)
+            line = file.readline()
+            yield Line(path, offset, offset + len(line), 0, line.strip())
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

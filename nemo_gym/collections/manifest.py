@@ -91,7 +91,8 @@ def unseen_code(manifest: Manifest) -> list[str]:
 def with_accepted(old: Manifest, new: Manifest, changes: list[str]) -> Manifest:
     """Return the manifest of a collection that goes on with changed code."""
     accepted = ManifestChange(at=time.time(), changes=changes)
-    return old.model_copy(update={"code": {**old.code, **new.code}, "history": [*old.history, accepted]})
+    seen = {name: digest for name, digest in new.code.items() if digest is not None}
+    return old.model_copy(update={"code": {**old.code, **seen}, "history": [*old.history, accepted]})
 
 
 def _task_differences(old: Manifest, new: Manifest) -> list[str]:

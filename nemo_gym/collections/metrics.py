@@ -1,6 +1,7 @@
 """What the rewards of a collection say: means, pass@k, tokens; kept small however many rollouts there are."""
 
 import math
+import operator
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -152,15 +153,15 @@ class Metrics:
     def record(self, counts: Counts) -> MetricsRecord:
         """Return the metrics."""
         per_task = self._per_task()
-        pairs = list(zip(per_task.n, per_task.solved, strict=True))
-        all_solved, none_solved = sum(n == solved for n, solved in pairs), sum(not solved for _, solved in pairs)
+        all_solved = sum(map(operator.eq, per_task.n, per_task.solved))
+        none_solved = per_task.solved.count(0)
         return MetricsRecord(
             **counts.as_dict(),
             mean_reward=self.mean_reward,
             standard_error=self._standard_error(per_task),
             mean_reward_failed_as_0=self._mean_with_failed(counts),
             pass_threshold=self.pass_threshold,
-            **_at_k(pairs, per_task.mean_reward),
+            **_at_k(per_task),
             mean_of={name: number.total / number.n for name, number in sorted(self._numbers.items())},
             truncated_share=self._truncated / self._reward.n if self._reward.n else None,
             per_rollout={
@@ -171,7 +172,7 @@ class Metrics:
             output_tokens=self._tokens("output_tokens"),
             tasks_all_solved=all_solved,
             tasks_none_solved=none_solved,
-            tasks_mixed=len(pairs) - all_solved - none_solved,
+            tasks_mixed=len(per_task.n) - all_solved - none_solved,
             per_task=per_task,
         )
 
@@ -201,13 +202,14 @@ class Metrics:
         return 0 if count is None else min(int(count.total), 2**63 - 1)
 
     def _per_task(self) -> PerTask:
-        rows = [(task, int(n), int(self._solved[task])) for task, n in self._scored.items()]
-        return PerTask(
-            task_index=[task for task, _, _ in rows],
-            n=[n for _, n, _ in rows],
-            mean_reward=[self._reward_by_task[task] / n for task, n, _ in rows],
-            solved=[solved for _, _, solved in rows],
-        )
+        # Not validated, and built column by column: there may be a million tasks.
+        table = PerTask.model_construct(task_index=[], n=[], mean_reward=[], solved=[])
+        for task, n in self._scored.items():
+            table.task_index.append(task)
+            table.n.append(int(n))
+            table.mean_reward.append(self._reward_by_task[task] / n)
+            table.solved.append(int(self._solved[task]))
+        return table
 
     def _standard_error(self, per_task: PerTask) -> float | None:
         """Rollouts of one task resemble each other, so the task is what is drawn at random (arXiv:2411.00640, 2.2)."""
@@ -218,12 +220,14 @@ class Metrics:
         return math.sqrt(math.fsum(deviations) * tasks / (tasks - 1)) / self._reward.n
 
 
-def _at_k(tasks: list[tuple[int, int]], means: list[float]) -> dict[str, Any]:
-    fewest = min((n for n, _ in tasks), default=0)
+def _at_k(per_task: PerTask) -> dict[str, Any]:
+    means, fewest = per_task.mean_reward, min(per_task.n, default=0)
     if fewest < 2:
         return {}
     ks = {2**i for i in range(fewest.bit_length())} | {fewest}
     return {
-        "pass_at_k": {str(k): pass_at_k_of_counts(tasks, k) for k in sorted(ks)},
+        "pass_at_k": {
+            str(k): pass_at_k_of_counts(zip(per_task.n, per_task.solved, strict=True), k) for k in sorted(ks)
+        },
         "mean_at_k": {str(fewest): math.fsum(means) / len(means)},
     }

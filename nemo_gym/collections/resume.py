@@ -15,6 +15,7 @@ from nemo_gym.collections.line_file import (
     decoded_as,
     iter_lines,
     line_at,
+    lines_at,
     until_stopped,
 )
 from nemo_gym.collections.paged_array import ByRollout, Key
@@ -135,8 +136,9 @@ class ResumeState:
             self._failed_at[failure.key] = line.offset + 1
 
     def _failures(self, offsets: ByRollout) -> Iterator[FailureRecord]:
-        for _, at in offsets.items():
-            yield validated(FailureRecord, line_at(self._paths.failures, at - 1))
+        starts = (at - 1 for _, at in offsets.items())
+        for line in lines_at(self._paths.failures, starts) if self._paths.failures.exists() else ():
+            yield validated(FailureRecord, line)
 
 
 _PLACES = msgspec.json.Decoder(_Place)

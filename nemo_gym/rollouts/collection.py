@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -106,6 +107,7 @@ class Collection:
         async with self._open_output() as output:
             self._settled = settled = await self._settle_earlier()
             output.sent = settled.sent
+            work = await self._in_thread(lambda: _begun(self._work(settled)))
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
                 collector.stop(self._stop_reason)
@@ -113,7 +115,7 @@ class Collection:
                 self._display = display
                 showing = asyncio.ensure_future(display.keep_showing())
                 try:
-                    await collector.run(self._work(settled))
+                    await collector.run(work)
                 finally:
                     showing.cancel()
             for record in settled.earlier_failures():  # a stop came before they could be tried again
@@ -138,7 +140,14 @@ class Collection:
         """Ask the servers what has to be known before the first rollout."""
 
     def _tasks(self) -> Iterator[Task]:
+        return until_stopped(self._read_tasks(), self._reading_is_stopped)
+
+    def _read_tasks(self) -> Iterator[Task]:
         return read_tasks(self.input_path, self.options.limit)
+
+    def _reading_is_stopped(self) -> bool:
+        """Tell whether to give up reading; once rollouts run, a stop is the collector's."""
+        return self._collector is None and self._stops_reading.is_set()
 
     def _work(self, settled: ResumeState) -> Iterator[Work]:
         return work_left(self._tasks(), self.options.num_repeats, settled)
@@ -195,8 +204,7 @@ class Collection:
         return manifest_to_write(self.paths, manifest, accepts_changed_code=self.options.accept_changed_code)
 
     def _make_manifest(self) -> Manifest:
-        lines = (task.line for task in until_stopped(self._tasks(), self._stops_reading.is_set))
-        tasks = read_task_set(lines)
+        tasks = read_task_set(task.line for task in self._tasks())
         self.counts.expected = tasks.count * self.options.num_repeats
         self.metrics.sent = self._sent_fields(tasks)
         manifest = make_manifest(
@@ -218,17 +226,19 @@ class Collection:
     async def _settle_earlier(self) -> ResumeState:
         """Count what an earlier run has settled, and return it."""
         try:
-            settled = await self._in_thread(
-                lambda: ResumeState.read(self.paths, self._count_earlier, self._stops_reading.is_set)
-            )
-            for record in settled.final_failures():
-                self.counts.add_failure(record)
+            settled = await self._in_thread(self._read_earlier)
         except DamagedFileError as error:
             fix = "+overwrite=true starts anew and moves the old files aside; or repair the file"
             raise ConfigError(Mistake(str(error), where="output_jsonl_fpath", fix=fix)) from error
         self._resumed = self.counts.settled
         if self._resumed:
             self._notes.append(f"resumed: {self._resumed} of {self.counts.expected} rollouts were settled before")
+        return settled
+
+    def _read_earlier(self) -> ResumeState:
+        settled = ResumeState.read(self.paths, self._count_earlier, self._reading_is_stopped)
+        for record in settled.final_failures():
+            self.counts.add_failure(record)
         return settled
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
@@ -283,6 +293,11 @@ class Collection:
     def _adaptive_limit(self) -> int | None:
         slots = None if self._collector is None else self._collector.slots
         return slots.limit if isinstance(slots, AdaptiveSlots) else None
+
+
+def _begun(work: Iterator[Work]) -> Iterator[Work]:
+    """Read on to the first work: what is settled already may be most of a large file."""
+    return itertools.chain(list(itertools.islice(work, 1)), work)
 
 
 def is_agent(block: Any) -> bool:

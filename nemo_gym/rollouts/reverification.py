@@ -103,7 +103,7 @@ class Reverification(Collection):
         except RolloutError:  # it names no verifier: a row that wants it will say so
             return frozenset()
 
-    def _tasks(self) -> Iterator[Task]:
+    def _read_tasks(self) -> Iterator[Task]:
         lines = CollectionReader(self.input_path).lines()
         for index, line in enumerate(itertools.islice(lines, self.options.limit)):
             yield RolloutRow(index, line.number, line.text)

@@ -66,7 +66,6 @@ def test_a_second_collector_by_way_of_a_link_is_refused(endpoint: Endpoint, coll
         second = Collector(
             collecting.place, collecting.head_port, collecting.tasks, alias, ("+agent_name=chaotic_agent",)
         )
-        assert second.run() == 2, second.said()
         assert second.run("+overwrite=true") == 2, second.said()
         assert "another collector writes" in second.said()
         alias.unlink()
@@ -77,7 +76,7 @@ def test_a_second_collector_by_way_of_a_link_is_refused(endpoint: Endpoint, coll
 
 
 def test_ctrl_c_while_a_large_output_is_read_is_heard_at_once(endpoint: Endpoint, collector: MakeCollector) -> None:
-    rows = 400_000
+    rows = 200_000
     task = json.dumps({"responses_create_params": {"input": "hi"}})
     collecting = collector(1)
     collecting.tasks.write_text(f"{task}\n" * rows)
