@@ -188,7 +188,7 @@ def _folder_mistakes(path: Path) -> Iterator[Mistake]:
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except OSError:  # there is no input: that is said elsewhere
+    except OSError:  # the input is missing, which is reported elsewhere
         return False
 
 

@@ -75,7 +75,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
 
 
 def code_differences(old: Manifest, new: Manifest) -> list[str]:
-    """Return in words which servers' code has changed; code that one of the two could not see is no difference."""
+    """Return in words which servers' code has changed; code that either of the two lacks is left out."""
     return [
         f"code of {name}: {before[:8]} → {after[:8]}"
         for name, before in old.code.items()

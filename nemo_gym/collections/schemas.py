@@ -29,6 +29,6 @@ def schema_of(name: str) -> dict[str, Any]:
         name: A key of `FORMATS`.
 
     Raises:
-        KeyError: There is no such file.
+        KeyError: No file has that name.
     """
     return {"$schema": _DIALECT, **TypeAdapter(FORMATS[name]).json_schema(by_alias=True, mode="serialization")}
