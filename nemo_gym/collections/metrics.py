@@ -1,14 +1,17 @@
 """What the rewards of a collection say: means, pass@k, tokens; kept small however many rollouts there are."""
 
 import math
-from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from math import comb
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from nemo_gym.collections.counts import Counts
-from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.collections.measures import RolloutMeasures, measure
+from nemo_gym.collections.paged_array import PagedArray
 
 
 def pass_at_k(rewards: Sequence[Sequence[float]], k: int, *, threshold: float = 1.0) -> float:
@@ -47,90 +50,184 @@ def pass_at_k_of_counts(tasks: Iterable[tuple[int, int]], k: int) -> float:
     return chance_sum / num_tasks
 
 
-SOLVED_REWARD = 1.0
-"""A rollout with at least this reward solved its task (pass@k)."""
+class Spread(BaseModel):
+    """A count per rollout, over the rollouts that tell it."""
 
-_NOT_METRICS = {TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward"}
+    mean: float
+    max: int
+
+
+class PerTask(BaseModel):
+    """The scored rollouts of each task, as columns of the same length; tasks without any are left out."""
+
+    task_index: list[int]
+    n: list[int] = Field(description="Scored rollouts.")
+    mean_reward: list[float]
+    solved: list[int] = Field(description="Rollouts with at least the pass threshold.")
+
+
+class MetricsRecord(BaseModel):
+    """The content of `<stem>_metrics.json`. Masked and failed rollouts enter nothing but the counts."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    expected: int
+    scored: int
+    masked: int
+    failed: int
+    failed_by_kind: dict[str, int]
+    not_settled: int
+    mean_reward: float | None
+    standard_error: float | None = Field(description="Of the mean reward, clustered by task; null below two tasks.")
+    mean_reward_failed_as_0: float | None
+    pass_threshold: float = Field(description="A rollout solves its task at this reward or more.")
+    pass_at_k: dict[str, float] | None = Field(default=None, alias="pass@k")
+    mean_at_k: dict[str, float] | None = Field(default=None, alias="mean@k")
+    mean_of: dict[str, float] = Field(description="Numbers that the verifier added; booleans as shares.")
+    truncated_share: float | None = Field(description="Answers cut off at max_output_tokens, in [0, 1].")
+    per_rollout: dict[str, Spread] = Field(description="steps, tool_calls, tool_errors, input_tokens, output_tokens.")
+    input_tokens: int
+    output_tokens: int
+    tasks_all_solved: int
+    tasks_none_solved: int
+    tasks_mixed: int
+    per_task: PerTask
+    seconds: float | None = Field(default=None, description="Wall time of the last start.")
+
+
+_MAX_NAMES = 1_000
+"""Numbers that are averaged, by name: a verifier that makes up names can't fill the memory."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    total: float = 0.0
+    n: int = 0
+    max: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.total += value
+        self.n += 1
+        if value > self.max:
+            self.max = value
 
 
 class Metrics:
-    """Sums over the scored rollouts. A masked rollout enters none of them."""
+    """Sums over the scored rollouts. A masked rollout enters none of them.
 
-    def __init__(self) -> None:
-        # Three flat arrays indexed by task: 16 bytes for each of hundreds of thousands of tasks.
-        self._scored, self._solved, self._reward_by_task = array("I"), array("I"), array("d")
-        self._reward_sum = 0.0
-        self._num_scored = 0
-        self._extra: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0])
-        self.input_tokens = 0
-        self.output_tokens = 0
+    Args:
+        pass_threshold: A rollout solves its task at this reward or more.
+        sent: Names of the fields of the task rows, which are no results; may be set until the first rollout.
+    """
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take in one scored rollout."""
-        reward = float(row["reward"])
-        self._add_to_task(row[TASK_INDEX_KEY], reward)
-        self._reward_sum += reward
-        self._num_scored += 1
-        for key, value in row.items():
-            if isinstance(value, int | float) and key not in _NOT_METRICS:
-                total = self._extra[key]
-                total[0] += value
-                total[1] += 1
-        self._add_usage(row)
+    def __init__(self, pass_threshold: float = 1.0, sent: Container[str] = ()) -> None:
+        self.pass_threshold = pass_threshold
+        self.sent = sent
+        self._scored, self._solved, self._reward_by_task = PagedArray("I"), PagedArray("I"), PagedArray("d")
+        self._reward = _Sum()
+        self._numbers: dict[str, _Sum] = {}
+        self._per_rollout: dict[str, _Sum] = {}
+        self._truncated = 0
+
+    def add(self, task_index: int, reward: float, line: bytes) -> None:
+        """Take in one scored rollout; `line`: its row as it is written."""
+        self._scored.add(task_index, 1)
+        self._solved.add(task_index, reward >= self.pass_threshold)
+        self._reward_by_task.add(task_index, reward)
+        self._reward.add(reward)
+        self._add_measures(measure(line, self.sent))
 
     @property
     def mean_reward(self) -> float | None:
         """Mean over the scored rollouts; None before the first."""
-        return self._reward_sum / self._num_scored if self._num_scored else None
+        return self._reward.total / self._reward.n if self._reward.n else None
 
     def as_dict(self, counts: Counts) -> dict[str, Any]:
-        """Return counts, means, pass@k and mean@k, tokens.
+        """Return the metrics as they are written: see `MetricsRecord`.
 
         pass@k for k = 1, 2, 4 … up to the rollouts that every scored task has, when that is at least 2; mean@k for the
         largest: the mean over tasks of each task's mean, so a task with more rollouts weighs no more.
         """
-        return {
-            **counts.as_dict(),
-            "mean_reward": self.mean_reward,
-            "mean_reward_failed_as_0": self._mean_with_failed(counts),
-            **self._at_k(),
-            "mean_of": {key: total / n for key, (total, n) in sorted(self._extra.items())},
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-        }
+        return self.record(counts).model_dump(exclude_none=False, exclude=self._absent())
 
-    def _add_to_task(self, task: int, reward: float) -> None:
-        missing = task + 1 - len(self._scored)
-        if missing > 0:
-            for of_tasks in (self._scored, self._solved, self._reward_by_task):
-                of_tasks.frombytes(bytes(of_tasks.itemsize * missing))
-        self._scored[task] += 1
-        self._solved[task] += reward >= SOLVED_REWARD
-        self._reward_by_task[task] += reward
+    def record(self, counts: Counts) -> MetricsRecord:
+        """Return the metrics."""
+        per_task = self._per_task()
+        all_solved = sum(map(operator.eq, per_task.n, per_task.solved))
+        none_solved = per_task.solved.count(0)
+        return MetricsRecord(
+            **counts.as_dict(),
+            mean_reward=self.mean_reward,
+            standard_error=self._standard_error(per_task),
+            mean_reward_failed_as_0=self._mean_with_failed(counts),
+            pass_threshold=self.pass_threshold,
+            **_at_k(per_task),
+            mean_of={name: number.total / number.n for name, number in sorted(self._numbers.items())},
+            truncated_share=self._truncated / self._reward.n if self._reward.n else None,
+            per_rollout={
+                name: Spread(mean=count.total / count.n, max=int(count.max))
+                for name, count in self._per_rollout.items()
+            },
+            input_tokens=self._tokens("input_tokens"),
+            output_tokens=self._tokens("output_tokens"),
+            tasks_all_solved=all_solved,
+            tasks_none_solved=none_solved,
+            tasks_mixed=len(per_task.n) - all_solved - none_solved,
+            per_task=per_task,
+        )
+
+    def _absent(self) -> set[str]:
+        return {"seconds", *(() if self._has_groups() else ("pass_at_k", "mean_at_k"))}
+
+    def _has_groups(self) -> bool:
+        return min((n for _, n in self._scored.items()), default=0) >= 2
+
+    def _add_measures(self, measures: RolloutMeasures) -> None:
+        for sums, values in ((self._numbers, measures.numbers), (self._per_rollout, measures.per_rollout)):
+            for name, value in values.items():
+                known = sums.get(name)
+                if known is None:
+                    if len(sums) >= _MAX_NAMES:
+                        continue
+                    known = sums[name] = _Sum()
+                known.add(value)
+        self._truncated += measures.is_truncated
 
     def _mean_with_failed(self, counts: Counts) -> float | None:
-        n = self._num_scored + counts.failed
-        return self._reward_sum / n if n else None
+        n = self._reward.n + counts.failed
+        return self._reward.total / n if n else None
 
-    def _at_k(self) -> dict[str, dict[str, float]]:
-        tasks = [(n, solved) for n, solved in zip(self._scored, self._solved, strict=True) if n]
-        fewest = min((n for n, _ in tasks), default=0)
-        if fewest < 2:
-            return {}
-        ks = {2**i for i in range(fewest.bit_length())} | {fewest}
-        means = [total / n for total, n in zip(self._reward_by_task, self._scored, strict=True) if n]
-        return {
-            "pass@k": {str(k): pass_at_k_of_counts(tasks, k) for k in sorted(ks)},
-            "mean@k": {str(fewest): math.fsum(means) / len(means)},
-        }
+    def _tokens(self, name: str) -> int:
+        count = self._per_rollout.get(name)
+        return 0 if count is None else min(int(count.total), 2**63 - 1)
 
-    def _add_usage(self, row: dict[str, Any]) -> None:
-        response = row.get("response")
-        usage = response.get("usage") if isinstance(response, dict) else None
-        if isinstance(usage, dict):
-            self.input_tokens += _count(usage.get("input_tokens"))
-            self.output_tokens += _count(usage.get("output_tokens"))
+    def _per_task(self) -> PerTask:
+        # Not validated, and built column by column: there may be a million tasks.
+        table = PerTask.model_construct(task_index=[], n=[], mean_reward=[], solved=[])
+        for task, n in self._scored.items():
+            table.task_index.append(task)
+            table.n.append(int(n))
+            table.mean_reward.append(self._reward_by_task[task] / n)
+            table.solved.append(int(self._solved[task]))
+        return table
+
+    def _standard_error(self, per_task: PerTask) -> float | None:
+        """Rollouts of one task resemble each other, so the task is what is drawn at random (arXiv:2411.00640, 2.2)."""
+        tasks, mean = len(per_task.n), self.mean_reward
+        if tasks < 2 or mean is None:
+            return None
+        deviations = ((n * (of_task - mean)) ** 2 for n, of_task in zip(per_task.n, per_task.mean_reward, strict=True))
+        return math.sqrt(math.fsum(deviations) * tasks / (tasks - 1)) / self._reward.n
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def _at_k(per_task: PerTask) -> dict[str, Any]:
+    means, fewest = per_task.mean_reward, min(per_task.n, default=0)
+    if fewest < 2:
+        return {}
+    ks = {2**i for i in range(fewest.bit_length())} | {fewest}
+    return {
+        "pass_at_k": {
+            str(k): pass_at_k_of_counts(zip(per_task.n, per_task.solved, strict=True), k) for k in sorted(ks)
+        },
+        "mean_at_k": {str(fewest): math.fsum(means) / len(means)},
+    }

@@ -1,18 +1,97 @@
-"""The one outcome of a task attempt: scored, masked, or failed."""
+"""The one outcome of a task attempt (scored, masked, or failed), and the lines that the files of a collection hold."""
 
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
+from nemo_gym.collections.line_file import encode_line
 from nemo_gym.wire.failure import MAX_REASON_CHARS, Delivery, Origin, RolloutError, Stage, rollout_error
 
 TASK_INDEX_KEY = "_ng_task_index"
 ROLLOUT_INDEX_KEY = "_ng_rollout_index"
 MASK_KEYS = ("mask_sample", "failure_kind", "failure_reason")
 SCHEMA_VERSION = 1
+
+
+class _Placed(BaseModel):
+    """A line that belongs to one rollout."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    task_index: int = Field(alias=TASK_INDEX_KEY, ge=0, description="Row in the input, from 0.")
+    rollout_index: int = Field(alias=ROLLOUT_INDEX_KEY, ge=0, description="Repeat, from 0.")
+
+
+class RolloutRow(_Placed):
+    """A line of the rollout file: the agent's answer to `/run` and its place, with every field of task and verifier."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reward: float
+    agent_ref: dict[str, Any] | None = None
+    mask_sample: bool | None = Field(default=None, description="True: verified, but not to be trained on.")
+    failure_kind: str | None = Field(default=None, description="Why it is masked.")
+    failure_reason: str | None = Field(default=None, description="Why it is masked, for a person.")
+    responses_create_params: dict[str, Any] | None = None
+    response: dict[str, Any] | None = Field(default=None, description="The trajectory, as a Response.")
+
+
+class MaterializedInput(_Placed):
+    """A line of the materialized inputs: a task row as it was first sent to its agent."""
+
+    model_config = ConfigDict(extra="allow")
+
+    responses_create_params: dict[str, Any]
+    agent_ref: dict[str, Any] | None = None
+
+
+class FailureRecord(_Placed):
+    """A rollout without a valid reward, as `<stem>_failures.jsonl` keeps it. Times in seconds since the epoch."""
+
+    schema_version: int = SCHEMA_VERSION
+    attempt: int = Field(ge=0)
+    rollout_id: str
+    agent_ref: dict[str, str] | None
+    failure_kind: str
+    stage: Stage
+    failure_reason: str
+    origin: Origin | None
+    delivery: Delivery
+    terminal: bool = Field(description="No further attempt makes sense.")
+    started_at: float
+    elapsed_s: float
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the record as it is written."""
+        return self.model_dump(mode="json")
+
+
+class Dispatched(_Placed):
+    """A line of the journal: an attempt began. `at`: seconds since the epoch."""
+
+    event: Literal["dispatched"] = "dispatched"
+    attempt: int = Field(ge=0)
+    at: float
+
+
+class AttemptFailed(FailureRecord):
+    """A line of the journal: an attempt failed, and another was to follow."""
+
+    event: Literal["failed"] = "failed"
+
+
+JournalEvent = Annotated[Dispatched | AttemptFailed, Field(discriminator="event")]
+
+
+class UnverifiedRecord(_Placed):
+    """A trajectory whose verification failed: a verify request that only lacks its verdict."""
+
+    attempt: int = Field(ge=0)
+    verify_request: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,39 +115,10 @@ class Scored:
         """The reward, finite."""
         return float(self.row["reward"])
 
-
-class FailureRecord(BaseModel):
-    """A rollout without a valid reward, as `<stem>_failures.jsonl` keeps it. Times in seconds since the epoch."""
-
-    schema_version: int = SCHEMA_VERSION
-    task_index: int
-    rollout_index: int
-    attempt: int
-    rollout_id: str
-    agent_ref: dict[str, str] | None
-    failure_kind: str
-    stage: Stage
-    failure_reason: str
-    origin: Origin | None
-    delivery: Delivery
-    terminal: bool
-    started_at: float
-    elapsed_s: float
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> "FailureRecord":
-        """Return the record that a line of the failures file holds."""
-        return cls.model_validate({**row, "task_index": row[TASK_INDEX_KEY], "rollout_index": row[ROLLOUT_INDEX_KEY]})
-
-    def as_row(self) -> dict[str, Any]:
-        """Return the record as it is written."""
-        plain = self.model_dump(mode="json")
-        return {
-            "schema_version": plain.pop("schema_version"),
-            TASK_INDEX_KEY: plain.pop("task_index"),
-            ROLLOUT_INDEX_KEY: plain.pop("rollout_index"),
-            **plain,
-        }
+    @cached_property
+    def line(self) -> bytes:
+        """The row as it is written; raises TypeError when JSON has no form for it."""
+        return encode_line(self.row)
 
 
 @dataclass(frozen=True)
@@ -119,7 +169,18 @@ class Attempt:
             reason = f"the answer of {self.agent_name} has {reward!r} as its reward"
             raise rollout_error("verifier_error", reason, stage="verification", server=self.agent_name)
         marks = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index, "agent_ref": self.agent_ref}
-        return Scored({**answer, **marks})
+        scored = Scored({**answer, **marks})
+        try:
+            _ = scored.line  # here, where it is one failed rollout; while writing it would end the collection
+        except TypeError as error:
+            reason = f"the answer of {self.agent_name} can't be written: {error}"
+            raise rollout_error("verifier_error", reason, stage="verification", server=self.agent_name) from error
+        return scored
+
+    def materialized(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a task row as it is sent, with its agent and its place."""
+        marks = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index}
+        return {**row, "agent_ref": row.get("agent_ref") or self.agent_ref, **marks}
 
     def failed(self, error: RolloutError) -> Failed:
         """Return the outcome of a failure."""

@@ -1,22 +1,35 @@
-"""The one writer of a collection: rollouts, failures, journal, unverified trajectories; all only appended to."""
+"""The one writer of a collection: rollouts, failures, journal and what is sent; all only appended to."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nemo_gym.collections.files import OutputPaths
-from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError
+from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError, encode_line
+from nemo_gym.collections.paged_array import ByRollout
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed, Outcome
 from nemo_gym.config.errors import ConfigError, Mistake
 
+_log = logging.getLogger("nemo_gym.collections")
+
 
 class Output:
-    """The open files of one collection; one collector at a time."""
+    """The open files of one collection; one collector at a time.
+
+    Opening locks the files and creates those that are missing; what they hold is not touched before
+    `drop_truncated_lines`, `move_aside`, or the first record.
+
+    Raises:
+        ConfigError: Another collector writes them, or they can't be opened.
+    """
 
     def __init__(self, paths: OutputPaths) -> None:
         self.paths = paths
+        self.sent = ByRollout("B")
+        """Rollouts whose materialized input has been written."""
         with contextlib.ExitStack() as opened:
             try:
                 # The rollout file first, and last to be closed: who holds its lock holds them all.
@@ -24,6 +37,7 @@ class Output:
                 self._failures = opened.enter_context(LineFile(paths.failures))
                 self._journal = opened.enter_context(LineFile(paths.journal))
                 self._unverified = opened.enter_context(LineFile(paths.unverified))
+                self._inputs = opened.enter_context(LineFile(paths.materialized_inputs))
             except OutputBusyError as error:
                 what, fix = f"another collector writes {error}", "wait for it, stop it, or name another output"
                 raise ConfigError(Mistake(what, where="output_jsonl_fpath", fix=fix)) from error
@@ -31,10 +45,9 @@ class Output:
                 raise ConfigError(Mistake(str(error), where="output_jsonl_fpath")) from error
             opened.pop_all()
 
-    @property
-    def torn(self) -> Iterator[Path]:
-        """The files whose torn last line was cut off."""
-        return (f.path for f in self._files() if f.torn_bytes)
+    def drop_truncated_lines(self) -> list[Path]:
+        """Cut off last lines that aren't whole (kill -9, power); return the files where there was one."""
+        return [file.path for file in self._files() if file.drop_truncated_line()]
 
     def dispatched(self, attempt: Attempt) -> None:
         """Note that an attempt begins."""
@@ -44,21 +57,35 @@ class Output:
         """Note an attempt that will be followed by another."""
         self._journal.append({"event": "failed", **failed.record.as_row()})
 
+    def materialize(self, attempt: Attempt, row: dict[str, Any]) -> None:
+        """Write a task row as it is sent, the first time that its rollout is dispatched."""
+        key = attempt.task_index, attempt.rollout_index
+        if key not in self.sent:
+            self._inputs.append(attempt.materialized(row))
+            self.sent[key] = 1
+
     def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
         """Keep what an attempt generated and nobody could verify, so that a resume need not generate it again."""
-        self._unverified.append({**_key(attempt), "attempt": attempt.number, "verify_request": verify_request})
+        try:
+            line = encode_line({**_key(attempt), "attempt": attempt.number, "verify_request": verify_request})
+        except TypeError as error:
+            _log.warning("rollout %s can't be kept for a later verification: %s", attempt.rollout_id, error)
+            return
+        self._unverified.append_line(line)
 
     def settle(self, outcome: Outcome) -> None:
         """Write an outcome to where it belongs."""
         if isinstance(outcome, Failed):
             self._failures.append(outcome.record.as_row())
         else:
-            self._rollouts.append(outcome.row)
+            self._rollouts.append_line(outcome.line)
 
     def move_aside(self) -> list[Path]:
         """Rename the files of the collection that was here, while nobody else can write them; then close them."""
         try:
             return self.paths.move_aside()
+        except OSError as error:
+            raise OutputError(f"cannot move the old files aside: {error}") from error
         finally:
             self.close()
 
@@ -75,8 +102,8 @@ class Output:
                     closing.callback(_remove_if_empty, file)
                 closing.callback(file.sync)
 
-    def _files(self) -> tuple[LineFile, ...]:
-        return (self._rollouts, self._failures, self._journal, self._unverified)
+    def _files(self) -> Iterator[LineFile]:
+        yield from (self._rollouts, self._failures, self._journal, self._unverified, self._inputs)
 
 
 def _remove_if_empty(file: LineFile) -> None:

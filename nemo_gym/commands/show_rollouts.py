@@ -1,10 +1,10 @@
 """Rollouts on the console: a table of rewards, and conversations in full."""
 
+from itertools import islice
 from pathlib import Path
 
-from nemo_gym.collections.line_file import read_lines
-from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
-from nemo_gym.rollouts.summary import conversation_lines, last_message
+from nemo_gym.collections.reader import CollectionReader, StoredRollout
+from nemo_gym.rollouts.summary import conversation_lines, last_message, output_items
 
 MAX_ROWS = 20
 _MESSAGE_CHARS = 70
@@ -17,16 +17,21 @@ def show_rollouts(path: Path, conversations: int) -> None:
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     table = Table("task", "repeat", "reward", "tool calls", "last message", box=None, header_style="bold")
-    rows = [row for row, _ in zip(read_lines(path), range(MAX_ROWS), strict=False)]
-    for row in sorted(rows, key=lambda row: (row[TASK_INDEX_KEY], row[ROLLOUT_INDEX_KEY])):
-        calls = sum(item.get("type") == "function_call" for item in row["response"]["output"])
+    reader = CollectionReader(path)
+    for rollout in sorted(islice(reader.rollouts(), MAX_ROWS), key=_place):
+        row = rollout.row
+        calls = sum(item.get("type") == "function_call" for item in output_items(row))
         message = " ".join(last_message(row).split())
         cut = message if len(message) <= _MESSAGE_CHARS else message[: _MESSAGE_CHARS - 1] + "…"
-        index = (str(row[TASK_INDEX_KEY]), str(row[ROLLOUT_INDEX_KEY]))
-        table.add_row(*index, f"{row['reward']:g}", str(calls), cut)
+        table.add_row(*map(str, _place(rollout)), f"{rollout.reward or 0.0:g}", str(calls), cut)
     console.print(table)
-    for row in rows[:conversations]:
-        console.print(f"\nrollout {row[TASK_INDEX_KEY]}-{row[ROLLOUT_INDEX_KEY]}")
-        for line in conversation_lines(row):
+    for rollout in islice(reader.rollouts(), conversations):
+        task, repeat = _place(rollout)
+        console.print(f"\nrollout {task}-{repeat}")
+        for line in conversation_lines(rollout.row):
             console.print(line)
     console.print()
+
+
+def _place(rollout: StoredRollout) -> tuple[int, int]:
+    return rollout.task_index or 0, rollout.rollout_index or 0

@@ -2,19 +2,25 @@
 
 import asyncio
 import contextlib
+import itertools
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
+from nemo_gym.collections.claim import check_may_be_moved, manifest_to_write
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.files import OutputPaths, check_output_path, make_folder, write_json
-from nemo_gym.collections.manifest import continue_or_begin, make_manifest
+from nemo_gym.collections.identity import TaskSet, read_task_set
+from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
+from nemo_gym.collections.manifest import Manifest, make_manifest, unseen_code
 from nemo_gym.collections.metrics import Metrics
-from nemo_gym.collections.records import Failed, Outcome, Scored
+from nemo_gym.collections.reader import CollectionReader, StoredRollout
+from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
@@ -28,6 +34,7 @@ from nemo_gym.servers.http.connections import raise_descriptor_limit
 from nemo_gym.servers.http.head_lookup import require_server
 
 AGENT_KIND = "responses_api_agents"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class CollectionReport:
         """Tell whether every rollout has a reward."""
         return not (self.counts.failed or self.counts.not_settled)
 
+    def rollouts(self) -> Iterator[StoredRollout]:
+        """Yield the rollouts in the order in which they ended, read from the file one at a time."""
+        return CollectionReader(self.paths.rollouts).rollouts()
+
 
 class Collection:
     """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early."""
@@ -57,9 +68,11 @@ class Collection:
         self.client = client
         self.paths = OutputPaths(Path(options.output_jsonl_fpath))
         self.counts = Counts(expected=0)
-        self.metrics = Metrics()
+        self.metrics = Metrics(options.pass_threshold)
         self._collector: Collector | None = None
+        self._began_at = 0.0
         self._stop_reason: str | None = None
+        self._stops_reading = threading.Event()
         self._resumed = 0
         self._notes: list[str] = []
 
@@ -82,10 +95,19 @@ class Collection:
             OutputError: The output could not be written.
         """
         raise_descriptor_limit()
-        began_at = time.monotonic()
+        self._began_at = time.monotonic()
         await self._prepare()
-        with self._open_output() as output:
-            self._settled = settled = self._settle_earlier()
+        try:
+            return await self._run()
+        except ReadingStopped:
+            self._notes.append("stopped while files were being read: the counts cover what was read so far")
+            return self._report(self._stop_reason)
+
+    async def _run(self) -> CollectionReport:
+        async with self._open_output() as output:
+            self._settled = settled = await self._settle_earlier()
+            output.sent = settled.sent
+            work = await self._in_thread(lambda: _begun(self._work(settled)))
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
                 collector.stop(self._stop_reason)
@@ -93,21 +115,24 @@ class Collection:
                 self._display = display
                 showing = asyncio.ensure_future(display.keep_showing())
                 try:
-                    await collector.run(self._work(settled))
+                    await collector.run(work)
                 finally:
                     showing.cancel()
             for record in settled.earlier_failures():  # a stop came before they could be tried again
                 self.counts.add_failure(record)
-        metrics = self.metrics.as_dict(self.counts)
-        seconds = time.monotonic() - began_at
-        write_json(self.paths.metrics, {**metrics, "seconds": round(seconds, 3)})
-        return CollectionReport(
-            self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), collector.stopped_because
-        )
+        report = self._report(collector.stopped_because)
+        write_json(self.paths.metrics, {**report.metrics, "seconds": round(report.seconds, 3)})
+        return report
+
+    def _report(self, stopped_because: str | None) -> CollectionReport:
+        metrics, seconds = self.metrics.as_dict(self.counts), time.monotonic() - self._began_at
+        notes = tuple(self._notes)
+        return CollectionReport(self.counts, metrics, self.paths, seconds, self._resumed, notes, stopped_because)
 
     def stop(self, reason: str) -> None:
         """Start nothing more; what runs drains."""
         self._stop_reason = reason
+        self._stops_reading.set()
         if self._collector is not None:
             self._collector.stop(reason)
 
@@ -115,7 +140,14 @@ class Collection:
         """Ask the servers what has to be known before the first rollout."""
 
     def _tasks(self) -> Iterator[Task]:
+        return until_stopped(self._read_tasks(), self._reading_is_stopped)
+
+    def _read_tasks(self) -> Iterator[Task]:
         return read_tasks(self.input_path, self.options.limit)
+
+    def _reading_is_stopped(self) -> bool:
+        """Tell whether to give up reading; once rollouts run, a stop is the collector's."""
+        return self._collector is None and self._stops_reading.is_set()
 
     def _work(self, settled: ResumeState) -> Iterator[Work]:
         return work_left(self._tasks(), self.options.num_repeats, settled)
@@ -124,7 +156,7 @@ class Collection:
         check_task_file(self.input_path)
 
     def _check_output(self) -> None:
-        check_output_path(self.paths.rollouts)
+        check_output_path(self.paths.rollouts, self.input_path)
         if not (self.options.resume or self.options.overwrite) and self.paths.rollouts.exists():
             fix = "+resume=true continues it, +overwrite=true starts anew"
             raise ConfigError(Mistake(f"{self.paths.rollouts} exists", where="output_jsonl_fpath", fix=fix))
@@ -139,43 +171,89 @@ class Collection:
                 fix = f"+agent_name={known[0]}" if known else None
                 raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
 
-    @contextlib.contextmanager
-    def _open_output(self) -> Iterator[Output]:
+    @contextlib.asynccontextmanager
+    async def _open_output(self) -> AsyncIterator[Output]:
+        """The open files; nothing is written, cut or moved before all that is there is known to belong here."""
         make_folder(self.paths.rollouts.parent)
+        manifest = await self._in_thread(self._make_manifest)
         if self.options.overwrite:
-            self._notes += [f"moved aside: {path}" for path in Output(self.paths).move_aside()]
+            self._move_aside()
+        self._manifest_to_write(manifest)
         output = Output(self.paths)
         try:
-            self._notes += [f"cut off a torn last line: {path}" for path in output.torn]
-            self._continue_or_begin()
+            # Again, now that nobody else can write here.
+            to_write = self._manifest_to_write(manifest)
+            if to_write is not None:
+                write_json(self.paths.manifest, to_write.model_dump())
+            self._notes += [f"cut off a truncated last line: {path}" for path in output.drop_truncated_lines()]
             yield output
         finally:
             output.close()
 
-    def _continue_or_begin(self) -> None:
-        options = self.options
+    def _move_aside(self) -> None:
+        check_may_be_moved(self.paths)
+        output = Output(self.paths)
+        try:
+            check_may_be_moved(self.paths)
+        except ConfigError:
+            output.close()
+            raise
+        self._notes += [f"moved aside: {path}" for path in output.move_aside()]
+
+    def _manifest_to_write(self, manifest: Manifest) -> Manifest | None:
+        return manifest_to_write(self.paths, manifest, accepts_changed_code=self.options.accept_changed_code)
+
+    def _make_manifest(self) -> Manifest:
+        tasks = read_task_set(task.line for task in self._tasks())
+        self.counts.expected = tasks.count * self.options.num_repeats
+        self.metrics.sent = self._sent_fields(tasks)
         manifest = make_manifest(
-            self._tasks(),
-            num_repeats=options.num_repeats,
-            agent_name=options.agent_name,
-            params=options.responses_create_params,
+            tasks,
+            num_repeats=self.options.num_repeats,
+            agent_name=self.options.agent_name,
+            params=self.options.responses_create_params,
             server_config=OmegaConf.to_container(self.client.global_config_dict),  # type: ignore[arg-type]
         )
-        if not self.paths.manifest.exists() and self.paths.rollouts.stat().st_size:
-            what = f"{self.paths.rollouts} holds rows, but has no manifest: it is not known what they belong to"
-            raise ConfigError(Mistake(what, where=str(self.paths.manifest), fix="+overwrite=true moves it aside"))
-        self.counts.expected = manifest["num_tasks"] * options.num_repeats
-        continue_or_begin(self.paths.manifest, manifest)
+        unseen = ", ".join(unseen_code(manifest))
+        if unseen:
+            self._notes.append(f"the code of {unseen} isn't on this machine: a resume can't notice that it changed")
+        return manifest
 
-    def _settle_earlier(self) -> ResumeState:
+    def _sent_fields(self, tasks: TaskSet) -> frozenset[str]:
+        """Names of the fields that agents are sent: what comes back under another name, the verifier added."""
+        return tasks.fields
+
+    async def _settle_earlier(self) -> ResumeState:
         """Count what an earlier run has settled, and return it."""
-        settled = ResumeState.read(self.paths, lambda row: self._count(Scored(row)))
-        for record in settled.final.values():
-            self.counts.add_failure(record)
+        try:
+            settled = await self._in_thread(self._read_earlier)
+        except DamagedFileError as error:
+            fix = "+overwrite=true starts anew and moves the old files aside; or repair the file"
+            raise ConfigError(Mistake(str(error), where="output_jsonl_fpath", fix=fix)) from error
         self._resumed = self.counts.settled
         if self._resumed:
             self._notes.append(f"resumed: {self._resumed} of {self.counts.expected} rollouts were settled before")
         return settled
+
+    def _read_earlier(self) -> ResumeState:
+        settled = ResumeState.read(self.paths, self._count_earlier, self._reading_is_stopped)
+        for record in settled.final_failures():
+            self.counts.add_failure(record)
+        return settled
+
+    async def _in_thread(self, read: Callable[[], T]) -> T:
+        """Read whole files beside the event loop, which goes on hearing signals; raises ReadingStopped after a stop."""
+        try:
+            return await asyncio.to_thread(read)
+        except asyncio.CancelledError:
+            self._stops_reading.set()
+            raise
+
+    def _count_earlier(self, rollout: StoredRollout) -> None:
+        is_masked = rollout.outcome == "masked"
+        self.counts.add_verified(is_masked=is_masked)
+        if not is_masked:
+            self.metrics.add(rollout.task_index or 0, rollout.reward or 0.0, rollout.line.text)
 
     def _make_collector(self, output: Output) -> Collector:
         options = self.options
@@ -190,14 +268,14 @@ class Collection:
         return Collector(self.client, output, limits, options.agent_name, params, self._on_outcome)
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        self._settled.failed_at.pop(outcome.key, None)
+        self._settled.forget_failure(outcome.key)
         self._count(outcome)
         self._display.update()
 
     def _count(self, outcome: Outcome) -> None:
         self.counts.add(outcome)
         if not isinstance(outcome, Failed) and not outcome.is_masked:
-            self.metrics.add(outcome.row)
+            self.metrics.add(outcome.key[0], outcome.reward, outcome.line)
 
     def _progress(self) -> ProgressState:
         counts = self.counts
@@ -215,6 +293,11 @@ class Collection:
     def _adaptive_limit(self) -> int | None:
         slots = None if self._collector is None else self._collector.slots
         return slots.limit if isinstance(slots, AdaptiveSlots) else None
+
+
+def _begun(work: Iterator[Work]) -> Iterator[Work]:
+    """Read on to the first work: what is settled already may be most of a large file."""
+    return itertools.chain(list(itertools.islice(work, 1)), work)
 
 
 def is_agent(block: Any) -> bool:

@@ -203,6 +203,8 @@ class Collector:
             mistake = rollout_error("input_invalid", str(error), stage="admission", delivery="not_sent")
             return Attempt.begin(*index, self.agent_name).failed(mistake)
         attempt = Attempt.begin(*index, self.agent_name or agent_of(row))
+        if work.trajectory is None:
+            self.output.materialize(attempt, row)
         policy = AttemptPolicy(self.limits.max_attempts, self.limits.rollout_timeout_s, self._pause)
         return await attempt_until_settled(self.client, row, attempt, policy, self.output, work.trajectory)
 

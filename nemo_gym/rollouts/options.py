@@ -13,6 +13,10 @@ class _RunOptions(BaseModel):
     )
     resume: bool = Field(default=True, description="Continue an output of the same collection; false: refuse one.")
     overwrite: bool = Field(default=False, description="Start anew; old files are moved aside.")
+    accept_changed_code: bool = Field(
+        default=False, description="Continue although a server's code has changed since; the manifest records it."
+    )
+    pass_threshold: float = Field(default=1.0, description="A rollout solves its task at this reward or more (pass@k).")
     max_attempts: int = Field(default=3, ge=1, description="Attempts for each rollout that fails.")
     rollout_timeout_s: float = Field(default=3600.0, gt=0, description="Longest one attempt may take.")
     time_budget_s: float | None = Field(default=None, gt=0, description="Stop starting work in time to end by then.")

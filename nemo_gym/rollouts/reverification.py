@@ -1,14 +1,17 @@
 """Scoring existing rollouts again with today's verifier: a collection whose trajectories are there already."""
 
+import itertools
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from nemo_gym.collections.identity import TaskSet
+from nemo_gym.collections.paged_array import Key
+from nemo_gym.collections.reader import CollectionReader
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
-from nemo_gym.collections.resume import Key, ResumeState
-from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.collections.resume import ResumeState
 from nemo_gym.rollouts.collection import Collection, is_agent
 from nemo_gym.rollouts.collector import Work
 from nemo_gym.rollouts.options import ReverifyConfig
@@ -89,13 +92,6 @@ class Reverification(Collection):
         self._verdict_fields: dict[str, frozenset[str]] = {}
         self._rewards_before: dict[Key, Any] = {}
 
-    def _check_output(self) -> None:
-        super()._check_output()
-        output, read = self.paths.rollouts.resolve(), self.input_path.resolve()
-        if output == read or read in [path.resolve() for path in self.paths.all()]:
-            what = f"{self.paths.rollouts} or a file beside it is the input: it would be written onto"
-            raise ConfigError(Mistake(what, where="output_jsonl_fpath", fix="name another file"))
-
     async def _prepare(self) -> None:
         for name, block in self.client.global_config_dict.items():
             if is_agent(block):
@@ -107,8 +103,14 @@ class Reverification(Collection):
         except RolloutError:  # it names no verifier: a row that wants it will say so
             return frozenset()
 
-    def _tasks(self) -> Iterator[Task]:
-        return (RolloutRow(task.index, task.line_number, task.line) for task in super()._tasks())
+    def _read_tasks(self) -> Iterator[Task]:
+        lines = CollectionReader(self.input_path).lines()
+        for index, line in enumerate(itertools.islice(lines, self.options.limit)):
+            yield RolloutRow(index, line.number, line.text)
+
+    def _sent_fields(self, tasks: TaskSet) -> frozenset[str]:
+        # The rows hold the old verdicts too; what the verifier adds is asked of the verifier.
+        return tasks.fields.difference(*self._verdict_fields.values())
 
     def _work(self, settled: ResumeState) -> Iterator[Work]:
         for task in self._tasks():

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any
 
 from nemo_gym.collections.counts import Counts
@@ -18,14 +19,48 @@ def summary_rows(counts: Counts, metrics: dict[str, Any], seconds: float) -> lis
         ("  masked", str(counts.masked)),
         ("  failed", str(counts.failed)),
         ("  not settled", str(counts.not_settled)),
-        ("mean reward", _number(metrics["mean_reward"])),
+        ("mean reward", _number(metrics["mean_reward"]) + _plus_minus(metrics["standard_error"])),
     ]
     if counts.failed:
         rows.append(("  with failed as 0", _number(metrics["mean_reward_failed_as_0"])))
-    rows += [(f"pass@{k}", _number(value)) for k, value in metrics.get("pass@k", {}).items()]
+    solved = f"(reward >= {metrics['pass_threshold']:g})"
+    rows += [(f"pass@{k} {solved}", _number(value)) for k, value in metrics.get("pass@k", {}).items()]
     rows += [(f"mean@{k}", _number(value)) for k, value in metrics.get("mean@k", {}).items()]
+    rows += _task_rows(metrics, solved)
+    rows += _rollout_rows(metrics)
     rows.append(("tokens in / out", f"{metrics['input_tokens']:,} / {metrics['output_tokens']:,}"))
     rows.append(("time", f"{seconds:.1f} s"))
+    return rows
+
+
+_HARDEST = 3
+_PER_ROLLOUT = (
+    ("steps", "steps per rollout"),
+    ("tool_errors", "tool errors per rollout"),
+    ("input_tokens", "tokens in per rollout"),
+    ("output_tokens", "tokens out per rollout"),
+)
+
+
+def _task_rows(metrics: dict[str, Any], solved: str) -> list[tuple[str, str]]:
+    per_task = metrics["per_task"]
+    if len(per_task["n"]) < 2:
+        return []
+    counts = "{tasks_all_solved} / {tasks_mixed} / {tasks_none_solved}".format(**metrics)
+    tasks = zip(per_task["mean_reward"], per_task["task_index"], per_task["n"], strict=True)
+    hardest = ", ".join(f"{task} ({mean:.3g} of {n})" for mean, task, n in nsmallest(_HARDEST, tasks))
+    named = "hardest tasks (mean reward of n)"
+    return [(f"tasks all / some / none solved {solved}", counts), (named, hardest)]
+
+
+def _rollout_rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        (f"{words}, mean / max", f"{spread['mean']:,.4g} / {spread['max']:,}")
+        for name, words in _PER_ROLLOUT
+        if (spread := metrics["per_rollout"].get(name)) and spread["max"]
+    ]
+    if metrics["truncated_share"]:
+        rows.append(("truncated at max_output_tokens", f"{metrics['truncated_share']:.1%}"))
     return rows
 
 
@@ -46,28 +81,39 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def _plus_minus(standard_error: float | None) -> str:
+    return "" if standard_error is None else f" ± {standard_error:.2g}"
+
+
 _WIDTH = 110
 _MAX_CHARS = 2_000
 
 
 def conversation_lines(row: dict[str, Any]) -> list[str]:
     """Return the lines of one rollout row: who said what, tool calls and their results, the reward."""
-    params = row["responses_create_params"]
-    given = params["input"]
+    params = row.get("responses_create_params") or {}
+    given = params.get("input", [])
     lines: list[str] = []
     if params.get("instructions"):
         lines += _said("instructions", params["instructions"])
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         lines += _item_lines(item)
-    for item in row["response"]["output"]:
+    for item in output_items(row):
         lines += _item_lines(item)
     masked = "  (masked: not to be trained on)" if row.get("mask_sample") else ""
     return [*lines, f"{'reward':>12}  {row['reward']:g}{masked}"]
 
 
+def output_items(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of a rollout row's trajectory; none where a verifier has left the response out."""
+    response = row.get("response")
+    items = response.get("output") if isinstance(response, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
 def last_message(row: dict[str, Any]) -> str:
     """Return the text the policy ended with; empty when it ended with something else."""
-    output = row["response"]["output"]
+    output = output_items(row)
     return _text(output[-1].get("content")) if output and output[-1].get("type") == "message" else ""
 
 

@@ -65,7 +65,10 @@ def agent_of(row: dict[str, Any]) -> str | None:
 
 def find_task_file(path: Path) -> Path:
     """Return where a task file is: here, in the project root, or beside the installed package; else as given."""
-    return find_file(path) or path
+    try:
+        return find_file(path) or path
+    except OSError:  # a name that is too long, say: `check_task_file` reports it
+        return path
 
 
 def check_task_file(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bounds import HANGS_AFTER_S
 from tests.chaos.conftest import MakeCollector
-from tests.chaos.invariants import beside, check_output
+from tests.chaos.invariants import beside, check_output, read_whole_lines
 from tests.chaos.processes import Endpoint, wait_for
 from tests.chaos.sizes import SHORT_OR_SOAK
 
@@ -33,6 +33,8 @@ def test_a_collector_killed_again_and_again_settles_every_rollout_once(
         process.wait()
     assert collecting.run() == 0, collecting.said()
     assert check_output(collecting.output, expected).scored == expected
+    sent = [row["_ng_task_index"] for row in read_whole_lines(beside(collecting.output, "materialized_inputs.jsonl"))]
+    assert sorted(sent) == list(range(expected)), "each row that was sent is kept once"
     _assert_only_what_was_cut_off_was_asked_again(endpoint, expected, kills)
 
 

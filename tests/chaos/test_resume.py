@@ -20,7 +20,7 @@ def test_resuming_onto_something_else_is_refused_and_says_what_differs(finished:
     assert "responses_create_params.temperature: 0.5 → 0.7" in finished.said()
     write_tasks(finished.tasks, [task(0), task(1), task(2), task(9)])
     assert finished.run() == 2
-    assert "1 task rows changed (index 3)" in finished.said()
+    assert "1 task row changed (index 3)" in finished.said()
     finished.options = ("+responses_create_params.temperature=0.5",)
     write_tasks(finished.tasks, [{**task(n), "agent_ref": {"name": "chaotic_agent"}} for n in range(4)])
     assert finished.run() == 2
@@ -58,7 +58,7 @@ def test_a_truncated_last_line_is_removed_reported_and_its_rollout_run_again(
     finished.output.write_bytes(b"".join(whole[:3]) + whole[3][:100])
     before = endpoint.stats()["requests"]
     assert finished.run() == 0, finished.said()
-    assert "cut off a torn last line" in finished.said()
+    assert "cut off a truncated last line" in finished.said()
     assert check_output(finished.output, 4).scored == 4
     assert endpoint.stats()["requests"] == before + 2
 

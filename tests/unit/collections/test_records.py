@@ -45,7 +45,7 @@ def test_a_failure_record_has_the_fields_of_its_page_and_comes_back_as_it_was() 
     }
     assert (row["_ng_task_index"], row["_ng_rollout_index"], row["attempt"]) == (3, 1, 2)
     assert row["origin"] == {"server": "tools", "status": 500}
-    assert FailureRecord.from_row(row) == record
+    assert FailureRecord.model_validate(row) == record
 
 
 def test_a_reason_from_elsewhere_is_cut_to_its_limit() -> None:

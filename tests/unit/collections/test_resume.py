@@ -46,7 +46,7 @@ def test_a_failure_is_tried_again_unless_its_row_can_never_be_sent(tmp_path: Pat
     output.close()
     settled, _ = read(paths)
     assert [w.task.index for w in work_left((Task(i, 1, b"") for i in range(3)), 1, settled)] == [1, 2]
-    assert [record.failure_kind for record in settled.final.values()] == ["input_invalid"]
+    assert [record.failure_kind for record in settled.final_failures()] == ["input_invalid"]
     assert [record.task_index for record in settled.earlier_failures()] == [1, 2]
 
 

@@ -1,14 +1,20 @@
-from pathlib import Path
+from datetime import date
 from typing import Any
 
 import pytest
 
-from nemo_gym.collections.manifest import continue_or_begin, differences, make_manifest
-from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.tasks import Task
+from nemo_gym.collections.identity import read_task_set
+from nemo_gym.collections.manifest import (
+    Manifest,
+    code_differences,
+    differences,
+    make_manifest,
+    unseen_code,
+    with_accepted,
+)
 
 
-def manifest(tasks: tuple[bytes, ...] = (b"one", b"two"), repeats: int = 1, **changes: Any) -> dict[str, Any]:
+def manifest(tasks: tuple[bytes, ...] = (b"one", b"two"), repeats: int = 1, **changes: Any) -> Manifest:
     policy = {
         "host": "127.0.0.1",
         "port": 1234,
@@ -20,7 +26,7 @@ def manifest(tasks: tuple[bytes, ...] = (b"one", b"two"), repeats: int = 1, **ch
         **changes.pop("policy", {}),
     }
     return make_manifest(
-        [Task(i, i + 1, line) for i, line in enumerate(tasks)],
+        read_task_set(tasks),
         num_repeats=repeats,
         agent_name=changes.pop("agent_name", "agent"),
         params=changes.pop("params", {"temperature": 0.5}),
@@ -46,7 +52,7 @@ def test_addresses_keys_and_workers_are_no_difference(policy: dict[str, Any]) ->
         ({"policy": {"openai_model": "n"}}, "policy_model.responses_api_models.openai_model.openai_model: 'm' → 'n'"),
         ({"policy": {"prompt": "see https://example.org last"}}, "openai_model.prompt: 'see"),
         ({"repeats": 2}, "num_repeats: 1 → 2"),
-        ({"tasks": (b"one", b"2")}, "1 task rows changed (index 1)"),
+        ({"tasks": (b"one", b"2")}, "1 task row changed (index 1)"),
         ({"tasks": (b"one",)}, "num_tasks: 2 → 1"),
     ],
     ids=["temperature", "nested-params", "agent", "model", "text-with-a-url-in-it", "repeats", "row", "rows"],
@@ -64,14 +70,33 @@ def test_a_manifest_holds_no_key_and_no_address() -> None:
     assert "//a:1" not in text
 
 
-def test_the_same_collection_is_continued_and_another_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "r_manifest.json"
-    assert not continue_or_begin(path, manifest())
-    before = path.read_bytes()
-    assert continue_or_begin(path, manifest())
-    with pytest.raises(ConfigError, match=r"agent_name: 'agent' → 'other'"):
-        continue_or_begin(path, manifest(agent_name="other"))
-    assert path.read_bytes() == before
-    path.write_bytes(b"{")
-    with pytest.raises(ConfigError, match="the manifest is no JSON"):
-        continue_or_begin(path, manifest())
+def test_many_changed_rows_are_counted_and_the_first_are_named() -> None:
+    before = [b"%d" % n for n in range(1_000)]
+    after = [line + b"x" if n in (3, 5, 8, 13, 21, 34) else line for n, line in enumerate(before)]
+    found = differences(manifest(tuple(before)), manifest(tuple(after)))
+    assert found == ["6 task rows changed (index 3, 5, 8, 13, 21 …)"]
+
+
+def test_two_rows_that_changed_places_are_a_difference() -> None:
+    assert differences(manifest(), manifest((b"two", b"one"))) == ["2 task rows changed (index 0, 1)"]
+
+
+def test_a_manifest_of_a_million_rows_keeps_four_bytes_of_each() -> None:
+    tasks = read_task_set(b'{"n": %d}' % n for n in range(1_000))
+    assert (tasks.count, len(tasks.row_digests), tasks.fields) == (1_000, 4_000, {"n"})
+
+
+def test_changed_code_is_a_difference_of_its_own_and_unseen_code_is_none() -> None:
+    old = manifest().model_copy(update={"code": {"sums": "a" * 32, "far": None, "gone": "c" * 32}})
+    new = old.model_copy(update={"code": {"sums": "b" * 32, "far": "d" * 32}})
+    assert differences(old, new) == []
+    assert code_differences(old, new) == ["code of sums: aaaaaaaa → bbbbbbbb"]
+    assert unseen_code(old) == ["far"]
+    accepted = with_accepted(old, new, ["code of sums: …"])
+    assert accepted.code == {"sums": "b" * 32, "far": "d" * 32, "gone": "c" * 32}
+    assert [change.changes for change in accepted.history] == [["code of sums: …"]]
+
+
+def test_a_setting_that_json_writes_as_text_is_the_same_after_it_was_read_back() -> None:
+    made = manifest(params={"metadata": {"day": date(2026, 1, 2)}})
+    assert differences(Manifest.model_validate_json(made.model_dump_json()), made) == []

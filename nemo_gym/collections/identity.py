@@ -1,0 +1,144 @@
+"""What makes a collection the same one when it is started again: its tasks, the settings and the code that shape it."""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from nemo_gym.config.code_digest import component_digest
+from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, KINDS
+from nemo_gym.config.paths import find_component
+from nemo_gym.config.secrets import is_secret_key, mask_secrets
+
+ROW_DIGEST_BYTES = 4
+_TASKS_DIGEST_BYTES = 16
+_PLACES = {
+    "host",
+    "bind_host",
+    "port",
+    "num_workers",
+    "ray_enabled",
+    "name",
+    "entrypoint",
+    "datasets",
+    "verified",
+    "description",
+}
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """The tasks of an input, as far as a collection has to remember them.
+
+    Attributes:
+        count: How many there are.
+        digest: BLAKE2b over all rows, 32 hexadecimal digits: tells whether anything changed.
+        row_digests: BLAKE2b of each row, 4 bytes each: tells which rows changed.
+        fields: Every field name of every row.
+    """
+
+    count: int
+    digest: str
+    row_digests: bytes
+    fields: frozenset[str]
+
+
+def read_task_set(rows: Iterable[bytes]) -> TaskSet:
+    """Return the task set of rows as they were written; memory is 4 bytes a row."""
+    whole = hashlib.blake2b(digest_size=_TASKS_DIGEST_BYTES)
+    row_digests = bytearray()
+    fields: set[str] = set()
+    for row in rows:
+        digest = hashlib.blake2b(row, digest_size=_TASKS_DIGEST_BYTES).digest()
+        whole.update(digest)
+        row_digests += digest[:ROW_DIGEST_BYTES]
+        # A row that can't be decoded will be a failure of its own, with its line number.
+        with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            fields.update(_FIELDS.decode(row))
+    count = len(row_digests) // ROW_DIGEST_BYTES
+    return TaskSet(count, whole.hexdigest(), bytes(row_digests), frozenset(fields))
+
+
+def changed_rows(before: bytes, after: bytes) -> list[int]:
+    """Return the indices at which two `row_digests` differ, as far as both go."""
+    size = min(len(before), len(after))
+    if before[:size] == after[:size]:
+        return []
+    starts = range(0, size, ROW_DIGEST_BYTES)
+    return [at // ROW_DIGEST_BYTES for at in starts if before[at : at + 4] != after[at : at + 4]]
+
+
+def shaping_settings(
+    agent_name: str | None, params: Mapping[str, Any], server_config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings that shape an outcome, flat, by dotted key: no addresses, no keys, no places.
+
+    Args:
+        agent_name: Agent of every row, or None.
+        params: Create parameters that override each row's.
+        server_config: Configuration of the run.
+    """
+    return {
+        "agent_name": agent_name,
+        **_all_of("responses_create_params", mask_secrets(dict(params))),
+        **_server_settings(mask_secrets(dict(server_config))),
+    }
+
+
+def code_digests(server_config: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the digest of each server's code by instance name; None for code that isn't on this machine."""
+    return {name: _code_digest(block) for name, block in server_config.items() if _is_server(block)}
+
+
+def _code_digest(block: Mapping[str, Any]) -> str | None:
+    kind = next(kind for kind in KINDS if kind in block)
+    implementations = block[kind]
+    if not isinstance(implementations, Mapping) or not implementations:
+        return None
+    implementation, settings = next(iter(implementations.items()))
+    entrypoint = settings.get(ENTRYPOINT_KEY_NAME) if isinstance(settings, Mapping) else None
+    folder = find_component(kind, str(implementation), entrypoint)
+    return None if folder is None else component_digest(folder)
+
+
+def _is_server(block: Any) -> bool:
+    return isinstance(block, Mapping) and any(kind in block for kind in KINDS)
+
+
+def _server_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, block in config.items():
+        if _is_server(block):
+            flat |= _flat(str(name), block)
+    return flat
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        flat: dict[str, Any] = {}
+        is_reference = set(value) == {"type", "name"}
+        for key, inner in value.items():
+            if is_reference or not (key in _PLACES or is_secret_key(str(key))):
+                flat |= _flat(f"{prefix}.{key}", inner)
+        return flat
+    if _is_url(value) or (isinstance(value, list) and value and all(map(_is_url, value))):
+        return {}
+    return {prefix: value}
+
+
+def _all_of(prefix: str, value: Any) -> dict[str, Any]:
+    """What the policy is sent: nothing in it is an address or a key of ours."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {path: leaf for key, inner in value.items() for path, leaf in _all_of(f"{prefix}.{key}", inner).items()}
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None

@@ -1,0 +1,128 @@
+"""What one rollout row says in numbers: the verifier's, steps, tool calls, tokens, whether the answer was truncated."""
+
+import contextlib
+from collections.abc import Container, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+
+_NEVER_AVERAGED = frozenset({TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward", "reward_parts", "response", *MASK_KEYS})
+_PARTS = "reward_parts"
+_MAX_COUNT = 2**48
+_NUMBER_STARTS = frozenset(b"-0123456789tf")
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: Any = None
+    output_tokens: Any = None
+
+
+class _Item(msgspec.Struct):
+    type: Any = "message"
+    output: Raw = Raw()
+
+
+class _Incomplete(msgspec.Struct):
+    reason: Any = None
+
+
+class _Response(msgspec.Struct):
+    status: Any = None
+    incomplete_details: _Incomplete | None = None
+    usage: _Usage | None = None
+    output: list[_Item] = []
+
+
+class _ToolResult(msgspec.Struct):
+    error: Any = None
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_RESPONSES = msgspec.json.Decoder(_Response)
+_RESULTS = msgspec.json.Decoder(_ToolResult)
+_NUMBERS = msgspec.json.Decoder(float | bool)
+_TEXTS = msgspec.json.Decoder(str)
+
+
+class RolloutMeasures(NamedTuple):
+    """The numbers of one rollout.
+
+    Attributes:
+        numbers: What the verifier added, by field name; parts of the reward as `reward_parts.<name>`; booleans as 0, 1.
+        per_rollout: Counts: steps (model calls), tool_calls, tool_errors, input_tokens, output_tokens; those that the
+            row tells.
+        is_truncated: The answer ended because it had reached `max_output_tokens`.
+    """
+
+    numbers: Mapping[str, float]
+    per_rollout: Mapping[str, int]
+    is_truncated: bool
+
+
+def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
+    """Return the measures of a rollout row.
+
+    Args:
+        line: The row as it is written; only what is counted is decoded.
+        sent: Names of the fields of the task rows: those are inputs, not results.
+    """
+    fields = _FIELDS.decode(line)
+    numbers: dict[str, float] = {}
+    for name, raw in fields.items():
+        if name not in _NEVER_AVERAGED and name not in sent:
+            _add_number(numbers, name, raw)
+    if _PARTS in fields and _PARTS not in sent and bytes(memoryview(fields[_PARTS])[:1]) == b"{":
+        for part, raw in _FIELDS.decode(fields[_PARTS]).items():
+            _add_number(numbers, f"{_PARTS}.{part}", raw)
+    response = _response(fields.get("response"))
+    if response is None:
+        return RolloutMeasures(numbers, {}, is_truncated=False)
+    details = response.incomplete_details
+    truncated = response.status == "incomplete" and details is not None and details.reason == "max_output_tokens"
+    return RolloutMeasures(numbers, _counts(response), truncated)
+
+
+def _add_number(numbers: dict[str, float], name: str, raw: Raw) -> None:
+    if memoryview(raw)[0] in _NUMBER_STARTS:
+        with contextlib.suppress(msgspec.ValidationError):  # beyond the range of a float
+            numbers[name] = float(_NUMBERS.decode(raw))
+
+
+def _response(raw: Raw | None) -> _Response | None:
+    if raw is None:
+        return None
+    try:
+        return _RESPONSES.decode(raw)
+    except msgspec.ValidationError:  # a verifier may put anything there
+        return None
+
+
+def _counts(response: _Response) -> dict[str, int]:
+    """Count; a step is one model call: the items between tool results came from one."""
+    steps = calls = errors = 0
+    was_generated = False
+    for item in response.output:
+        is_result = item.type == "function_call_output"
+        steps += not is_result and not was_generated
+        calls += item.type == "function_call"
+        errors += is_result and _is_error(item.output)
+        was_generated = not is_result
+    counts = {"steps": steps, "tool_calls": calls, "tool_errors": errors}
+    usage = response.usage
+    if usage is not None:
+        if isinstance(usage.input_tokens, int) and 0 <= usage.input_tokens <= _MAX_COUNT:
+            counts["input_tokens"] = usage.input_tokens
+        if isinstance(usage.output_tokens, int) and 0 <= usage.output_tokens <= _MAX_COUNT:
+            counts["output_tokens"] = usage.output_tokens
+    return counts
+
+
+def _is_error(output: Raw) -> bool:
+    """Tell whether a tool result is a JSON object whose `error` says something: how agents report a failed call."""
+    try:
+        return bool(_RESULTS.decode(_TEXTS.decode(output)).error)
+    except (msgspec.DecodeError, RecursionError):
+        return False
