@@ -18,10 +18,11 @@ from nemo_gym.collections.records import Failed, Outcome, Scored
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.rollouts.collector import Collector, CollectorLimits, Work, work_left
+from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
 from nemo_gym.rollouts.options import RolloutCollectionConfig
-from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
-from nemo_gym.rollouts.slots import AdaptiveSlots
+from nemo_gym.rollouts.preflight import find_mistakes
+from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
+from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
 from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
@@ -59,6 +60,9 @@ class Collection:
         self.counts = Counts(expected=0)
         self.metrics = Metrics()
         self._collector: Collector | None = None
+        self._output: Output | None = None
+        self.is_cut_off = False
+        self._began_at = 0.0
         self._stop_reason: str | None = None
         self._resumed = 0
         self._notes: list[str] = []
@@ -82,10 +86,17 @@ class Collection:
             OutputError: The output could not be written.
         """
         raise_descriptor_limit()
-        began_at = time.monotonic()
+        self._began_at = time.monotonic()
         await self._prepare()
+        is_new = self.options.overwrite or not self.paths.rollouts.exists()
+        if is_new:
+            await self._preflight(ResumeState(self.paths.failures, self.paths.unverified))
         with self._open_output() as output:
+            self._output = output
             self._settled = settled = self._settle_earlier()
+            if not is_new:
+                await self._preflight(settled)
+            self._say_limit()
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
                 collector.stop(self._stop_reason)
@@ -96,20 +107,57 @@ class Collection:
                     await collector.run(self._work(settled))
                 finally:
                     showing.cancel()
-            for record in settled.earlier_failures():  # a stop came before they could be tried again
-                self.counts.add_failure(record)
+        return self._report(collector)
+
+    def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
+        """Start nothing more; what runs has so many seconds to finish."""
+        self._stop_reason = reason
+        if self._collector is not None:
+            self._collector.stop(reason, drain_s)
+
+    def cut_off(self) -> CollectionReport | None:
+        """End at once, for a program that then ends too: what runs isn't settled, and isn't waited for either.
+
+        Returns:
+            The report; None when nothing has been started yet.
+        """
+        if self._collector is None or self._output is None:
+            return None
+        self.is_cut_off = True
+        self._display.close()
+        self._output.close()
+        return self._report(self._collector)
+
+    @property
+    def is_collecting(self) -> bool:
+        """Tell whether the first rollout has been started, or is about to be."""
+        return self._collector is not None
+
+    def _report(self, collector: Collector) -> CollectionReport:
+        for record in self._settled.earlier_failures():  # a stop came before they could be tried again
+            self.counts.add_failure(record)
         metrics = self.metrics.as_dict(self.counts)
-        seconds = time.monotonic() - began_at
+        seconds = time.monotonic() - self._began_at
         write_json(self.paths.metrics, {**metrics, "seconds": round(seconds, 3)})
         return CollectionReport(
             self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), collector.stopped_because
         )
 
-    def stop(self, reason: str) -> None:
-        """Start nothing more; what runs drains."""
-        self._stop_reason = reason
-        if self._collector is not None:
-            self._collector.stop(reason)
+    async def _preflight(self, settled: ResumeState) -> None:
+        """Raise ConfigError for what would make every rollout fail, when there is one to be run."""
+        left = (work.task for work in self._work(settled))
+        if self.options.preflight and self._stop_reason is None:
+            mistakes = await self._find_mistakes(left)
+            if mistakes:
+                raise ConfigError(*mistakes)
+
+    async def _find_mistakes(self, left: Iterator[Task]) -> list[Mistake]:
+        return await find_mistakes(self.client, left, self.options.agent_name)
+
+    def _say_limit(self) -> None:
+        note = limit_note(self.options.num_samples_in_parallel, self.counts.not_settled)
+        if note is not None:
+            say(note)
 
     async def _prepare(self) -> None:
         """Ask the servers what has to be known before the first rollout."""
@@ -210,6 +258,9 @@ class Collection:
             mean_reward=self.metrics.mean_reward,
             at_start=self._resumed,
             limit=self._adaptive_limit(),
+            failed_by_kind=counts.failed_by_kind,
+            retries=self._collector.retries if self._collector is not None else 0,
+            latency_p50_s=self._collector.latency_p50_s if self._collector is not None else None,
         )
 
     def _adaptive_limit(self) -> int | None:

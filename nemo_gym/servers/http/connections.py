@@ -18,6 +18,7 @@ CONNECT_TIMEOUT_S = 10.0
 MAX_CONNECTING = 256
 _SHARE_OF_DESCRIPTORS = 0.45
 _FEWEST_CONNECTIONS = 16
+_NO_LIMIT = 1 << 20
 
 
 def raise_descriptor_limit() -> None:
@@ -27,14 +28,19 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def descriptor_limit() -> int:
+    """Return how many descriptors (files, sockets) this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _NO_LIMIT if soft == resource.RLIM_INFINITY else soft
+
+
 def max_connections() -> int:
     """Return how many connections this process may open.
 
     An agent has one from its caller and one to whom it asks for each rollout, so neither end may take more than half of
     the descriptors: beyond that, requests wait for a connection instead of failing for want of a descriptor.
     """
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_FEWEST_CONNECTIONS, int(soft * _SHARE_OF_DESCRIPTORS))
+    return max(_FEWEST_CONNECTIONS, int(descriptor_limit() * _SHARE_OF_DESCRIPTORS))
 
 
 class PacedConnector(aiohttp.TCPConnector):
