@@ -41,7 +41,7 @@ def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> 
                 yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))
 
 
-DRAIN_S = 4.0
+DRAIN_S = 3.0
 _LATENCIES_KEPT = 500
 _BREATHE_EVERY = 64
 _UNLIMITED_S = 2**31

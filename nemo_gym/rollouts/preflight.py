@@ -44,7 +44,7 @@ async def find_mistakes(client: ServerClient, tasks: Iterable[Task], agent_name:
     try:
         row_of = dict(_first_row_of_each_agent(client, first, agent_name))
     except ValueError as error:
-        fix = f"correct the row; or {_SKIP}, and rows like this one become failures"
+        fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
         return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
     models = {name for agent in row_of for name in _referenced(client, agent, _MODELS)}
     checks = [_model_mistakes(client, name) for name in sorted(models)]
@@ -98,7 +98,8 @@ async def _model_mistakes(client: ServerClient, name: str) -> list[Mistake]:
         failure = error.failure
     if failure is None or failure.kind not in _NO_USE_KINDS:
         return []
-    return [Mistake(f"a test call to the model failed: {failure.reason}", where=name, fix=_model_fix(failure))]
+    reason = failure.reason.removeprefix(f"{name}: ")
+    return [Mistake(f"the test call to {name} failed: {reason}", where=name, fix=_model_fix(failure))]
 
 
 def _model_fix(failure: Failure) -> str:
@@ -113,7 +114,7 @@ def _model_fix(failure: Failure) -> str:
         fix = "correct policy_base_url (it ends in /v1 as a rule) or policy_model_name, and start ng_run again"
     else:
         fix = "correct the settings of the model server"
-    return f"{fix}; {_SKIP}"
+    return f"{fix} ({_SKIP})"
 
 
 async def _environment_mistakes(client: ServerClient, agent: str, task: Task, row: Row) -> list[Mistake]:
@@ -131,7 +132,7 @@ async def _verifier_mistakes(client: ServerClient, server: str, task: Task, row:
         return []
     what = f"line {task.line_number} lacks {', '.join(missing)}, which the verifier of {server} needs"
     fix = f"add {'them' if len(missing) > 1 else 'it'} to every row, or choose the agent that these tasks are for"
-    return [Mistake(what, where="input_jsonl_fpath", known=sorted(row), fix=f"{fix}; {_SKIP}")]
+    return [Mistake(what, where="input_jsonl_fpath", known=sorted(row), fix=f"{fix} ({_SKIP})")]
 
 
 async def _tool_mistakes(client: ServerClient, server: str, task: Task, row: Row) -> list[Mistake]:
@@ -149,4 +150,4 @@ async def _tool_mistakes(client: ServerClient, server: str, task: Task, row: Row
         return []
     what = f"line {task.line_number} declares tools that {server} doesn't have: {', '.join(unknown)}"
     fix = did_you_mean(unknown[0], known) or "declare only tools that the environment has"
-    return [Mistake(what, where=f"input_jsonl_fpath, {PARAMS_KEY}.tools", known=known, fix=f"{fix}; {_SKIP}")]
+    return [Mistake(what, where=f"input_jsonl_fpath, {PARAMS_KEY}.tools", known=known, fix=f"{fix} ({_SKIP})")]

@@ -57,9 +57,9 @@ class StopRule:
         if streak.rollouts < SURE_AFTER if is_sure else len(streak.tasks) < likely_after:
             return None
         at = f" at {origin}" if origin else ""
-        since = "in between" if self._has_succeeded else "at all"
+        since = " in between" if self._has_succeeded else ""
         return (
-            f"{streak.rollouts} rollouts failed with {record.failure_kind}{at} and none succeeded {since}, "
+            f"{streak.rollouts} rollouts failed with {record.failure_kind}{at} and none succeeded{since}, "
             "so the rest would fail too (strict=false goes on regardless)"
         )
 

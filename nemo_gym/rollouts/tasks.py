@@ -39,7 +39,7 @@ class Task:
         try:
             row = orjson.loads(self.line)
         except orjson.JSONDecodeError as error:
-            raise ValueError(f"line {self.line_number} isn't valid JSON: {error}") from error
+            raise ValueError(f"line {self.line_number} isn't valid JSON: {error.msg} (column {error.colno})") from error
         mistake = self._mistake_in(row)
         if mistake is not None:
             raise ValueError(f"line {self.line_number} {mistake}")

@@ -67,18 +67,18 @@ def find_run(head: BaseServerConfig, *, is_named: bool) -> FoundRun:
         started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_at))
         words = f"run {run_id}, started in {record.folder} at {started}, pid {record.pid}"
         return FoundRun(words, is_from_here=Path(record.folder) == Path.cwd())
-    named = f"run {run_id}" if run_id else "what"
+    named = f"run {run_id}" if run_id else "the run"
     if is_named or token_in_environment() is not None:
         return FoundRun(f"{named} at {head.host}:{head.port} (not in the records of {home()})", is_from_here=False)
-    what = f"{named} at {head.host}:{head.port} isn't yours: {home()} has no record of it"
-    fix = f"start your own with ng_run; or, if you mean it, name it: +head_server.port={head.port}"
+    what = f"{named} at {head.host}:{head.port} isn't one of yours: {home()} has no record of it"
+    fix = f"start your own with ng_run; or, if you mean this one, say so with +head_server.port={head.port}"
     raise ConfigError(Mistake(what, where=_HEAD_KEYS, fix=fix))
 
 
 def _run_id_at(head: BaseServerConfig) -> str:
     """Return the id of the run whose head answers; empty for a head that doesn't say it."""
     try:
-        said = get_json(http_url(head.host, head.port), None, HEAD_TIMEOUT_S)
+        said = get_json(f"{http_url(head.host, head.port)}/health", None, HEAD_TIMEOUT_S)
     except urllib.error.HTTPError:
         return ""
     except (OSError, ValueError) as error:
