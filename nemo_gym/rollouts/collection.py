@@ -198,7 +198,8 @@ class Collection:
             self._continue_or_begin()
             yield output
         finally:
-            output.close()
+            if not self.is_cut_off:
+                output.close()
 
     def _continue_or_begin(self) -> None:
         options = self.options
