@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
 from nemo_gym.rollouts.options import RolloutCollectionConfig
-from nemo_gym.rollouts.preflight import find_mistakes
+from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
 from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
 from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
@@ -144,15 +145,13 @@ class Collection:
         )
 
     async def _preflight(self, settled: ResumeState) -> None:
-        """Raise ConfigError for what would make every rollout fail, when there is one to be run."""
-        left = (work.task for work in self._work(settled))
+        """Raise ConfigError for what would make every rollout fail, when there are some that have to be generated."""
         if self.options.preflight and self._stop_reason is None:
-            mistakes = await self._find_mistakes(left)
+            first = islice(self._work(settled), ROWS_READ)
+            generated = [work.task for work in first if work.trajectory is None]
+            mistakes = await find_mistakes(self.client, generated, self.options.agent_name)
             if mistakes:
                 raise ConfigError(*mistakes)
-
-    async def _find_mistakes(self, left: Iterator[Task]) -> list[Mistake]:
-        return await find_mistakes(self.client, left, self.options.agent_name)
 
     def _say_limit(self) -> None:
         note = limit_note(self.options.num_samples_in_parallel, self.counts.not_settled)

@@ -21,9 +21,6 @@ class _RunOptions(BaseModel):
         description="null: stop when rollout after rollout fails for a reason that will not go away; "
         "true: stop at the first failure; false: stop at none.",
     )
-    preflight: bool = Field(
-        default=True, description="Check model, tools and verifier before the first rollout, with one small model call."
-    )
     show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
 
 
@@ -37,6 +34,9 @@ class RolloutCollectionConfig(_RunOptions):
     responses_create_params: dict[str, Any] = Field(
         default={}, description="Overrides each row's, e.g. +responses_create_params.temperature=0.7"
     )
+    preflight: bool = Field(
+        default=True, description="Check model, tools and verifier before the first rollout, with one small model call."
+    )
 
 
 class ReverifyConfig(_RunOptions):
@@ -49,5 +49,5 @@ class ReverifyConfig(_RunOptions):
     limit: int | None = Field(default=None, ge=1, description="Only the first so many rows.")
 
     def as_collection(self) -> RolloutCollectionConfig:
-        """Return the collection that has one repeat of every row."""
-        return RolloutCollectionConfig(**self.model_dump())
+        """Return the collection that has one repeat of every row, and asks no model."""
+        return RolloutCollectionConfig(**self.model_dump(), preflight=False)

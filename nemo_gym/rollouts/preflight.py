@@ -4,8 +4,7 @@ One small call to each model server, one look at each verifier and its tools. No
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -32,17 +31,16 @@ _FROM_THE_AGENT = frozenset({PARAMS_KEY, "response"})
 Row = dict[str, Any]
 
 
-async def find_mistakes(client: ServerClient, tasks: Iterable[Task], agent_name: str | None) -> list[Mistake]:
+async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name: str | None) -> list[Mistake]:
     """Return what would make rollouts fail; empty when nothing is found.
 
     Args:
         client: A client of the run.
-        tasks: What is about to be run; the first `ROWS_READ` are looked at.
+        tasks: What is about to be generated: the first `ROWS_READ` are enough. Without any no model is asked.
         agent_name: The agent of every task; None: the one each row names.
     """
-    first = list(islice(tasks, ROWS_READ))
     try:
-        row_of = dict(_first_row_of_each_agent(client, first, agent_name))
+        row_of = dict(_first_row_of_each_agent(client, tasks, agent_name))
     except ValueError as error:
         fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
         return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
@@ -53,7 +51,7 @@ async def find_mistakes(client: ServerClient, tasks: Iterable[Task], agent_name:
 
 
 def _first_row_of_each_agent(
-    client: ServerClient, tasks: list[Task], agent_name: str | None
+    client: ServerClient, tasks: Sequence[Task], agent_name: str | None
 ) -> Iterator[tuple[str, tuple[Task, Row]]]:
     """Yield the agents and their first rows. Raises ValueError for a malformed first task; later ones are left out."""
     seen = set()

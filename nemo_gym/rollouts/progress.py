@@ -66,9 +66,10 @@ class Pace:
     def seconds_left(self, now: float, state: ProgressState) -> float | None:
         """Return the time to the end; None before as many have finished as are in flight: until then it is a guess."""
         rate = self.rate(now, state)
-        if rate is None or state.finished < max(3, state.in_flight):
+        left = state.expected - state.done - state.failed
+        if rate is None or not left or state.finished < max(3, state.in_flight):
             return None
-        return (state.expected - state.done - state.failed) / rate
+        return left / rate
 
 
 class ProgressDisplay:
@@ -152,7 +153,7 @@ class ProgressDisplay:
         left = self._pace.seconds_left(now, state)
         limit = "" if state.limit is None else f" (limit {state.limit})"
         parts = [
-            f"{state.done} done",
+            f"{state.done} done" if state.failed else None,
             _failures(state),
             f"{state.in_flight} in flight{limit}",
             f"{state.retries} retries" if state.retries else None,

@@ -73,9 +73,6 @@ class Reverification(Collection):
             what = f"{self.paths.rollouts} or a file beside it is the input: it would be written onto"
             raise ConfigError(Mistake(what, where="output_jsonl_fpath", fix="name another file"))
 
-    async def _find_mistakes(self, left: Iterator[Task]) -> list[Mistake]:
-        return []  # no model is asked, and what the verifier needs was there when the rollouts were made
-
     async def _prepare(self) -> None:
         for name, block in self.client.global_config_dict.items():
             if is_agent(block):

@@ -115,4 +115,4 @@ async def test_progress_is_shown_also_while_nothing_is_settled(
     monkeypatch.setattr(progress, "_TICK_S", 0.01)
     with ProgressDisplay(lambda: ProgressState(0, 0, 3, 9, None)) as display, pytest.raises(TimeoutError):
         await asyncio.wait_for(display.keep_showing(), 0.1)
-    assert "0/9 · 0 done · 3 in flight" in capsys.readouterr().err
+    assert "0/9 · 3 in flight" in capsys.readouterr().err
