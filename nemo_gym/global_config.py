@@ -150,7 +150,8 @@ def configured_head() -> tuple[str, int]:
 
 def is_head_named() -> bool:
     """Tell whether this process was told which head is meant; False: `configured_head` is the default."""
-    if configured_head() != (DEFAULT_HOST, DEFAULT_HEAD_PORT) or NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME in os.environ:
+    of_a_run = (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME)
+    if configured_head() != (DEFAULT_HOST, DEFAULT_HEAD_PORT) or any(name in os.environ for name in of_a_run):
         return True
     return names_head(_arguments_about_the_head())
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -77,6 +77,7 @@ class Failed:
 
     record: FailureRecord
     trajectory: dict[str, Any] | None = None
+    error: RolloutError | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -139,4 +140,4 @@ class Attempt:
             started_at=self.started_at,
             elapsed_s=round(time.time() - self.started_at, 3),
         )
-        return Failed(record, error.trajectory)
+        return Failed(record, error.trajectory, error)

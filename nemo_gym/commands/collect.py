@@ -70,16 +70,17 @@ async def collect_until_signal(collection: Collection, signals: SignalWatch, *, 
     try:
         await signals.first_or(run)
         if not run.done():
-            await _stop(collection, run, signals)
-        if not run.done():
-            report = collection.cut_off() if may_cut_off else None
-            if report is None:
-                run.cancel()
-                await asyncio.wait([run])
-                return INTERRUPTED
-        else:
+            await _drain(collection, run, signals, may_cut_off=may_cut_off)
+        if run.done():
             report = run.result()
-        _print_all(collection, report)
+        elif may_cut_off and collection.cut_off() and not signals.second.done():
+            report = collection.report()
+        else:
+            await _cancel(collection, run)
+            return INTERRUPTED
+        if collection.options.show:
+            show_rollouts(collection.paths.rollouts, collection.options.show)
+        print_report(report)
         return _status(report, interrupted=signals.first.done())
     except OutputError as error:
         fix = "free some space or fix the cause, then start the same command again: it runs what is left"
@@ -90,17 +91,23 @@ async def collect_until_signal(collection: Collection, signals: SignalWatch, *, 
             await close_global_aiohttp_client()
 
 
-async def _stop(collection: Collection, run: "asyncio.Future[CollectionReport]", signals: SignalWatch) -> None:
+async def _drain(
+    collection: Collection, run: "asyncio.Future[CollectionReport]", signals: SignalWatch, *, may_cut_off: bool
+) -> None:
     """Let what runs finish, for as long as there is time and no second signal comes."""
-    if not collection.is_collecting:
-        return
-    print(
-        f"stopping: running rollouts have {DRAIN_S:g} s to finish; Ctrl-C again stops now", file=sys.stderr, flush=True
-    )
-    collection.stop("interrupted", drain_s=2 * DRAIN_S)  # this function ends it, not the collector
+    hint = f"stopping: running rollouts have {DRAIN_S:g} s to finish; press Ctrl-C again to stop now"
+    print(hint, file=sys.stderr, flush=True)
+    # What is to be cut off here must not be cancelled one by one by the collector before.
+    collection.stop("interrupted", drain_s=2 * DRAIN_S if may_cut_off else DRAIN_S)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
+        async with asyncio.timeout(DRAIN_S if may_cut_off else None):
             await signals.second_or(run)
+
+
+async def _cancel(collection: Collection, run: "asyncio.Future[CollectionReport]") -> None:
+    if not collection.is_cut_off:
+        run.cancel()
+        await asyncio.wait([run])
 
 
 def end_if_cut_off(collection: Collection, status: int) -> None:
@@ -109,12 +116,6 @@ def end_if_cut_off(collection: Collection, status: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _print_all(collection: Collection, report: CollectionReport) -> None:
-    if collection.options.show:
-        show_rollouts(collection.paths.rollouts, collection.options.show)
-    print_report(report)
 
 
 def print_report(report: CollectionReport) -> None:

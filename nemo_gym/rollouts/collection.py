@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -83,7 +83,8 @@ class Collection:
         """Collect; returns the report, also of a collection that was stopped.
 
         Raises:
-            ConfigError: The output belongs to another collection, or to another collector right now.
+            ConfigError: The output belongs to another collection, or to another collector right now; or rollouts would
+                fail for a reason that they all share.
             OutputError: The output could not be written.
         """
         raise_descriptor_limit()
@@ -91,12 +92,13 @@ class Collection:
         await self._prepare()
         is_new = self.options.overwrite or not self.paths.rollouts.exists()
         if is_new:
-            await self._preflight(ResumeState(self.paths.failures, self.paths.unverified))
+            await self._preflight(islice(self._tasks(), ROWS_READ))
         with self._open_output() as output:
             self._output = output
             self._settled = settled = self._settle_earlier()
             if not is_new:
-                await self._preflight(settled)
+                first = islice(self._work(settled), ROWS_READ)
+                await self._preflight(work.task for work in first if work.trajectory is None)
             self._say_limit()
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
@@ -108,7 +110,7 @@ class Collection:
                     await collector.run(self._work(settled))
                 finally:
                     showing.cancel()
-        return self._report(collector)
+        return self.report()
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
         """Start nothing more; what runs has so many seconds to finish."""
@@ -116,40 +118,33 @@ class Collection:
         if self._collector is not None:
             self._collector.stop(reason, drain_s)
 
-    def cut_off(self) -> CollectionReport | None:
+    def cut_off(self) -> bool:
         """End at once, for a program that then ends too: what runs isn't settled, and isn't waited for either.
 
         Returns:
-            The report; None when nothing has been started yet.
+            False when nothing runs yet, so that there is nothing to end.
         """
         if self._collector is None or self._output is None:
-            return None
+            return False
         self.is_cut_off = True
         self._display.close()
         self._output.close()
-        return self._report(self._collector)
+        return True
 
-    @property
-    def is_collecting(self) -> bool:
-        """Tell whether the first rollout has been started, or is about to be."""
-        return self._collector is not None
-
-    def _report(self, collector: Collector) -> CollectionReport:
+    def report(self) -> CollectionReport:
+        """Write the metrics and return the report of a collection that has ended."""
         for record in self._settled.earlier_failures():  # a stop came before they could be tried again
             self.counts.add_failure(record)
         metrics = self.metrics.as_dict(self.counts)
         seconds = time.monotonic() - self._began_at
         write_json(self.paths.metrics, {**metrics, "seconds": round(seconds, 3)})
-        return CollectionReport(
-            self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), collector.stopped_because
-        )
+        why = self._collector.stopped_because if self._collector is not None else self._stop_reason
+        return CollectionReport(self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), why)
 
-    async def _preflight(self, settled: ResumeState) -> None:
-        """Raise ConfigError for what would make every rollout fail, when there are some that have to be generated."""
+    async def _preflight(self, first: Iterable[Task]) -> None:
+        """Raise ConfigError for what would make every rollout fail; `first` are some that have to be generated."""
         if self.options.preflight and self._stop_reason is None:
-            first = islice(self._work(settled), ROWS_READ)
-            generated = [work.task for work in first if work.trajectory is None]
-            mistakes = await find_mistakes(self.client, generated, self.options.agent_name)
+            mistakes = await find_mistakes(self.client, list(first), self.options.agent_name)
             if mistakes:
                 raise ConfigError(*mistakes)
 

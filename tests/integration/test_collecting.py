@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def test_the_run_is_named_and_every_mistake_is_told_before_anything_is_written(r
     assert status == 2, err
     assert f"started in {refused.folder} at" in err.splitlines()[0]
     assert f"pid {refused.pid}" in err.splitlines()[0]
-    for part in ("the test call to policy_model failed: answered 401", "policy_api_key"):
+    for part in ("the test call to policy_model failed", "answered 401", "policy_api_key"):
         assert part in err
     for part in ("line 1 lacks expected_rooms", "doesn't have: book", "did you mean 'book_room'?"):
         assert part in err
@@ -132,6 +133,6 @@ def test_ctrl_c_ends_a_collection_within_its_time_and_what_ran_is_left_to_run(sl
     out, err = process.communicate(timeout=20)  # an answer of the endpoint takes longer
     assert process.returncode == 130, err
     assert "stopping: running rollouts have 3 s to finish" in err
-    assert "not settled" in out
     assert "Traceback" not in err
+    assert re.search(r"not settled +60$", out, re.MULTILINE)
     assert not (slow.folder / "r_failures.jsonl").exists()

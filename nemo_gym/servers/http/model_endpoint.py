@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.secrets import learn_secrets, mask_text
+from nemo_gym.config.secrets import learn_secrets
 from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.servers.http.transport import request
@@ -21,7 +21,6 @@ from nemo_gym.wire.http_errors import classify_model_error
 
 _log = logging.getLogger("nemo_gym.model")
 _WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
-_NO_SUCH_ROUTE = (404, 405)
 _MAX_BODY_READ_BYTES = 65_536  # much more than an error shows
 
 
@@ -102,8 +101,6 @@ class NeMoGymAsyncOpenAI:
     def _failure(self, answer: HttpResponse, counter: RetryCounter) -> RolloutError:
         kind, message = classify_model_error(answer.status, answer.body)
         said = f"answered {answer.status}: {message}"
-        if answer.status in _NO_SUCH_ROUTE:
-            said = f"{answer.method} {mask_text(answer.url)} {said} ({_hint_at_unknown(answer, message)})"
         if kind in _WORTH_RETRYING:
             bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
             said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
@@ -114,16 +111,6 @@ class NeMoGymAsyncOpenAI:
         return rollout_error(
             kind, f"{self._name}: {reason}", server=self._name, status=answer.status, upstream_body=body
         )
-
-
-def _hint_at_unknown(answer: HttpResponse, message: str) -> str:
-    if "model" in message.lower():
-        return "does the endpoint have the model named in policy_model_name?"
-    path = urlsplit(answer.url).path
-    hint = f"the endpoint has no {path}: the base URL is that of the API, and ends in /v1 as a rule"
-    if path.endswith("/responses"):
-        hint += "; an endpoint that has only Chat Completions can't be used here, it needs the Responses API"
-    return hint
 
 
 def _two_credentials(name: str) -> Mistake:

@@ -130,23 +130,6 @@ async def test_what_another_attempt_would_meet_again_ends_at_once(
     assert failure.upstream_body
 
 
-@pytest.mark.parametrize(
-    ("message", "hint"),
-    [
-        pytest.param("Not Found", "it needs the Responses API", id="only-chat-completions"),
-        pytest.param("The model `m` does not exist", "policy_model_name", id="no-such-model"),
-    ],
-)
-async def test_a_404_names_the_url_and_what_to_look_at(
-    client: NeMoGymAsyncOpenAI, endpoint: Endpoint, message: str, hint: str
-) -> None:
-    endpoint.reset({"kind": "status", "status": 404, "message": message})
-    failure = await failure_of(client)
-    assert failure.kind == "model_bad_request"
-    assert f"POST {endpoint.base_url}/responses answered 404: {message}" in failure.reason
-    assert hint in failure.reason
-
-
 async def test_a_wrong_key_is_model_auth_and_the_key_is_in_no_error(endpoint: Endpoint) -> None:
     body = {"error": {"message": f"{'x' * 450} key sk-wrong-canary is unknown", "code": "invalid_api_key"}}
     endpoint.reset({"kind": "status", "status": 401, "body": body})
