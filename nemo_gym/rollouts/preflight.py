@@ -88,7 +88,7 @@ def _is_instance(client: ServerClient, name: str) -> bool:
 
 
 async def _model_mistakes(client: ServerClient, name: str) -> list[Mistake]:
-    """Make one small call; a model that is only slow or busy is no mistake."""
+    """Make one small call; that a model is only slow or busy isn't a mistake."""
     try:
         answer = await client.post(name, "/v1/responses", json=PING, deadline=BOUND)
         failure = None if answer.ok else failure_of(answer).failure
