@@ -19,6 +19,7 @@ from nemo_gym.config.errors import ConfigError, did_you_mean
 from nemo_gym.config.keys import (
     CONFIG_PATHS_KEY_NAME,
     DEFAULT_HEAD_PORT,
+    DEFAULT_HOST,
     DEFAULT_HOST_KEY_NAME,
     DISALLOWED_PORTS_KEY_NAME,
     ENTRYPOINT_KEY_NAME,
@@ -33,9 +34,9 @@ from nemo_gym.config.keys import (
     RAY_HEAD_NODE_ADDRESS_KEY_NAME,
 )
 from nemo_gym.config.load import check_sources, merge_sources
-from nemo_gym.config.reading.command_line import parse_command_line
+from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 from nemo_gym.config.reading.interpolation import as_literal
-from nemo_gym.config.reading.sources import gather_sources
+from nemo_gym.config.reading.sources import gather_sources, names_head
 from nemo_gym.config.reading.yaml_file import parse_yaml, read_yaml_file
 
 __all__ = [
@@ -172,9 +173,22 @@ def configured_head() -> tuple[str, int]:
     if _cached is not None or any(os.environ.get(name) for name in given):
         head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
     else:
-        about_head = [argument for argument in sys.argv[1:] if argument.lstrip("+").startswith("head_server.")]
-        head = merge_sources(parse_command_line(about_head))[HEAD_SERVER_KEY_NAME]
+        head = merge_sources(_arguments_about_the_head())[HEAD_SERVER_KEY_NAME]
     return head["host"], head["port"]
+
+
+def is_head_named() -> bool:
+    """Tell whether this process was told which head is meant; False: `configured_head` is the default."""
+    of_a_run = (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV, NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME)
+    if configured_head() != (DEFAULT_HOST, DEFAULT_HEAD_PORT) or any(name in os.environ for name in of_a_run):
+        return True
+    return names_head(_arguments_about_the_head())
+
+
+def _arguments_about_the_head() -> CommandLine:
+    return parse_command_line(
+        [argument for argument in sys.argv[1:] if argument.lstrip("+").startswith("head_server.")]
+    )
 
 
 def get_first_server_config_dict(global_config_dict: DictConfig, server_name: str) -> DictConfig:

@@ -12,7 +12,7 @@ from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.tasks import agent_of
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
-from nemo_gym.wire.failure import Failure, RolloutError
+from nemo_gym.wire.failure import RolloutError
 
 __all__ = ["CollectionReport", "RolloutCollectionConfig", "RolloutCollectionHelper", "RolloutError"]
 
@@ -53,7 +53,7 @@ class RolloutCollectionHelper:
 
         Returns:
             Each awaitable gives (the row, the same object as given; the agent's answer with its `reward`), or raises
-            the RolloutError of a row that failed. It may be turned into a list before anything is awaited.
+            the RolloutError of a row that failed. The iterator may be turned into a list before anything is awaited.
 
         Raises:
             ConfigError: No head answers.
@@ -67,7 +67,7 @@ class RolloutCollectionHelper:
         attempt = Attempt.begin(index, 0, 0, agent_of(row))
         outcome = await attempt_until_settled(client, row, attempt, policy, _Unlogged())
         if isinstance(outcome, Failed):
-            raise _error_of(outcome)
+            raise outcome.error or RuntimeError(f"a failure without its error: {outcome.record}")
         return row, {key: value for key, value in outcome.row.items() if key in row or key not in _MARKS}
 
 
@@ -85,16 +85,3 @@ class _Unlogged:
 async def _pause(seconds: float) -> bool:
     await asyncio.sleep(seconds)
     return True
-
-
-def _error_of(failed: Failed) -> RolloutError:
-    record = failed.record
-    failure = Failure(
-        kind=record.failure_kind,
-        reason=record.failure_reason,
-        stage=record.stage,
-        origin=record.origin,
-        delivery=record.delivery,
-        terminal=record.terminal,
-    )
-    return RolloutError(failure, failed.trajectory)

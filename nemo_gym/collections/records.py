@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -127,6 +127,7 @@ class Failed:
 
     record: FailureRecord
     trajectory: dict[str, Any] | None = None
+    error: RolloutError | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -200,4 +201,4 @@ class Attempt:
             started_at=self.started_at,
             elapsed_s=round(time.time() - self.started_at, 3),
         )
-        return Failed(record, error.trajectory)
+        return Failed(record, error.trajectory, error)

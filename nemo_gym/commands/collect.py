@@ -1,8 +1,9 @@
 """Send each task of a JSONL file to an agent; write rollouts as they finish; a summary at the end."""
 
 import asyncio
+import contextlib
+import os
 import sys
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -13,12 +14,15 @@ from nemo_gym.commands.show_rollouts import show_rollouts
 from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.sources import names_head
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.collection import Collection, CollectionReport
+from nemo_gym.rollouts.collector import DRAIN_S
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.http.head_lookup import find_run
 from nemo_gym.signals import SignalWatch
 
 
@@ -31,45 +35,87 @@ def collect(command_line: CommandLine) -> int:
     """Collect with the servers that run; return the exit status."""
     values = merge_sources(command_line, own_keys=list(RolloutCollectionConfig.model_fields))
     options = read_options(RolloutCollectionConfig, values)
-    collection = Collection(options, connect(values))
+    collection = Collection(options, connect(command_line, values))
     collection.check()
     return event_loop.run(_collect_with_signals(collection))
 
 
-def connect(values: DictConfig) -> ServerClient:
-    """Return a client for the servers that run; raises ConfigError when no head answers where `values` say."""
-    head = values[HEAD_SERVER_KEY_NAME]
-    return ServerClient.load_from_global_config(BaseServerConfig(host=head["host"], port=head["port"]))
+def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:
+    """Return a client for the run whose head is where `values` say, and print which run that is.
+
+    Raises:
+        ConfigError: No head answers there; it wants another token; or it is somebody else's run, and nobody named it.
+    """
+    configured = values[HEAD_SERVER_KEY_NAME]
+    head = BaseServerConfig(host=configured["host"], port=configured["port"])
+    print(f"using {find_run(head, is_named=names_head(command_line))}", file=sys.stderr, flush=True)
+    return ServerClient.load_from_global_config(head)
 
 
 async def _collect_with_signals(collection: Collection) -> int:
     with SignalWatch() as signals:
-        return await collect_until_signal(collection, signals)
+        status = await collect_until_signal(collection, signals)
+    end_if_cut_off(collection, status)
+    return status
 
 
-async def collect_until_signal(collection: Collection, signals: SignalWatch) -> int:
-    """Run a collection to its end, or until a signal: the first drains, the second cuts off."""
+async def collect_until_signal(collection: Collection, signals: SignalWatch, *, may_cut_off: bool = True) -> int:
+    """Run a collection to its end, or until a signal: the first lets it drain, the second ends it.
+
+    Args:
+        may_cut_off: The process ends afterwards (`end_if_cut_off`), so rollouts that run need not be waited for: to
+            cancel tens of thousands of them takes longer than anyone wants to wait after Ctrl-C.
+    """
     run = asyncio.ensure_future(collection.run())
     try:
         await signals.first_or(run)
         if not run.done():
-            print("stopping: what runs has 5 s to finish; again to stop now", file=sys.stderr, flush=True)
-            collection.stop("interrupted")
-            await signals.second_or(run)
-        if not run.done():
-            run.cancel()
-            await asyncio.wait([run])
+            await _drain(collection, run, signals, may_cut_off=may_cut_off)
+        if run.done():
+            report = run.result()
+        elif may_cut_off and collection.cut_off() and not signals.second.done():
+            report = collection.report()
+        else:
+            await _cancel(collection, run)
             return INTERRUPTED
         if collection.options.show:
             show_rollouts(collection.paths.rollouts, collection.options.show)
-        print_report(run.result())
-        return _status(run.result(), interrupted=signals.first.done())
+        print_report(report)
+        return _status(report, interrupted=signals.first.done())
     except OutputError as error:
-        fix = "make room or mend it, then start the same command again: what was written is whole, the rest is run"
+        fix = "free some space or fix the cause, then start the same command again: it runs what is left"
         print(f"output error: {error}\n  fix:   {fix}", file=sys.stderr)
         return INCOMPLETE
     finally:
-        await close_global_aiohttp_client()
+        if not collection.is_cut_off:
+            await close_global_aiohttp_client()
+
+
+async def _drain(
+    collection: Collection, run: "asyncio.Future[CollectionReport]", signals: SignalWatch, *, may_cut_off: bool
+) -> None:
+    """Let what runs finish, for as long as there is time and no second signal comes."""
+    hint = f"stopping: running rollouts have {DRAIN_S:g} s to finish; press Ctrl-C again to stop now"
+    print(hint, file=sys.stderr, flush=True)
+    # What is to be cut off here must not be cancelled one by one by the collector before.
+    collection.stop("interrupted", drain_s=2 * DRAIN_S if may_cut_off else DRAIN_S)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S if may_cut_off else None):
+            await signals.second_or(run)
+
+
+async def _cancel(collection: Collection, run: "asyncio.Future[CollectionReport]") -> None:
+    if not collection.is_cut_off:
+        run.cancel()
+        await asyncio.wait([run])
+
+
+def end_if_cut_off(collection: Collection, status: int) -> None:
+    """End the process when rollouts of the collection still run: everything has been written and printed."""
+    if collection.is_cut_off:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def print_report(report: CollectionReport) -> None:
@@ -88,9 +134,8 @@ def print_report(report: CollectionReport) -> None:
     if report.stopped_because:
         console.print(f"stopped early: {report.stopped_because}", markup=False)
     if not report.is_complete:
-        console.print("incomplete: the same command again runs what is left", markup=False)
-    shown = Path(report.paths.rollouts)
-    console.print(f"rollouts: {shown}   metrics: {report.paths.metrics}", markup=False)
+        console.print("incomplete: run the same command again for the rest", markup=False)
+    console.print(f"rollouts: {report.paths.rollouts}\nmetrics:  {report.paths.metrics}", markup=False)
 
 
 def _status(report: CollectionReport, *, interrupted: bool) -> int:

@@ -43,7 +43,7 @@ def run_and_collect(command_line: CommandLine) -> int:
 async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:
     async def while_up(launcher: Launcher, signals: SignalWatch) -> int:
         collection = Collection(options, ServerClient(head, DictConfig(launcher.public_config()), launcher.run_token))
-        return await collect_until_signal(collection, signals)
+        return await collect_until_signal(collection, signals, may_cut_off=False)
 
     try:
         return await run_in_foreground(config, options, while_up)

@@ -1,7 +1,7 @@
 """Score existing rollouts again with today's verifier: the servers run, no model is asked."""
 
 from nemo_gym import event_loop
-from nemo_gym.commands.collect import collect_until_signal, connect
+from nemo_gym.commands.collect import collect_until_signal, connect, end_if_cut_off
 from nemo_gym.commands.entry import read_options, run_command
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
@@ -18,7 +18,7 @@ def main() -> None:
 def reverify(command_line: CommandLine) -> int:
     """Verify with the servers that run; return the exit status."""
     values = merge_sources(command_line, own_keys=list(ReverifyConfig.model_fields))
-    reverification = Reverification(read_options(ReverifyConfig, values), connect(values))
+    reverification = Reverification(read_options(ReverifyConfig, values), connect(command_line, values))
     reverification.check()
     return event_loop.run(_reverify(reverification))
 
@@ -28,4 +28,5 @@ async def _reverify(reverification: Reverification) -> int:
         status = await collect_until_signal(reverification, signals)
     changes = reverification.changes
     print(f"rewards changed: {changes.changed} of {changes.compared} compared")
+    end_if_cut_off(reverification, status)
     return status

@@ -70,7 +70,8 @@ async def _run(client: ServerClient, agent_name: str, row: dict[str, Any], deadl
     try:
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
-        raise rollout_error("agent_error", f"{agent_name} answered no JSON: {error}", server=agent_name) from error
+        reason = f"the answer of {agent_name} isn't valid JSON: {error}"
+        raise rollout_error("agent_error", reason, server=agent_name) from error
 
 
 _FIRST_DELAY_S = 0.5

@@ -5,8 +5,9 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,10 +25,11 @@ from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.rollouts.collector import Collector, CollectorLimits, Work, work_left
+from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
 from nemo_gym.rollouts.options import RolloutCollectionConfig
-from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState
-from nemo_gym.rollouts.slots import AdaptiveSlots
+from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
+from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
+from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
 from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
@@ -70,6 +72,8 @@ class Collection:
         self.counts = Counts(expected=0)
         self.metrics = Metrics(options.pass_threshold)
         self._collector: Collector | None = None
+        self._output: Output | None = None
+        self.is_cut_off = False
         self._began_at = 0.0
         self._stop_reason: str | None = None
         self._stops_reading = threading.Event()
@@ -91,23 +95,32 @@ class Collection:
         """Collect; returns the report, also of a collection that was stopped.
 
         Raises:
-            ConfigError: The output belongs to another collection, or to another collector right now.
+            ConfigError: The output belongs to another collection, or to another collector right now; or rollouts would
+                fail for a reason that they all share.
             OutputError: The output could not be written.
         """
         raise_descriptor_limit()
         self._began_at = time.monotonic()
         await self._prepare()
+        is_new = self.options.overwrite or not self.paths.rollouts.exists()
+        if is_new:
+            await self._preflight(islice(self._tasks(), ROWS_READ))
         try:
-            return await self._run()
+            return await self._run(is_new)
         except ReadingStopped:
             self._notes.append("stopped while files were being read: the counts cover what was read so far")
-            return self._report(self._stop_reason)
+            return self._report()
 
-    async def _run(self) -> CollectionReport:
+    async def _run(self, is_new: bool) -> CollectionReport:
         async with self._open_output() as output:
+            self._output = output
             self._settled = settled = await self._settle_earlier()
             output.sent = settled.sent
+            if not is_new:
+                first = await self._in_thread(lambda: list(islice(self._work(settled), ROWS_READ)))
+                await self._preflight(work.task for work in first if work.trajectory is None)
             work = await self._in_thread(lambda: _begun(self._work(settled)))
+            self._say_limit()
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
                 collector.stop(self._stop_reason)
@@ -118,23 +131,52 @@ class Collection:
                     await collector.run(work)
                 finally:
                     showing.cancel()
-            for record in settled.earlier_failures():  # a stop came before they could be tried again
-                self.counts.add_failure(record)
-        report = self._report(collector.stopped_because)
-        write_json(self.paths.metrics, {**report.metrics, "seconds": round(report.seconds, 3)})
-        return report
+        return self.report()
 
-    def _report(self, stopped_because: str | None) -> CollectionReport:
-        metrics, seconds = self.metrics.as_dict(self.counts), time.monotonic() - self._began_at
-        notes = tuple(self._notes)
-        return CollectionReport(self.counts, metrics, self.paths, seconds, self._resumed, notes, stopped_because)
-
-    def stop(self, reason: str) -> None:
-        """Start nothing more; what runs drains."""
+    def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
+        """Start nothing more; what runs has so many seconds to finish."""
         self._stop_reason = reason
         self._stops_reading.set()
         if self._collector is not None:
-            self._collector.stop(reason)
+            self._collector.stop(reason, drain_s)
+
+    def cut_off(self) -> bool:
+        """End at once, for a program that then ends too: what runs isn't settled, and isn't waited for either.
+
+        Returns:
+            False when nothing runs yet, so that there is nothing to end.
+        """
+        if self._collector is None or self._output is None:
+            return False
+        self.is_cut_off = True
+        self._display.close()
+        self._output.close()
+        return True
+
+    def report(self) -> CollectionReport:
+        """Write the metrics and return the report of a collection that has ended."""
+        for record in self._settled.earlier_failures():  # a stop came before they could be tried again
+            self.counts.add_failure(record)
+        report = self._report()
+        write_json(self.paths.metrics, {**report.metrics, "seconds": round(report.seconds, 3)})
+        return report
+
+    def _report(self) -> CollectionReport:
+        metrics, seconds = self.metrics.as_dict(self.counts), time.monotonic() - self._began_at
+        why = self._collector.stopped_because if self._collector is not None else self._stop_reason
+        return CollectionReport(self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), why)
+
+    async def _preflight(self, first: Iterable[Task]) -> None:
+        """Raise ConfigError for what would make every rollout fail; `first` are some that have to be generated."""
+        if self.options.preflight and self._stop_reason is None:
+            mistakes = await find_mistakes(self.client, list(first), self.options.agent_name)
+            if mistakes:
+                raise ConfigError(*mistakes)
+
+    def _say_limit(self) -> None:
+        note = limit_note(self.options.num_samples_in_parallel, self.counts.not_settled)
+        if note is not None:
+            say(note)
 
     async def _prepare(self) -> None:
         """Ask the servers what has to be known before the first rollout."""
@@ -188,7 +230,8 @@ class Collection:
             self._notes += [f"cut off a truncated last line: {path}" for path in output.drop_truncated_lines()]
             yield output
         finally:
-            output.close()
+            if not self.is_cut_off:
+                output.close()
 
     def _move_aside(self) -> None:
         check_may_be_moved(self.paths)
@@ -288,6 +331,9 @@ class Collection:
             mean_reward=self.metrics.mean_reward,
             at_start=self._resumed,
             limit=self._adaptive_limit(),
+            failed_by_kind=counts.failed_by_kind,
+            retries=self._collector.retries if self._collector is not None else 0,
+            latency_p50_s=self._collector.latency_p50_s if self._collector is not None else None,
         )
 
     def _adaptive_limit(self) -> int | None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from statistics import median
+from typing import Any
 
 from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
-from nemo_gym.rollouts.slots import AdaptiveSlots, Slots
+from nemo_gym.rollouts.slots import InFlight, Slots, slots_for
+from nemo_gym.rollouts.stop_rule import StopRule
 from nemo_gym.rollouts.tasks import Task, agent_of, with_params
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import rollout_error
@@ -38,9 +41,10 @@ def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> 
                 yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))
 
 
-DRAIN_S = 5.0
+DRAIN_S = 3.0
+_LATENCIES_KEPT = 500
 _BREATHE_EVERY = 64
-_UNLIMITED = 2**31
+_UNLIMITED_S = 2**31
 _OVERLOAD_KINDS = ("model_rate_limited", "model_unavailable", "transport_unreachable", "transport_local_resource")
 
 
@@ -49,18 +53,18 @@ class CollectorLimits:
     """Bounds of a collection. Times in seconds; None: no bound.
 
     Attributes:
-        max_in_flight: Rollouts at once; "auto": as many as the endpoint keeps up with.
+        max_in_flight: Rollouts at once; "auto": as many as the endpoint keeps up with; None: `DEFAULT_IN_FLIGHT`.
         max_attempts: Attempts for each rollout in this run.
         rollout_timeout_s: Longest one attempt may take.
         time_budget_s: Nothing is started that would not end within it; what still runs then is cut off.
-        strict: Stop at the first failure.
+        strict: See `StopRule`.
     """
 
-    max_in_flight: int | Literal["auto"] | None = None
+    max_in_flight: InFlight = None
     max_attempts: int = 3
     rollout_timeout_s: float = 3600.0
     time_budget_s: float | None = None
-    strict: bool = False
+    strict: bool | None = None
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Collector:
         stopped_because: Why it ended early, in words; None when it ran to its end.
         in_flight: Rollouts that run now.
         slots: How many may run.
+        retries: Attempts so far that followed a failed one.
     """
 
     client: ServerClient
@@ -83,6 +88,9 @@ class Collector:
     stopped_because: str | None = None
     in_flight: int = 0
     slots: Slots = field(init=False)
+    retries: int = 0
+    _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
+    _stop_rule: StopRule = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _began_at: float = field(default_factory=time.monotonic)
     _longest_s: float = 0.0
@@ -90,8 +98,13 @@ class Collector:
     _error: Exception | None = None
 
     def __post_init__(self) -> None:
-        limit = self.limits.max_in_flight
-        self.slots = AdaptiveSlots() if limit == "auto" else Slots(limit)
+        self.slots = slots_for(self.limits.max_in_flight)
+        self._stop_rule = StopRule(self.limits.strict)
+
+    @property
+    def latency_p50_s(self) -> float | None:
+        """Median time of the rollouts that finished last, attempts and pauses included; None before the first."""
+        return median(self._latencies_s) if self._latencies_s else None
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
         """Start nothing more. What runs has `drain_s` seconds to end, then it is cut off: not settled."""
@@ -127,7 +140,7 @@ class Collector:
         """Yield the next work each time a slot is free, until a stop."""
         for number, item in enumerate(work):
             if number % _BREATHE_EVERY == 0:
-                await asyncio.sleep(0)  # with no bound on concurrency nothing else here would let others run
+                await asyncio.sleep(0)  # while slots are free nothing else here would let others run
             if not await self._slot_or_stop(slots) or self._out_of_time():
                 return
             yield item
@@ -147,7 +160,7 @@ class Collector:
 
     def _stop_when_time_is_over(self) -> asyncio.TimerHandle:
         budget = self.limits.time_budget_s
-        seconds = _UNLIMITED if budget is None else budget
+        seconds = _UNLIMITED_S if budget is None else budget
         reason = f"the time budget of {seconds:g} s (time_budget_s) is over"
         return asyncio.get_running_loop().call_later(seconds, self.stop, reason, 0.0)
 
@@ -185,13 +198,16 @@ class Collector:
                 self.in_flight -= 1
             self.output.settle(outcome)
             self.on_outcome(outcome)
-            if self.limits.strict and isinstance(outcome, Failed):
-                self.stop(f"a rollout failed ({outcome.record.failure_kind}), and strict is set")
+            hopeless = self._stop_rule.add(outcome)
+            if hopeless is not None:
+                self.stop(hopeless)
         except Exception as error:  # nothing can be settled any more: a full disk, or a bug of ours
             self._error = self._error or error
             self.stop(str(error), 0.0)
         finally:
             seconds = time.monotonic() - began_at
+            if outcome is not None:
+                self._latencies_s.append(seconds)
             self._longest_s = max(self._longest_s, seconds)
             slots.release(seconds, overloaded=_is_overload(outcome))
 
@@ -214,6 +230,7 @@ class Collector:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         except TimeoutError:
+            self.retries += not self._stop.is_set()
             return not self._stop.is_set()
         return False
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 class _RunOptions(BaseModel):
     output_jsonl_fpath: Path = Field(description="Rollouts are appended here as they finish.")
     num_samples_in_parallel: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
-        default=None, description="Rollouts in flight; null: no limit; auto: as many as the endpoint keeps up with."
+        default=None, description="Rollouts in flight; null: 1024; auto: as many as the endpoint keeps up with."
     )
     resume: bool = Field(default=True, description="Continue an output of the same collection; false: refuse one.")
     overwrite: bool = Field(default=False, description="Start anew; old files are moved aside.")
@@ -20,7 +20,11 @@ class _RunOptions(BaseModel):
     max_attempts: int = Field(default=3, ge=1, description="Attempts for each rollout that fails.")
     rollout_timeout_s: float = Field(default=3600.0, gt=0, description="Longest one attempt may take.")
     time_budget_s: float | None = Field(default=None, gt=0, description="Stop starting work in time to end by then.")
-    strict: bool = Field(default=False, description="Stop at the first failure.")
+    strict: bool | None = Field(
+        default=None,
+        description="null: stop when rollout after rollout fails for a reason that will not go away; "
+        "true: stop at the first failure; false: stop at none.",
+    )
     show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
 
 
@@ -34,6 +38,9 @@ class RolloutCollectionConfig(_RunOptions):
     responses_create_params: dict[str, Any] = Field(
         default={}, description="Overrides each row's, e.g. +responses_create_params.temperature=0.7"
     )
+    preflight: bool = Field(
+        default=True, description="Check model, tools and verifier before the first rollout, with one small model call."
+    )
 
 
 class ReverifyConfig(_RunOptions):
@@ -46,5 +53,5 @@ class ReverifyConfig(_RunOptions):
     limit: int | None = Field(default=None, ge=1, description="Only the first so many rows.")
 
     def as_collection(self) -> RolloutCollectionConfig:
-        """Return the collection that has one repeat of every row."""
-        return RolloutCollectionConfig(**self.model_dump())
+        """Return the collection that has one repeat of every row, and asks no model."""
+        return RolloutCollectionConfig(**self.model_dump(), preflight=False)

@@ -5,8 +5,6 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from nemo_gym.collections.identity import TaskSet
 from nemo_gym.collections.paged_array import Key
 from nemo_gym.collections.reader import CollectionReader
@@ -17,28 +15,12 @@ from nemo_gym.rollouts.collector import Work
 from nemo_gym.rollouts.options import ReverifyConfig
 from nemo_gym.rollouts.tasks import Task, agent_of
 from nemo_gym.rollouts.verify_again import resources_server_of
+from nemo_gym.rollouts.verify_schema import VerifySchema
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import RolloutError
 
 _ALWAYS = {"reward", TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, *MASK_KEYS}
 _VERDICT_DOMAINS = ("verifier_", "judge_")
-
-
-async def verdict_fields(client: ServerClient, server: str) -> frozenset[str]:
-    """Return the names of the fields that a server's verifier adds, as its OpenAPI page tells.
-
-    They have to go: a verifier that is sent the field it is about to add may refuse it, or take it for part of the
-    task. Of a server without such a page only `reward` is known.
-    """
-    try:
-        answer = await client.get(server, "/openapi.json")
-        page = orjson.loads(answer.body)
-        operation = page["paths"]["/verify"]["post"]
-        sent = _properties(page, operation["requestBody"])
-        answered = _properties(page, operation["responses"]["200"])
-    except (RolloutError, orjson.JSONDecodeError, KeyError, TypeError):
-        return frozenset({"reward"})
-    return frozenset(answered - sent) | {"reward"}
 
 
 def verify_request_of(rollout: dict[str, Any], verdict: Container[str]) -> dict[str, Any]:
@@ -57,13 +39,6 @@ def lasting_mask(rollout: dict[str, Any]) -> dict[str, Any]:
     return {key: rollout[key] for key in MASK_KEYS if key in rollout}
 
 
-def _properties(page: dict[str, Any], described: dict[str, Any]) -> set[str]:
-    schema = described["content"]["application/json"]["schema"]
-    if "$ref" in schema:
-        schema = page["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    return set(schema["properties"])
-
-
 @dataclass
 class RewardChanges:
     """How the rewards of this run compare with those that the rows came with."""
@@ -75,11 +50,13 @@ class RewardChanges:
 class RolloutRow(Task):
     """A row of a rollout file."""
 
+    may_have_reward = True
+
     def row(self) -> dict[str, Any]:
         """Return the decoded rollout; raises ValueError with what is wrong and on which line."""
         row = super().row()
         if not isinstance(row.get("response"), dict) or not isinstance(row["response"].get("output"), list):
-            raise ValueError(f"line {self.line_number} lacks response (an object with `output`): it is no rollout")
+            raise ValueError(f"line {self.line_number} lacks response (an object with `output`): it isn't a rollout")
         return row
 
 
@@ -99,9 +76,11 @@ class Reverification(Collection):
 
     async def _fields_of(self, agent_name: str) -> frozenset[str]:
         try:
-            return await verdict_fields(self.client, resources_server_of(self.client, agent_name))
+            server = resources_server_of(self.client, agent_name)
         except RolloutError:  # it names no verifier: a row that wants it will say so
             return frozenset()
+        schema = await VerifySchema.ask(self.client, server)
+        return frozenset({"reward"}) if schema is None else schema.added
 
     def _read_tasks(self) -> Iterator[Task]:
         lines = CollectionReader(self.input_path).lines()

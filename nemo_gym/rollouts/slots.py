@@ -1,10 +1,14 @@
-"""How many rollouts may run at once: a fixed number, no limit, or as many as the endpoint keeps up with."""
+"""How many rollouts may run at once: a fixed number, or as many as the endpoint keeps up with."""
 
 import asyncio
 from collections import deque
+from typing import Literal
 
+from nemo_gym.servers.http.connections import descriptor_limit, max_connections
+
+DEFAULT_IN_FLIGHT = 1_024
+InFlight = int | Literal["auto"] | None
 _START = 8
-_MAX = 65_536
 _SMALLEST_WINDOW = 8
 _GROWTH, _OVERLOAD_SHRINK = 1.5, 0.5
 _KEEPS_UP, _FALLS_BEHIND = 1.3, 2.0
@@ -15,17 +19,17 @@ class Slots:
     """Slots for rollouts; whoever runs one acquires before and releases after.
 
     Args:
-        limit: Rollouts at once; None: no limit.
+        limit: Rollouts at once, from 1.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
         self.in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def take_free(self) -> bool:
         """Take a slot if one is free."""
-        if self.limit is not None and self.in_use >= self.limit:
+        if self.in_use >= self.limit:
             return False
         self.in_use += 1
         return True
@@ -41,7 +45,7 @@ class Slots:
         """Give a slot back after a rollout of so many seconds; `overloaded`: the endpoint could not keep up."""
         self.in_use -= 1
         self.learn(seconds, overloaded=overloaded)
-        while self._waiting and (self.limit is None or self.in_use < self.limit):
+        while self._waiting and self.in_use < self.limit:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
@@ -58,12 +62,14 @@ class AdaptiveSlots(Slots):
     to 1.3 times, half as many slots again; over 2 times, as many fewer as bring it back to 1.3, at most half; between
     them, no change. A rollout that failed because the endpoint was overloaded halves the slots, once for each window.
     The best mean is slowly forgotten (2 % a window), since later tasks may take longer by themselves.
+
+    Args:
+        most: The limit never grows beyond it.
     """
 
-    limit: int
-
-    def __init__(self) -> None:
-        super().__init__(_START)
+    def __init__(self, most: int = 65_536) -> None:
+        super().__init__(min(_START, most))
+        self._most = most
         self._best_mean_s: float | None = None
         self._begin_window()
 
@@ -95,7 +101,7 @@ class AdaptiveSlots(Slots):
     def _resize(self, factor: float) -> None:
         if factor < 1 and self._is_settling:
             return
-        self.limit = max(1, min(_MAX, round(self.limit * factor)))
+        self.limit = max(1, min(self._most, round(self.limit * factor)))
         self._begin_window(settling=factor < 1)
 
     def _begin_window(self, *, settling: bool = False) -> None:
@@ -103,3 +109,26 @@ class AdaptiveSlots(Slots):
         self._finished = 0
         self._total_s = 0.0
         self._is_settling = settling
+
+
+def slots_for(wanted: InFlight) -> Slots:
+    """Return the slots for what `num_samples_in_parallel` says; None: `DEFAULT_IN_FLIGHT`.
+
+    There are never more than this process may have connections, since each rollout needs one.
+    """
+    connections = max_connections()
+    if wanted == "auto":
+        return AdaptiveSlots(connections)
+    return Slots(min(wanted or DEFAULT_IN_FLIGHT, connections))
+
+
+def limit_note(wanted: InFlight, rollouts: int) -> str | None:
+    """Return a line that says why fewer than `rollouts` run at once, where nobody asked for that; else None."""
+    connections = max_connections()
+    asked = rollouts if wanted == "auto" else min(rollouts, wanted or DEFAULT_IN_FLIGHT)
+    if asked > connections:
+        files = f"this process may have {descriptor_limit():,} files open (ulimit -n)"
+        return f"at most {connections:,} rollouts run at once, because {files}"
+    if wanted is None and rollouts > DEFAULT_IN_FLIGHT:
+        return f"at most {DEFAULT_IN_FLIGHT:,} rollouts run at once; +num_samples_in_parallel=N changes that"
+    return None

@@ -17,6 +17,7 @@ from nemo_gym.config.keys import (
     ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME,
     AUTH_KEY_NAME,
     CONFIG_PATHS_KEY_NAME,
+    HEAD_SERVER_KEY_NAME,
     default_values,
 )
 from nemo_gym.config.paths import candidate_paths, component_configs, find_file, shown
@@ -172,6 +173,12 @@ def gather_sources(
     if mistakes:
         raise ConfigError(*mistakes)
     return [Source(_DEFAULTS, default_values()), *files.sources, *above]
+
+
+def names_head(command_line: CommandLine | None) -> bool:
+    """Tell whether the command line, `env.yaml` or a configuration file says which head is meant."""
+    sources = gather_sources(command_line, dotenv_path=None, skip_dotenv=False, initial=None)
+    return any(source.name != _DEFAULTS and source.values.get(HEAD_SERVER_KEY_NAME) for source in sources)
 
 
 def _dotenv(path: Path | None) -> list[Source]:

@@ -1,5 +1,6 @@
 """The client: a call says only the server's name; where that server runs is a setting."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +12,16 @@ from starlette.types import ASGIApp
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import configured_head, get_first_server_config_dict
-from nemo_gym.servers.http.head_lookup import fetch_global_config
+from nemo_gym.global_config import configured_head, get_first_server_config_dict, is_head_named
+from nemo_gym.servers.http.head_lookup import fetch_global_config, find_run
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.servers.http.transport import request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
 from nemo_gym.wire.failure import RolloutError
+
+_log = logging.getLogger("nemo_gym.client")
 
 
 class ServerClient:
@@ -50,9 +53,13 @@ class ServerClient:
         this user started here.
 
         Raises:
-            ConfigError: No head answers there, or it wants another token.
+            ConfigError: No head answers there; it wants another token; or the configuration names no head, and the
+                one at the default address belongs to a run that this user didn't start here.
         """
-        head_server_config = head_server_config or cls.load_head_server_config()
+        if head_server_config is None:
+            head_server_config = cls.load_head_server_config()
+            run = find_run(head_server_config, is_named=is_head_named() or run_token is not None)
+            _log.log(logging.INFO if run.is_from_here else logging.WARNING, "using %s", run)
         token = run_token or token_for_head(head_server_config.host, head_server_config.port)
         return cls(head_server_config, fetch_global_config(head_server_config, token), token)
 

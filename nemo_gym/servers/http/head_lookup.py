@@ -1,8 +1,12 @@
 """Asking the head of a run, synchronously: it isn't worth the import of a larger client."""
 
 import json
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -12,10 +16,12 @@ from nemo_gym.config.env_names import RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.runs.record import home, live_run_at
 from nemo_gym.servers.runs.token import bearer, token_in_environment
 
 HEAD_TIMEOUT_S = 10.0
 UNAUTHORIZED = 401
+_HEAD_KEYS = "head_server.host, head_server.port"
 
 
 def get_json(url: str, token: str | None, timeout_s: float) -> Any:
@@ -25,7 +31,7 @@ def get_json(url: str, token: str | None, timeout_s: float) -> Any:
 
     Raises:
         OSError: There is none; urllib's HTTPError for an error status.
-        ValueError: It is no JSON.
+        ValueError: It isn't JSON.
     """
     asked = urllib.request.Request(url)
     for name, value in bearer(token).items():
@@ -33,6 +39,51 @@ def get_json(url: str, token: str | None, timeout_s: float) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(asked, timeout=timeout_s) as answer:
         return json.load(answer)
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """Which run answers at an address: `str()` says it in words. `is_from_here`: it was started in this folder."""
+
+    words: str
+    is_from_here: bool
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def find_run(head: BaseServerConfig, *, is_named: bool) -> FoundRun:
+    """Return which run answers at `head`.
+
+    Args:
+        is_named: The caller was told to use this head: by its address, or with a token.
+
+    Raises:
+        ConfigError: No head answers there; or the run isn't one that this user started here, and nobody named it.
+    """
+    run_id = _run_id_at(head)
+    record = live_run_at(head.host, head.port)
+    if record is not None and record.run_id == run_id:
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_at))
+        words = f"run {run_id}, started in {record.folder} at {started}, pid {record.pid}"
+        return FoundRun(words, is_from_here=Path(record.folder) == Path.cwd())
+    named = f"run {run_id}" if run_id else "the run"
+    if is_named or token_in_environment() is not None:
+        return FoundRun(f"{named} at {head.host}:{head.port} (not in the records of {home()})", is_from_here=False)
+    what = f"{named} at {head.host}:{head.port} isn't one of yours: {home()} has no record of it"
+    fix = f"start your own with ng_run; or, if you mean this one, say so with +head_server.port={head.port}"
+    raise ConfigError(Mistake(what, where=_HEAD_KEYS, fix=fix))
+
+
+def _run_id_at(head: BaseServerConfig) -> str:
+    """Return the id of the run whose head answers; empty for a head that doesn't say it."""
+    try:
+        said = get_json(f"{http_url(head.host, head.port)}/health", None, HEAD_TIMEOUT_S)
+    except urllib.error.HTTPError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ConfigError(_no_answer(head, error)) from error
+    return str(said.get("run") or "") if isinstance(said, dict) else ""
 
 
 def fetch_global_config(head: BaseServerConfig, run_token: str | None) -> DictConfig:
@@ -46,10 +97,14 @@ def fetch_global_config(head: BaseServerConfig, run_token: str | None) -> DictCo
     except (OSError, ValueError) as error:
         if getattr(error, "code", None) == UNAUTHORIZED:
             raise ConfigError(_wrong_token(head)) from error
-        where = f"{head.host}:{head.port} (head_server.host, head_server.port)"
-        fix = "start the servers first, with ng_run, or name the head of the run that is meant"
-        raise ConfigError(Mistake(f"no head server answers: {error}", where=where, fix=fix)) from error
+        raise ConfigError(_no_answer(head, error)) from error
     return DictConfig(load_trusted_yaml(text))
+
+
+def _no_answer(head: BaseServerConfig, error: Exception) -> Mistake:
+    fix = "start the servers first, with ng_run; or name the head of the run you mean: +head_server.port=..."
+    reason = getattr(error, "reason", None) or error
+    return Mistake(f"no head server answers at {head.host}:{head.port}: {reason}", where=_HEAD_KEYS, fix=fix)
 
 
 def _wrong_token(head: BaseServerConfig) -> Mistake:
@@ -58,7 +113,7 @@ def _wrong_token(head: BaseServerConfig) -> Mistake:
     what += f"{RUN_TOKEN_ENV} holds another" if has_one else "none was found: another user, machine or home started it"
     fix = f"unset {RUN_TOKEN_ENV}, or set it" if has_one else f"set {RUN_TOKEN_ENV}"
     fix += " to what is in the run's token file; `ng_status +token_file=true`, where it was started, says where that is"
-    return Mistake(what, where="head_server.host, head_server.port", fix=fix)
+    return Mistake(what, where=_HEAD_KEYS, fix=fix)
 
 
 def require_server(config: Mapping[Any, Any] | DictConfig, name: str, kind: str) -> None:

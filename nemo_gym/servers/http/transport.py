@@ -11,7 +11,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from nemo_gym.config.secrets import mask_text
-from nemo_gym.servers.http.connections import get_global_aiohttp_client
+from nemo_gym.servers.http.connections import connection_turn, get_global_aiohttp_client
 from nemo_gym.servers.http.json_body import encode_json
 from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
@@ -50,7 +50,8 @@ async def request(
         json: Body; a pydantic model is written without its unset fields.
         cookies: Sent as they are (the client keeps no jar).
         replay_safe: The receiver recognises a replay, so a lost connection may be retried.
-        deadline: Bound for everything, retries included. Without one the caller bounds the call.
+        deadline: Bound for everything, retries included, from when there is a connection for it. Without one the
+            caller bounds the call.
         server: Name of the peer, for errors.
         limits: How often and how long each class of error is retried, and the largest answer.
         kwargs: aiohttp's own (`data`, `params`, …).
@@ -67,7 +68,8 @@ async def request(
         sent_headers["content-type"] = "application/json"
     replay_safe = replay_safe or method.upper() in ("GET", "HEAD")
     call = _Call(method, url, sent_headers, kwargs, server or mask_text(url), replay_safe, limits)
-    return await bounded(call.send(), deadline, call.server, method, url)
+    async with connection_turn():
+        return await bounded(call.send(), deadline, call.server, method, url)
 
 
 async def bounded(

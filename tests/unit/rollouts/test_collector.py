@@ -247,3 +247,65 @@ async def test_what_could_not_be_verified_is_saved_at_once_and_only_once(
     assert report.counts.failed == 1
     assert len(agent.asked) == 1, "the second attempt asks for the verdict alone"
     assert [saved["attempt"] for saved in read_lines(made.paths.unverified)] == [0]
+
+
+async def test_a_collection_that_cannot_get_better_stops_and_the_same_command_goes_on_later(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = failing("model_auth", terminal=True)
+    report = await collection(200, num_samples_in_parallel=2).run()
+    assert 5 <= report.counts.failed <= 7
+    assert "model_auth" in str(report.stopped_because)
+    report = await collection(200, num_samples_in_parallel=2, strict=False).run()
+    assert report.counts.failed == 200
+    agent.answer = None
+    assert (await collection(200).run()).counts.scored == 200
+
+
+async def test_bad_rows_between_good_ones_do_not_stop_a_collection(agent: Agent, collection: MakeCollection) -> None:
+    async def answer(row: Row) -> web.Response:
+        return await (scored if row["number"] % 20 == 0 else failing("verifier_error"))(row)
+
+    agent.answer = answer
+    report = await collection(200, num_samples_in_parallel=1).run()
+    assert (report.counts.scored, report.counts.failed) == (10, 190)
+
+
+async def test_a_row_nested_too_deeply_fails_with_its_line_and_the_others_run(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    deep = task_line(1)[:-1] + ', "x": ' + "[" * 500 + "]" * 500 + "}"
+    made = collection([task_line(0), deep, task_line(2, reward=1.0)])
+    report = await made.run()
+    assert (report.counts.scored, report.counts.failed_by_kind) == (1, {"input_invalid": 2})
+    reasons = sorted(failure["failure_reason"] for failure in read_lines(made.paths.failures))
+    assert ["line 2 is nested" in reasons[0], "line 3 already has a reward" in reasons[1]] == [True, True]
+
+
+async def test_retries_and_the_median_time_are_shown_as_they_are(agent: Agent, collection: MakeCollection) -> None:
+    async def answer(row: Row) -> web.Response:
+        return await (failing("agent_error") if len(agent.asked) == 1 else scored)(row)
+
+    agent.answer = answer
+    made = collection(3, max_attempts=2, num_samples_in_parallel=1)
+    await made.run()
+    shown = made._progress()
+    assert (shown.retries, shown.in_flight, shown.done) == (1, 0, 3)
+    assert shown.latency_p50_s is not None
+
+
+async def test_a_collection_that_is_cut_off_is_whole_and_can_be_resumed(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    agent.answer = lambda row: after(30 if row["number"] else 0, row)
+    made = collection(4)
+    assert not made.cut_off()
+    running = asyncio.ensure_future(made.run())
+    await asyncio.sleep(0.3)
+    assert made.cut_off()
+    report = made.report()
+    assert (report.counts.scored, report.counts.not_settled) == (1, 3)
+    agent.answer = None
+    assert (await collection(4).run()).counts.scored == 4
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

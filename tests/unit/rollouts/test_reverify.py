@@ -17,8 +17,9 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.rollouts.reverification import lasting_mask, verdict_fields, verify_request_of
+from nemo_gym.rollouts.reverification import lasting_mask, verify_request_of
 from nemo_gym.rollouts.verify_again import verify_again
+from nemo_gym.rollouts.verify_schema import VerifySchema
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.transport import Deadline
@@ -148,10 +149,11 @@ async def test_a_mask_for_what_broke_before_the_verdict_stays(client: ServerClie
 
 
 async def test_the_old_verdict_is_taken_off_whatever_the_verifier_adds(client: ServerClient) -> None:
-    fields = await verdict_fields(client, "sums")
-    assert fields == {"reward", "total"}
+    schema = await VerifySchema.ask(client, "sums")
+    assert schema is not None
+    assert schema.added == {"reward", "total"}
     row = {**trajectory(expected=0), "reward": 0.0, "total": 9, "note": "task", "_ng_task_index": 3}
-    request = verify_request_of(row, fields)
+    request = verify_request_of(row, schema.added)
     assert request == {**trajectory(expected=0), "note": "task"}
     assert (await verify_again(client, "agent", request, DEADLINE))["total"] == 0
 

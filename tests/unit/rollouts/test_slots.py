@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from nemo_gym.rollouts.slots import AdaptiveSlots, Slots
+from nemo_gym.rollouts.slots import DEFAULT_IN_FLIGHT, AdaptiveSlots, InFlight, Slots, limit_note, slots_for
+from nemo_gym.servers.http import connections
 
 
 def limit_at_an_endpoint_of(capacity: int, rollouts: int, slots: AdaptiveSlots) -> int:
@@ -47,7 +48,7 @@ def test_there_is_always_one_slot() -> None:
     assert slots.limit >= 1
 
 
-async def test_a_full_house_waits_for_a_release() -> None:
+async def test_a_caller_without_a_free_slot_waits_for_a_release() -> None:
     slots = Slots(1)
     await slots.acquire()
     waiting = asyncio.ensure_future(slots.acquire())
@@ -69,3 +70,32 @@ async def test_a_waiter_that_is_cancelled_takes_no_slot() -> None:
     slots.release(1.0, overloaded=False)
     assert slots.in_use == 0
     assert slots.take_free()
+
+
+@pytest.fixture
+def few_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: (100, 100))
+
+
+@pytest.mark.parametrize(("wanted", "limit"), [(None, DEFAULT_IN_FLIGHT), (7, 7), (5_000, 5_000)])
+def test_there_are_as_many_slots_as_are_wanted(wanted: InFlight, limit: int) -> None:
+    assert slots_for(wanted).limit == limit
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@pytest.mark.parametrize("wanted", [None, 5_000, "auto"])
+def test_there_are_never_more_slots_than_connections(wanted: InFlight) -> None:
+    slots = slots_for(wanted)
+    if isinstance(slots, AdaptiveSlots):
+        limit_at_an_endpoint_of(1_000, 2_000, slots)
+    assert slots.limit == 45
+    assert "at most 45 rollouts run at once, because this process may have 100 files open" in str(
+        limit_note(wanted, 5_000)
+    )
+    assert limit_note(wanted, 45) is None
+
+
+def test_the_default_limit_is_told_only_when_it_limits() -> None:
+    assert "num_samples_in_parallel=N" in str(limit_note(None, DEFAULT_IN_FLIGHT + 1))
+    assert limit_note(None, DEFAULT_IN_FLIGHT) is None
+    assert limit_note(16, 100_000) is None

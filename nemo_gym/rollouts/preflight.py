@@ -1,0 +1,151 @@
+"""Checks before the first rollout: would it fail for a reason that every rollout shares?
+
+One small call to each model server, one look at each verifier and its tools. Nothing is written.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from nemo_gym.config.errors import Mistake, did_you_mean
+from nemo_gym.config.keys import KINDS
+from nemo_gym.global_config import get_first_server_config_dict
+from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of
+from nemo_gym.rollouts.verify_schema import VerifySchema
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.response import failure_of
+from nemo_gym.servers.http.transport import Deadline
+from nemo_gym.servers.sessions.tools import OfferedTools, is_tool_name
+from nemo_gym.wire.failure import Failure, RolloutError
+
+ROWS_READ = 100
+BOUND = Deadline(10.0, "the bound of a check before the first rollout")
+PING = {"input": "ping", "max_output_tokens": 16}  # 16 is the least that the OpenAI API takes
+_MODELS, _RESOURCES = "responses_api_models", "resources_servers"
+_SKIP = "+preflight=false collects without this check"
+_NO_USE_KINDS = frozenset({"model_auth", "model_quota_exhausted", "model_bad_request", "transport_unreachable"})
+_FROM_THE_AGENT = frozenset({PARAMS_KEY, "response"})
+
+Row = dict[str, Any]
+
+
+async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name: str | None) -> list[Mistake]:
+    """Return what would make rollouts fail; empty when nothing is found.
+
+    Args:
+        client: A client of the run.
+        tasks: What is about to be generated: the first `ROWS_READ` are enough. Without any no model is asked.
+        agent_name: The agent of every task; None: the one each row names.
+    """
+    try:
+        row_of = dict(_first_row_of_each_agent(client, tasks, agent_name))
+    except ValueError as error:
+        fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
+        return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
+    models = {name for agent in row_of for name in _referenced(client, agent, _MODELS)}
+    checks = [_model_mistakes(client, name) for name in sorted(models)]
+    checks += [_environment_mistakes(client, agent, task, row) for agent, (task, row) in row_of.items()]
+    return [mistake for found in await asyncio.gather(*checks) for mistake in found]
+
+
+def _first_row_of_each_agent(
+    client: ServerClient, tasks: Sequence[Task], agent_name: str | None
+) -> Iterator[tuple[str, tuple[Task, Row]]]:
+    """Yield the agents and their first rows. Raises ValueError for a malformed first task; later ones are left out."""
+    seen = set()
+    for task in tasks:
+        try:
+            row = task.row()
+        except ValueError:
+            if task is tasks[0]:
+                raise
+            continue
+        agent = agent_name or agent_of(row)
+        if agent is not None and agent in client.global_config_dict and agent not in seen:
+            seen.add(agent)
+            yield agent, (task, row)
+
+
+def _referenced(client: ServerClient, agent: str, kind: str) -> list[str]:
+    """Return the instances of a kind that an agent's settings name, in their order, each once."""
+
+    def names(value: Any) -> Iterator[str]:
+        if isinstance(value, Mapping | DictConfig):
+            if value.get("type") == kind and "name" in value:
+                yield str(value["name"])
+            for inner in value.values():
+                yield from names(inner)
+
+    block = get_first_server_config_dict(client.global_config_dict, agent)
+    return list(dict.fromkeys(name for name in names(block) if _is_instance(client, name)))
+
+
+def _is_instance(client: ServerClient, name: str) -> bool:
+    block = client.global_config_dict.get(name)
+    return isinstance(block, Mapping | DictConfig) and any(kind in block for kind in KINDS)
+
+
+async def _model_mistakes(client: ServerClient, name: str) -> list[Mistake]:
+    """Make one small call; that a model is only slow or busy isn't a mistake."""
+    try:
+        answer = await client.post(name, "/v1/responses", json=PING, deadline=BOUND)
+        failure = None if answer.ok else failure_of(answer).failure
+    except RolloutError as error:
+        failure = error.failure
+    if failure is None or failure.kind not in _NO_USE_KINDS:
+        return []
+    reason = failure.reason.removeprefix(f"{name}: ")
+    return [Mistake(f"the test call to {name} failed: {reason}", where=name, fix=_model_fix(failure))]
+
+
+def _model_fix(failure: Failure) -> str:
+    status = failure.origin.status if failure.origin is not None else None
+    if failure.kind == "model_auth":
+        fix = "set policy_api_key in env.yaml to a key that the endpoint accepts, and start ng_run again"
+    elif failure.kind == "model_quota_exhausted":
+        fix = "raise the quota of the account behind policy_api_key, or use another key"
+    elif failure.kind == "transport_unreachable":
+        fix = "start the endpoint, or correct policy_base_url and start ng_run again"
+    elif status in (404, 405):
+        fix = "correct policy_base_url (it ends in /v1 as a rule) or policy_model_name, and start ng_run again"
+    else:
+        fix = "correct the settings of the model server"
+    return f"{fix} ({_SKIP})"
+
+
+async def _environment_mistakes(client: ServerClient, agent: str, task: Task, row: Row) -> list[Mistake]:
+    found = []
+    for server in _referenced(client, agent, _RESOURCES):
+        found += await _verifier_mistakes(client, server, task, row)
+        found += await _tool_mistakes(client, server, task, row)
+    return found
+
+
+async def _verifier_mistakes(client: ServerClient, server: str, task: Task, row: Row) -> list[Mistake]:
+    schema = await VerifySchema.ask(client, server, BOUND)
+    missing = sorted(schema.required - _FROM_THE_AGENT - row.keys()) if schema is not None else []
+    if not missing:
+        return []
+    what = f"line {task.line_number} lacks {', '.join(missing)}, which the verifier of {server} needs"
+    fix = f"add {'them' if len(missing) > 1 else 'it'} to every row, or choose the agent that these tasks are for"
+    return [Mistake(what, where="input_jsonl_fpath", known=sorted(row), fix=f"{fix} ({_SKIP})")]
+
+
+async def _tool_mistakes(client: ServerClient, server: str, task: Task, row: Row) -> list[Mistake]:
+    declared = row[PARAMS_KEY].get("tools") or []
+    names = [str(tool.get("name")) for tool in declared if isinstance(tool, dict) and tool.get("type") == "function"]
+    if not names:
+        return []
+    try:
+        offered = await OfferedTools.ask(client, server, BOUND)
+    except (RolloutError, ValueError):
+        return []  # a server that is in trouble shows that in rollouts, and they say why
+    known = [str(tool.get("name")) for tool in offered.tools]
+    unknown = [name for name in names if not (name in known or (is_tool_name(name) and not offered.is_all))]
+    if not unknown:
+        return []
+    what = f"line {task.line_number} declares tools that {server} doesn't have: {', '.join(unknown)}"
+    fix = did_you_mean(unknown[0], known) or "declare only tools that the environment has"
+    return [Mistake(what, where=f"input_jsonl_fpath, {PARAMS_KEY}.tools", known=known, fix=f"{fix} ({_SKIP})")]
