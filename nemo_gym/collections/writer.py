@@ -28,6 +28,7 @@ class Output:
 
     def __init__(self, paths: OutputPaths) -> None:
         self.paths = paths
+        self.is_closed = False
         self.sent = ByRollout("B")
         """Rollouts whose materialized input has been written."""
         with contextlib.ExitStack() as opened:
@@ -95,6 +96,7 @@ class Output:
         Raises:
             OutputError: The disk did not take what was written.
         """
+        self.is_closed = True
         with contextlib.ExitStack() as closing:
             for file in self._files():
                 closing.callback(file.close)

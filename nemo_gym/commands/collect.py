@@ -16,9 +16,10 @@ from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.sources import names_head
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.rollouts.collection import Collection, CollectionReport
+from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.collector import DRAIN_S
 from nemo_gym.rollouts.options import RolloutCollectionConfig
+from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client

@@ -73,7 +73,7 @@ async def _serve(config: RunConfig, options: RunOptions, directory: RunDirectory
     from nemo_gym.launch.foreground import Interrupted, run_in_foreground
     from nemo_gym.launch.launcher import StartError
 
-    # Nothing here prints past the console: it would wait for whoever doesn't read, and every server with it.
+    # Everything is printed through the console: a direct print waits for a reader, and every server with it.
     async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
         seconds, is_terminal = time.monotonic() - began_at, console.is_terminal
         servers = launcher.states_now()

@@ -1,7 +1,7 @@
 """What a run prints: lines of its servers and of the launcher, written by a thread of their own.
 
-Whoever stops reading (`ng_run | less`, Ctrl-S at a terminal) stops that thread and nothing else: lines beyond the bound
-are dropped and counted. The log files have them all.
+A reader that stops reading (`ng_run | less`, Ctrl-S at a terminal) stops that thread and nothing else: lines beyond the
+bound are dropped and counted. The log files have them all.
 """
 
 import os
@@ -17,7 +17,7 @@ _COLOURS = (36, 32, 35, 33, 34, 96, 92, 95)
 
 
 class ServerConsole:
-    """Prints lines to standard output without ever waiting for whoever reads them; `close` it at the end.
+    """Prints lines to standard output and never waits for a reader; `close` it at the end.
 
     What the launcher says is little and never dropped.
     """
@@ -90,7 +90,7 @@ class ServerConsole:
             self._waiting.clear()
             self._size = 0
             if self._dropped:
-                text += f"{self._dropped} lines weren't shown, since nobody read them; the log files have all lines\n"
+                text += f"{self._dropped} lines weren't shown: nobody read them in time; the log files have all lines\n"
                 self._dropped = 0
             return text
 
@@ -108,6 +108,6 @@ def _unbuffered(stream: TextIO) -> TextIO:
     try:
         stream.flush()
         fd = os.dup(stream.fileno())
-    except (OSError, ValueError):  # a test's or a notebook's stream, which is no file
+    except (OSError, ValueError):  # a test's or a notebook's stream, which isn't a file
         return stream
     return open(fd, "w", encoding=stream.encoding, errors=stream.errors, newline="\n")

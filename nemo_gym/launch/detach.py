@@ -1,7 +1,7 @@
 """A run in the background: a launcher in a session of its own, its output in the run directory.
 
-The launcher is a fork of this process, so no setting travels on a command line. It tells over a pipe how its start
-ended.
+The launcher is a fork of this process, so no setting travels on a command line. It reports over a pipe how its
+start ended.
 """
 
 import os
@@ -85,7 +85,7 @@ def _become_launcher(
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)  # the caller's own clean-up is not ours to run
+        os._exit(status)  # the clean-up handlers belong to the caller
 
 
 def _redirect(log_path: Path) -> None:

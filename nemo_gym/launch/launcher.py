@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Launcher", "StartError"]
 
-UNLOCKED = "auth=none: whoever can reach these ports may call the servers, without a token"
+UNLOCKED = "auth=none: anyone who can reach these ports may call the servers, without a token"
 
 _TERM_SHARE = 0.7  # of the stop budget; the rest is for SIGKILL to take effect
 
@@ -37,18 +37,18 @@ _TERM_SHARE = 0.7  # of the stop budget; the rest is for SIGKILL to take effect
 class Launcher:
     """Starts the servers of a run, watches them, stops them.
 
-    Whoever calls `start` calls `stop` afterwards, whatever came of it.
+    Call `stop` after `start`, also after one that failed.
 
     Args:
         config: The checked configuration.
         options: Bounds of start, restarts and stop.
         say: Gets every line for the console: (server name, or "" for the launcher itself; text).
-        run_directory: Where records and logs go; made anew unless given.
+        run_directory: Where records and logs go; made unless given.
         is_command: False when a program owns the run, which `ng_stop` then leaves to that program.
 
     Attributes:
         servers: Processes by name, in the order of the configuration; empty before `start`.
-        run_token: Who has it may call the servers; None with auth=none.
+        run_token: Callers that present it may call the servers; None with auth=none.
 
     Raises:
         ConfigError: The plan can't be made, e.g. a requirements file is missing.

@@ -12,6 +12,7 @@ import psutil
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.launch.run_directory import remove_secrets
 from nemo_gym.servers.http.head_lookup import get_json
 from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState, live_run_on, live_runs
 from nemo_gym.servers.runs.token import token_in_environment, token_of
@@ -33,7 +34,7 @@ def chosen_runs(port: int | None) -> list[RunRecord]:
 
 
 def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
-    """Return the servers of a run as its head reports them; None when the head does not answer (yet)."""
+    """Return the servers of a run as its head reports them; None when the head doesn't answer (yet)."""
     # Its own token first: one in the environment can only be right for one of several runs.
     token = token_of(record) or token_in_environment()
     answer = _get(f"{http_url(record.head_host, record.head_port)}/server_instances", token)
@@ -47,7 +48,7 @@ def answering(instances: Sequence[ServerInstanceState]) -> list[bool]:
 
 
 def stop_run(record: RunRecord) -> bool:
-    """Stop a run: ask its launcher, and when that does not end in time, kill it and its servers.
+    """Stop a run: ask its launcher, and when it doesn't end in time, kill it and its servers.
 
     Returns:
         True when the launcher ended by itself, False when it had to be killed.
@@ -61,7 +62,7 @@ def stop_run(record: RunRecord) -> bool:
     while record.is_alive:
         if time.monotonic() > deadline:
             _kill(launcher)
-            record.token_path.unlink(missing_ok=True)
+            remove_secrets(record.token_path.parent)
             return False
         time.sleep(_POLL_S)
     return True

@@ -79,7 +79,7 @@ def plan_processes(planned: list[PlannedServer], options: LaunchOptions) -> list
     """Spread the instances over processes: one or more for each, or all together in one or more.
 
     Raises:
-        ConfigError: What was asked for does not go together.
+        ConfigError: The settings contradict each other.
     """
     mistakes = _colocation_mistakes(planned) if options.colocate else _separation_mistakes(options)
     if mistakes:
@@ -100,8 +100,8 @@ def _workers(number: int) -> list[int | None]:
 def _separation_mistakes(options: LaunchOptions) -> list[Mistake]:
     if options.num_workers == 1:
         return []
-    fix = "say it inside the instance that needs more workers; or colocate all: +colocate=true"
-    return [Mistake("num_workers of the whole run goes with colocate=true", where="num_workers", fix=fix)]
+    fix = "set it inside the instance that needs more workers; or put all servers into each process: +colocate=true"
+    return [Mistake("num_workers of the whole run needs colocate=true", where="num_workers", fix=fix)]
 
 
 def _colocation_mistakes(planned: list[PlannedServer]) -> list[Mistake]:
@@ -110,7 +110,7 @@ def _colocation_mistakes(planned: list[PlannedServer]) -> list[Mistake]:
         instance = server.instance
         where = f"{instance.name}.{instance.kind}.{instance.implementation}"
         if instance.num_workers > 1:
-            fix = "leave it out, and say +num_workers for the whole run"
+            fix = "leave it out, and set +num_workers for the whole run"
             mistakes.append(Mistake("colocated, all servers have the same workers", f"{where}.num_workers", fix=fix))
         if server.environment.folder is not None:
             what = f"{instance.name} needs a Python environment of its own, so it can't share a process"

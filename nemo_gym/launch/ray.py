@@ -16,11 +16,11 @@ def initialize_ray() -> None:
     """Join the cluster of `ray_head_node_address`, or start one on this machine; nothing when already joined.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray isn't installed.
     """
     if importlib.util.find_spec("ray") is None:
         fix = "pip install 'ray>=2.40'"
-        raise ConfigError(Mistake("this run needs Ray, which is not installed", where="ray_enabled", fix=fix))
+        raise ConfigError(Mistake("this run needs Ray, which isn't installed", where="ray_enabled", fix=fix))
     import ray  # type: ignore[import-not-found, unused-ignore]
 
     if ray.is_initialized():
@@ -40,7 +40,7 @@ async def join_ray(config: RunConfig) -> dict[str, str]:
     """Join or start the cluster; return the environment variables that lead servers to the same one.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray isn't installed.
     """
     return await asyncio.to_thread(_join) if wants_ray(config) else {}
 

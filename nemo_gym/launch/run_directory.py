@@ -110,7 +110,7 @@ class RunDirectory:
     def close_record(self) -> None:
         """Say that the run is over, also where its process lives on, and remove what holds secrets."""
         with contextlib.suppress(OSError):  # gone, or the disk is read-only by now: nobody can do anything about it
-            _remove_secrets(self.path)
+            remove_secrets(self.path)
             self._record.rename(self.path / "ended.json")
 
     @property
@@ -134,13 +134,14 @@ class RunDirectory:
             raise ConfigError(Mistake(what, where=HOME_ENV, fix=fix)) from error
 
 
-def _remove_secrets(folder: Path) -> None:
+def remove_secrets(folder: Path) -> None:
+    """Remove the token and the configuration files of a run that is over."""
     (folder / TOKEN_NAME).unlink(missing_ok=True)
     shutil.rmtree(folder / CONFIG_FOLDER, ignore_errors=True)
 
 
 def _prune() -> None:
-    # Listed before looking who is alive: a run that begins meanwhile keeps its secrets.
+    # Listed before asking which runs are alive: a run that begins meanwhile keeps its secrets.
     announced = [path.parent for path in runs().glob(f"*/{RECORD_NAME}")]
     alive = {path for _, path in live_runs()}
     folders = sorted(path for path in runs().iterdir() if path.is_dir())
@@ -149,4 +150,4 @@ def _prune() -> None:
             shutil.rmtree(path, ignore_errors=True)
     for path in announced:
         if path not in alive:
-            _remove_secrets(path)  # its launcher was killed
+            remove_secrets(path)  # its launcher was killed

@@ -18,7 +18,7 @@ _FREE_PORT_TRIES = 50
 
 
 def bind_head(host: str, port: int) -> socket.socket:
-    """Return the head's socket; raises ConfigError that says who has the port and how to stop it."""
+    """Return the head's socket; raises ConfigError, which names the process that has the port and how to stop it."""
     try:
         return bind(host, port)
     except OSError as error:
@@ -61,12 +61,12 @@ def _head_mistake(host: str, port: int, error: OSError) -> Mistake:
         fix = f"stop it: ng_stop +head_server.port={port}; or choose another port: +head_server.port={port + 1}"
         return Mistake(what, where=where, fix=fix)
     fix = f"choose another port: +head_server.port={port + 1}"
-    return Mistake(f"the head cannot listen on {host}:{port}: {_cause(port, error)}", where=where, fix=fix)
+    return Mistake(f"the head can't listen on {host}:{port}: {_cause(port, error)}", where=where, fix=fix)
 
 
 def _port_mistake(instance: ServerInstance, error: OSError) -> Mistake:
     where = f"{instance.name}.{instance.kind}.{instance.implementation}.port"
-    what = f"{instance.name} cannot listen on {instance.bind_host}:{instance.port}: {_cause(instance.port or 0, error)}"
+    what = f"{instance.name} can't listen on {instance.bind_host}:{instance.port}: {_cause(instance.port or 0, error)}"
     return Mistake(what, where=where, fix="choose another port, or leave it out: a free one is taken")
 
 
@@ -84,7 +84,7 @@ def _owner_of(port: int) -> str | None:
                 process = psutil.Process(connection.pid)
                 return f"pid {process.pid} ({' '.join(process.cmdline())[:120]})"
     except psutil.Error:
-        pass  # other people's sockets are not ours to see
+        pass  # this user may not see other users' sockets
     return None
 
 
@@ -134,7 +134,7 @@ class RunSockets:
         }
 
     def give_up(self, process: PlannedProcess, *, is_last: bool) -> None:
-        """Refuse at once who calls a process that will not come back, instead of queueing for it.
+        """Refuse calls of a process that won't come back at once, instead of letting them wait for it.
 
         `is_last`: no other process serves its instances.
         """

@@ -1,64 +1,39 @@
 """A collection from its options to its report: check, resume, collect, measure."""
 
 import asyncio
-import contextlib
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from omegaconf import OmegaConf
 
-from nemo_gym.collections.claim import check_may_be_moved, manifest_to_write
 from nemo_gym.collections.counts import Counts
-from nemo_gym.collections.files import OutputPaths, check_output_path, make_folder, write_json
+from nemo_gym.collections.files import OutputPaths, check_output_path, write_json
 from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
 from nemo_gym.collections.manifest import Manifest, make_manifest, unseen_code
 from nemo_gym.collections.metrics import Metrics
-from nemo_gym.collections.reader import CollectionReader, StoredRollout
+from nemo_gym.collections.opening import open_output
+from nemo_gym.collections.reader import StoredRollout
 from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
 from nemo_gym.rollouts.options import RolloutCollectionConfig
-from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
+from nemo_gym.rollouts.preflight import ROWS_READ, check_agent_is_known, find_mistakes
 from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
+from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
 from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
-from nemo_gym.servers.http.head_lookup import require_server
 
-AGENT_KIND = "responses_api_agents"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class CollectionReport:
-    """What became of a collection. `seconds` is this run's wall time."""
-
-    counts: Counts
-    metrics: dict[str, Any]
-    paths: OutputPaths
-    seconds: float
-    resumed: int
-    notes: tuple[str, ...]
-    stopped_because: str | None
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether every rollout has a reward."""
-        return not (self.counts.failed or self.counts.not_settled)
-
-    def rollouts(self) -> Iterator[StoredRollout]:
-        """Yield the rollouts in the order in which they ended, read from the file one at a time."""
-        return CollectionReader(self.paths.rollouts).rollouts()
 
 
 class Collection:
@@ -112,7 +87,14 @@ class Collection:
             return self._report()
 
     async def _run(self, is_new: bool) -> CollectionReport:
-        async with self._open_output() as output:
+        options, manifest = self.options, await self._in_thread(self._make_manifest)
+        with open_output(
+            self.paths,
+            manifest,
+            self._notes,
+            overwrite=options.overwrite,
+            accept_changed_code=options.accept_changed_code,
+        ) as output:
             self._output = output
             self._settled = settled = await self._settle_earlier()
             output.sent = settled.sent
@@ -204,47 +186,7 @@ class Collection:
             raise ConfigError(Mistake(f"{self.paths.rollouts} exists", where="output_jsonl_fpath", fix=fix))
 
     def _check_agent(self) -> None:
-        if self.options.agent_name is not None:
-            require_server(self.client.global_config_dict, self.options.agent_name, AGENT_KIND)
-        elif self.input_path.is_file():
-            first = next(read_tasks(self.input_path, 1), None)
-            if first is not None and b'"agent_ref"' not in first.line:
-                known = [str(k) for k, v in self.client.global_config_dict.items() if is_agent(v)]
-                fix = f"+agent_name={known[0]}" if known else None
-                raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
-
-    @contextlib.asynccontextmanager
-    async def _open_output(self) -> AsyncIterator[Output]:
-        """The open files; nothing is written, cut or moved before all that is there is known to belong here."""
-        make_folder(self.paths.rollouts.parent)
-        manifest = await self._in_thread(self._make_manifest)
-        if self.options.overwrite:
-            self._move_aside()
-        self._manifest_to_write(manifest)
-        output = Output(self.paths)
-        try:
-            # Again, now that nobody else can write here.
-            to_write = self._manifest_to_write(manifest)
-            if to_write is not None:
-                write_json(self.paths.manifest, to_write.model_dump())
-            self._notes += [f"cut off a truncated last line: {path}" for path in output.drop_truncated_lines()]
-            yield output
-        finally:
-            if not self.is_cut_off:
-                output.close()
-
-    def _move_aside(self) -> None:
-        check_may_be_moved(self.paths)
-        output = Output(self.paths)
-        try:
-            check_may_be_moved(self.paths)
-        except ConfigError:
-            output.close()
-            raise
-        self._notes += [f"moved aside: {path}" for path in output.move_aside()]
-
-    def _manifest_to_write(self, manifest: Manifest) -> Manifest | None:
-        return manifest_to_write(self.paths, manifest, accepts_changed_code=self.options.accept_changed_code)
+        check_agent_is_known(self.client, self.options.agent_name, self.input_path)
 
     def _make_manifest(self) -> Manifest:
         tasks = read_task_set(task.line for task in self._tasks())
@@ -344,8 +286,3 @@ class Collection:
 def _begun(work: Iterator[Work]) -> Iterator[Work]:
     """Read on to the first work: what is settled already may be most of a large file."""
     return itertools.chain(list(itertools.islice(work, 1)), work)
-
-
-def is_agent(block: Any) -> bool:
-    """Tell whether a value of a run's configuration is an agent."""
-    return hasattr(block, "keys") and AGENT_KIND in block

@@ -5,16 +5,18 @@ One small call to each model server, one look at each verifier and its tools. No
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from nemo_gym.config.errors import Mistake, did_you_mean
-from nemo_gym.config.keys import KINDS
+from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.keys import AGENTS_KIND, KINDS, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.global_config import get_first_server_config_dict
-from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of
+from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of, read_tasks
 from nemo_gym.rollouts.verify_schema import VerifySchema
 from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.tools import OfferedTools, is_tool_name
@@ -23,12 +25,28 @@ from nemo_gym.wire.failure import Failure, RolloutError
 ROWS_READ = 100
 BOUND = Deadline(10.0, "the bound of a check before the first rollout")
 PING = {"input": "ping", "max_output_tokens": 16}  # 16 is the least that the OpenAI API takes
-_MODELS, _RESOURCES = "responses_api_models", "resources_servers"
 _SKIP = "+preflight=false collects without this check"
 _NO_USE_KINDS = frozenset({"model_auth", "model_quota_exhausted", "model_bad_request", "transport_unreachable"})
 _FROM_THE_AGENT = frozenset({PARAMS_KEY, "response"})
 
 Row = dict[str, Any]
+
+
+def is_agent(block: Any) -> bool:
+    """Tell whether a value of a run's configuration is an agent."""
+    return hasattr(block, "keys") and AGENTS_KIND in block
+
+
+def check_agent_is_known(client: ServerClient, agent_name: str | None, input_path: Path) -> None:
+    """Raise ConfigError when `agent_name` isn't an agent of the run, or is missing where rows name none."""
+    if agent_name is not None:
+        require_server(client.global_config_dict, agent_name, AGENTS_KIND)
+    elif input_path.is_file():
+        first = next(read_tasks(input_path, 1), None)
+        if first is not None and b'"agent_ref"' not in first.line:
+            known = [str(name) for name, block in client.global_config_dict.items() if is_agent(block)]
+            fix = f"+agent_name={known[0]}" if known else None
+            raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
 
 
 async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name: str | None) -> list[Mistake]:
@@ -44,7 +62,7 @@ async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name:
     except ValueError as error:
         fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
         return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
-    models = {name for agent in row_of for name in _referenced(client, agent, _MODELS)}
+    models = {name for agent in row_of for name in _referenced(client, agent, MODELS_KIND)}
     checks = [_model_mistakes(client, name) for name in sorted(models)]
     checks += [_environment_mistakes(client, agent, task, row) for agent, (task, row) in row_of.items()]
     return [mistake for found in await asyncio.gather(*checks) for mistake in found]
@@ -117,7 +135,7 @@ def _model_fix(failure: Failure) -> str:
 
 async def _environment_mistakes(client: ServerClient, agent: str, task: Task, row: Row) -> list[Mistake]:
     found = []
-    for server in _referenced(client, agent, _RESOURCES):
+    for server in _referenced(client, agent, RESOURCES_KIND):
         found += await _verifier_mistakes(client, server, task, row)
         found += await _tool_mistakes(client, server, task, row)
     return found

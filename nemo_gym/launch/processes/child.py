@@ -37,7 +37,7 @@ def main() -> None:
         threading.Thread(target=end_with_launcher, args=(int(fd),), daemon=True).start()
     script, *rest = sys.argv[1:]
     if script == "-m":
-        del sys.path[0]  # the current folder: whatever happens to lie there is not meant to be imported
+        del sys.path[0]  # the current folder: files that happen to be there aren't meant to be imported
         runpy.run_module(rest[0], run_name="__main__")
         return
     sys.argv = sys.argv[1:]

@@ -43,7 +43,7 @@ def served_class(script: Path) -> type[SimpleServer]:
 
 
 def _main_block(script: Path) -> CodeType:
-    """Return the code below `if __name__ == "__main__":`, which importing a script does not run."""
+    """Return the code below `if __name__ == "__main__":`, which importing a script doesn't run."""
     tree = ast.parse(script.read_bytes(), str(script))
     guarded = [node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
     body = [statement for node in guarded for statement in node.body]

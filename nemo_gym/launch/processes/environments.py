@@ -166,7 +166,7 @@ async def _run(command: list[str], where: Path, log_path: Path) -> None:
 
 def _failed_build(command: list[str], where: Path, log_path: Path, status: int) -> Mistake:
     tail = [f"    | {line}" for line in log_path.read_text(errors="replace").splitlines()[-_TAIL_LINES:]]
-    what = f"cannot build an environment for {where}: {' '.join(command[:3])} ended with status {status}"
+    what = f"can't build an environment for {where}: {' '.join(command[:3])} ended with status {status}"
     fix = "correct the requirements of that folder, or +isolate=never"
     return Mistake("\n".join([what, *tail]), where=str(log_path), fix=fix)
 

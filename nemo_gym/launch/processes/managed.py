@@ -88,7 +88,7 @@ class ManagedProcess:
         """Return the error for a process that ended while the run was starting."""
         mistakes = refused_settings(list(self.process.pump.tail)) if self.process else []
         if mistakes:
-            lines = [f"{self.name} cannot run with its settings (log: {self._spec.log_path})", *mistakes]
+            lines = [f"{self.name} can't run with its settings (log: {self._spec.log_path})", *mistakes]
             return StartError("\n".join(lines), is_mistake=True)
         return StartError(self._end("before it was ready", self._advice() or self._quoted_tail()))
 
@@ -119,7 +119,7 @@ class ManagedProcess:
         return "\n".join([heading, *details])
 
     def lateness(self) -> str:
-        """Return what the instance still does while it is not ready, with its last output."""
+        """Return what the instance is still doing while it isn't ready, with its last output."""
         heading = f"  {self.name}: still {self.phase}; log {self._spec.log_path}"
         return "\n".join([heading, *self._quoted_tail()[-_TAIL_IN_MESSAGE:]])
 

@@ -55,7 +55,7 @@ class LogPump:
 def _log_file(path: Path) -> BinaryIO:
     try:
         return path.open("ab", buffering=0)
-    except OSError:  # a full disk, or a folder that's gone: whoever doesn't pump stops the server
+    except OSError:  # a full disk, or a folder that's gone: a server whose output nobody reads stops
         return open(os.devnull, "wb")
 
 
@@ -172,7 +172,7 @@ async def _spawn(spec: ProcessSpec, output_fd: int, status_fd: int) -> asyncio.s
         "nemo_gym.launch.processes.child",
         *spec.command,
         stdin=asyncio.subprocess.DEVNULL,
-        # Pipes of our own: asyncio's would make waiting for the process wait for whoever else holds its output.
+        # Pipes of our own: with asyncio's, waiting for the process would also wait for its children that print to them.
         stdout=output_fd,
         stderr=output_fd,
         cwd=spec.folder,

@@ -107,13 +107,13 @@ class RunRecord:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the launcher still runs; a recycled pid is not taken for it."""
+        """Tell whether the launcher still runs; a recycled pid isn't taken for it."""
         started = started_at(self.pid)
         return started is not None and abs(started - self.pid_created_at) < _SAME_START_S
 
     @property
     def token_path(self) -> Path:
-        """The file with the run's token, which a run with auth=none does not have."""
+        """The file with the run's token, which a run with auth=none doesn't have."""
         return runs() / self.run_id / TOKEN_NAME
 
     def has_head_at(self, host: str, port: int) -> bool:

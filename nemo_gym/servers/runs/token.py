@@ -1,7 +1,7 @@
-"""The token of a run: who has it may call the run's servers.
+"""The token of a run: callers that present it may call the run's servers.
 
 The launcher makes it; its servers get it in their environment, commands of the same user read it in the run directory.
-Who calls from elsewhere puts it into NEMO_GYM_RUN_TOKEN, which wins. It is sent to servers of its run and nobody else.
+Callers elsewhere set NEMO_GYM_RUN_TOKEN, which wins. It is sent to servers of its run and nobody else.
 """
 
 import contextlib

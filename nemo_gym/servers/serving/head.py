@@ -78,10 +78,10 @@ class HeadProcess:
         run_id: str,
         run_token: str | None,
     ) -> "HeadProcess":
-        """Serve the head on `listener`, to who has the token; to everyone when that is None."""
+        """Serve the head on `listener`, to callers that present the token; to everyone when that is None."""
         app = HeadServer(config, public_config, instances, run_id).setup_webserver()
-        seat = ServedApp(app, [listener], advertised_host=config.host)
-        server = hosted(seat, run_token, lifespan="off")
+        served = ServedApp(app, [listener], advertised_host=config.host)
+        server = hosted(served, run_token, lifespan="off")
         return cls(server, asyncio.create_task(server.serve(sockets=[listener])))
 
     async def stop(self) -> None:

@@ -47,8 +47,9 @@ def listen_alone(config: BaseRunServerInstanceConfig) -> socket.socket:
     without_token = token_in_environment() is None
     if without_token and not is_loopback(host) and not run.get(ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME):
         listener.close()
-        what = f"{config.name} would listen on {host}, which is not this machine alone, and let everyone in"
-        fix = f"set {RUN_TOKEN_ENV} to a token that callers must show; or {ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME}=true"
+        what = f"{config.name} would listen on {host}, which other machines can reach, and let everyone in"
+        allowed = f"{ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME}=true"
+        fix = f"set {RUN_TOKEN_ENV} to a token that callers must present; or {allowed}"
         raise ConfigError(Mistake(what, where=f"{config.name}: host, bind_host", fix=fix))
     note = f" (without a token: {RUN_TOKEN_ENV} is not set)" if without_token else ""
     os.write(1, f"serving on {http_url(host, port)}{note}\n".encode())

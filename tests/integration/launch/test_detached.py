@@ -71,6 +71,7 @@ def test_launcher_that_does_not_answer_is_killed_with_its_servers(
     run = ng_run(add_server("plain"), overrides=("+stop_timeout_s=0.5",))
     run.wait_for("servers are ready")
     run.signal(signal.SIGSTOP)
-    ((record, _),) = live_runs()
+    ((record, folder),) = live_runs()
     assert stop_run(record) is False
+    assert sorted(path.name for path in folder.iterdir()) == ["logs", "run.json"]
     run.assert_all_gone()

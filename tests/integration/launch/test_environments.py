@@ -72,7 +72,7 @@ async def test_failed_build_shows_the_installers_words_and_leaves_no_folder(
     launcher = launcher_of(config)
     with pytest.raises(ConfigError) as caught:
         await started_and_stopped(launcher)
-    assert f"cannot build an environment for {project / 'resources_servers' / 'greedy'}" in str(caught.value)
+    assert f"can't build an environment for {project / 'resources_servers' / 'greedy'}" in str(caught.value)
     assert "no-such-file" in str(caught.value).split("\n    | ", 1)[1]
     assert built(project) == []
 

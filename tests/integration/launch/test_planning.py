@@ -73,7 +73,7 @@ def test_what_does_not_go_together_is_refused_in_words(
 @pytest.mark.skipif("__import__('importlib.util').util.find_spec('ray') is not None", reason="Ray is installed")
 async def test_run_that_wants_ray_without_it_starts_nothing(add_server: AddServer, launcher_of: MakeLauncher) -> None:
     launcher = launcher_of(add_server("plain", settings="ray_enabled: true"))
-    with pytest.raises(ConfigError, match="needs Ray, which is not installed"):
+    with pytest.raises(ConfigError, match="needs Ray, which isn't installed"):
         await launcher.start()
     await launcher.stop()
     assert launcher.servers == {}

@@ -124,7 +124,7 @@ class Server(SimpleResourcesServer):
 Server.run_webserver()
 """
     error = await failure_of(launcher_of(add_server("typed", code, settings="max_steps: abc")))
-    assert "typed cannot run with its settings" in str(error)
+    assert "typed can't run with its settings" in str(error)
     assert "max_steps" in str(error)
     assert "Traceback" not in str(error)
     assert error.exit_status == 2
@@ -145,7 +145,7 @@ async def test_port_in_use_is_named_with_its_owner(add_server: AddServer, launch
         with pytest.raises(ConfigError) as caught:
             await launcher.start()
         await launcher.stop()
-    assert f"plain cannot listen on 127.0.0.1:{port}: the port is in use by pid {os.getpid()} (" in str(caught.value)
+    assert f"plain can't listen on 127.0.0.1:{port}: the port is in use by pid {os.getpid()} (" in str(caught.value)
     assert "plain.resources_servers.plain.port" in str(caught.value)
 
 
@@ -156,7 +156,7 @@ async def test_head_port_of_another_process_is_named_with_its_owner(
     with socket.create_server(("127.0.0.1", free_port)), pytest.raises(ConfigError) as caught:
         await launcher.start()
     await launcher.stop()
-    assert f"the head cannot listen on 127.0.0.1:{free_port}: the port is in use by pid {os.getpid()}" in str(
+    assert f"the head can't listen on 127.0.0.1:{free_port}: the port is in use by pid {os.getpid()}" in str(
         caught.value
     )
     assert Path(sys.executable).name in str(caught.value)
@@ -184,6 +184,6 @@ def test_ng_run_whose_server_refuses_its_settings_ends_with_status_two(
 ) -> None:
     run = ng_run(add_server("broken", "exit('config error: no')\n"))
     assert run.process.wait(timeout=HANGS_AFTER_S) == 2
-    assert "start error: broken cannot run with its settings" in run.output
+    assert "start error: broken can't run with its settings" in run.output
     assert "never retrieved" not in run.output
     assert "Traceback" not in run.output

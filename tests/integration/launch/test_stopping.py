@@ -13,6 +13,8 @@ from tests.integration.launch.conftest import SERVES, TINY, Run
 
 pytestmark = pytest.mark.integration
 READY = "servers are ready"
+# Far below the budget that a stubborn server would use up, and far above what a loaded machine needs to end processes.
+LONG_BUDGET, AT_ONCE_S = "+stop_timeout_s=60", 15.0
 STUBBORN = TINY + "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve()\n"
 IMPORTING = "import time\nprint('importing for long', flush=True)\ntime.sleep(60)\n"
 STUBBORN_CHILD = (

@@ -78,7 +78,7 @@ def test_the_cookie_of_another_run_is_refused(run: LockedRun, open_run: LockedRu
 
 
 def test_a_run_without_a_token_says_so_and_answers_everyone_on_this_machine(open_run: LockedRun) -> None:
-    assert "auth=none: whoever can reach these ports may call" in (open_run.folder / "run.log").read_text()
+    assert "auth=none: anyone who can reach these ports may call" in (open_run.folder / "run.log").read_text()
     assert list(open_run.run_directory.glob("token")) == []
     for server in ("head", "policy_model", "example_room_booking"):
         assert httpx.get(f"{open_run.url(server)}/docs").status_code == 200

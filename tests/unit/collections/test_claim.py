@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.collection import Collection, CollectionReport
+from nemo_gym.rollouts.collection import Collection
+from nemo_gym.rollouts.report import CollectionReport
 from tests.unit.rollouts.conftest import Agent, MakeCollection
 
 NOTES = b"shopping list\nmilk\nbread"
