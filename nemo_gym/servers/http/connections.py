@@ -16,8 +16,10 @@ from aiohttp.client_proto import ResponseHandler
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CONNECTING = 256
-_SHARE_OF_DESCRIPTORS = 0.45
-_FEWEST_CONNECTIONS = 16
+_FEW_DESCRIPTORS = 1024
+_SHARE_OF_DESCRIPTORS, _SHARE_OF_FEW_DESCRIPTORS = 0.45, 0.3
+_OWN_DESCRIPTORS = 24
+_FEWEST_CONNECTIONS = 8
 _NO_LIMIT = 1 << 20
 
 
@@ -37,10 +39,18 @@ def descriptor_limit() -> int:
 def max_connections() -> int:
     """Return how many connections this process may open.
 
-    An agent has one from its caller and one to whom it asks for each rollout, so neither end may take more than half of
-    the descriptors: beyond that, requests wait for a connection instead of failing for want of a descriptor.
+    About as many as it accepts: an agent has one from its caller and one to whom it asks for each rollout, so neither
+    end may take more than half of the descriptors. Beyond that, requests wait for a connection instead of failing for
+    want of a descriptor. Where there are few, idle connections and the process's own files are a large part.
     """
-    return max(_FEWEST_CONNECTIONS, int(descriptor_limit() * _SHARE_OF_DESCRIPTORS))
+    limit = descriptor_limit()
+    share = _SHARE_OF_DESCRIPTORS if limit >= _FEW_DESCRIPTORS else _SHARE_OF_FEW_DESCRIPTORS
+    return max(_FEWEST_CONNECTIONS, int((limit - _OWN_DESCRIPTORS) * share))
+
+
+def max_accepted() -> int:
+    """Return how many connections this process may accept: a few more than one of the others opens to it."""
+    return max_connections() + max(2, max_connections() // 16)
 
 
 class PacedConnector(aiohttp.TCPConnector):

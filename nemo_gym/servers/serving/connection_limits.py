@@ -5,6 +5,7 @@ body that stalls. There is no timer for each connection: the server looks at all
 request costs a few assignments. How long the app takes to answer is not bounded here.
 """
 
+import asyncio
 from collections.abc import Collection
 from enum import Enum, auto
 from typing import Any
@@ -21,6 +22,7 @@ MAX_HEADER_BYTES = 64 * 1024
 FIRST_BYTE_WITHIN_S = 120
 HEADERS_WITHIN_S = 10
 BODY_STALLS_AFTER_S = 60
+_IDLE_S = 2
 _LINGER_S = 2  # a refused sender may still be sending: closed at once, it would lose the answer
 
 
@@ -29,12 +31,19 @@ class BoundedConfig(uvicorn.Config):
 
     Attributes:
         max_request_bytes: The longest body.
+        closes_connections: Each connection ends with its next response: others wait for one.
+        has_room: Set when a connection has ended.
         now_s: Seconds this server has been able to listen. Not the time of day: while a handler blocks the event loop,
             it is not the senders who are slow.
     """
 
     max_request_bytes = DEFAULT_MAX_REQUEST_BYTES
+    closes_connections = False
     now_s = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.has_room = asyncio.Event()
 
     def watch(self, connections: Collection[Any]) -> None:
         """Let a second pass, and end the connections whose time is up."""
@@ -42,6 +51,8 @@ class BoundedConfig(uvicorn.Config):
         for connection in list(connections):
             if isinstance(connection, BoundedProtocol):
                 connection.end_when_late()
+                if self.closes_connections:
+                    connection.make_room()
 
 
 class Awaited(Enum):
@@ -83,6 +94,11 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._header_bytes > MAX_HEADER_BYTES and not self._is_refused:
                 self._refuse_headers()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended: another may be accepted."""
+        super().connection_lost(exc)
+        self.config.has_room.set()
+
     def on_message_begin(self) -> None:
         """A request begins; its headers have their time from here on."""
         super().on_message_begin()
@@ -103,6 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_body()
                 return
         super().on_headers_complete()
+        if self.config.closes_connections and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body has come in; it may be of a request that is answered already."""
@@ -135,6 +153,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, f"the headers were not complete within {HEADERS_WITHIN_S} s")
         elif self._awaited is Awaited.BODY and waited_s > BODY_STALLS_AFTER_S:
             self._refuse(408, f"nothing came of the body for {BODY_STALLS_AFTER_S} s")
+
+    def make_room(self) -> None:
+        """End with the response that is being made, or at once where nobody has asked anything for a while."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+        elif self._awaited is Awaited.NOTHING and self.config.now_s - self._since_s > _IDLE_S:
+            self.shutdown()
 
     def _is_held_up_by_us(self) -> bool:
         waits_for_us = self._awaited is Awaited.BODY and self.cycle is not None and self.cycle.waiting_for_100_continue

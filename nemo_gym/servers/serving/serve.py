@@ -20,6 +20,7 @@ from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 from nemo_gym.servers.runs.token import token_in_environment
+from nemo_gym.servers.serving.accepting import Acceptor
 from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
 from nemo_gym.servers.serving.connection_limits import BoundedConfig, BoundedProtocol
 from nemo_gym.servers.serving.listeners import BACKLOG, inherited_listeners, listen_alone
@@ -58,7 +59,7 @@ def serve(app: ASGIApp, config: BaseRunServerInstanceConfig) -> None:
     serve_all([ServedApp(app, listeners, config.host, config.max_request_bytes)])
 
 
-def serve_all(seats: Sequence[ServedApp]) -> None:
+def serve_all(apps: Sequence[ServedApp]) -> None:
     """Serve several apps on one event loop until SIGTERM or SIGINT; a second signal ends it at once.
 
     Raises:
@@ -66,21 +67,21 @@ def serve_all(seats: Sequence[ServedApp]) -> None:
     """
     raise_descriptor_limit()
     _tune_garbage_collection()
-    if not event_loop.run(_serve_all(seats)):
+    if not event_loop.run(_serve_all(apps)):
         raise SystemExit(FAILED_START)
 
 
-async def _serve_all(seats: Sequence[ServedApp]) -> bool:
+async def _serve_all(apps: Sequence[ServedApp]) -> bool:
     """Return whether every app was started."""
     report_phase("starting")
     token = token_in_environment()
-    servers = [hosted(seat, token) for seat in seats]
+    servers = [hosted(app, token) for app in apps]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, servers)
     tasks = [
-        asyncio.create_task(server.serve(sockets=list(seat.listeners)))
-        for server, seat in zip(servers, seats, strict=True)
+        asyncio.create_task(server.serve(sockets=list(app.listeners)))
+        for server, app in zip(servers, apps, strict=True)
     ]
     ready = asyncio.gather(*(server.is_up.wait() for server in servers))
     waits: list[asyncio.Future[Any]] = [ready, *tasks]
@@ -109,12 +110,12 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
         server.should_exit = True
 
 
-def hosted(seat: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "AppServer":
-    """Return the server for a seat, with a door that opens to who has the token; to everyone when that is None."""
-    is_local = all(is_loopback(listener.getsockname()[0]) for listener in seat.listeners)
-    door = TokenAuthMiddleware(seat.app, token, seat.advertised_host if is_local else None)
-    config = uvicorn_config(door, lifespan)
-    config.max_request_bytes = seat.max_request_bytes
+def hosted(served: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "AppServer":
+    """Return the server for an app, with which wants the token of its callers unless that is None."""
+    is_local = all(is_loopback(listener.getsockname()[0]) for listener in served.listeners)
+    app = TokenAuthMiddleware(served.app, token, served.advertised_host if is_local else None)
+    config = uvicorn_config(app, lifespan)
+    config.max_request_bytes = served.max_request_bytes
     return AppServer(config)
 
 
@@ -125,15 +126,28 @@ class AppServer(uvicorn.Server):
         super().__init__(config)
         self.is_up = asyncio.Event()
         self._bounds = config
+        self._accepting: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, listen, and say so; end when the app's own startup failed."""
         with contextlib.suppress(SystemExit):  # how newer releases of uvicorn say it: it would end the whole loop here
-            await super().startup(sockets)
+            await super().startup([])
         if self.started:
+            acceptor = Acceptor(self, self._bounds, self._make_protocol)
+            self._accepting = [asyncio.create_task(acceptor.accept_from(listener)) for listener in sockets or ()]
             self.is_up.set()
         else:
             self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, let what runs end, and stop the app."""
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        return BoundedProtocol(config=self._bounds, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""

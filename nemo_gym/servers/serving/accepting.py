@@ -1,0 +1,79 @@
+"""Accepting connections, as many as there are descriptors for: the others wait in the kernel's queue.
+
+An event loop's own server accepts whatever comes. Out of descriptors, it hangs up on callers, and none are left for the
+connections that answering the accepted ones takes. So connections are accepted one by one here, and while there are
+too many, those that are open close with their next response.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import weakref
+from collections.abc import Callable
+
+import uvicorn
+
+from nemo_gym.servers.http.connections import descriptor_limit, max_accepted
+from nemo_gym.servers.serving.connection_limits import BoundedConfig, BoundedProtocol
+
+_LOOK_AGAIN_S = 0.1
+_OUT_OF_RESOURCES_S = 0.2
+_log = logging.getLogger("nemo_gym.server")
+_acceptors: "weakref.WeakSet[Acceptor]" = weakref.WeakSet()
+
+
+class Acceptor:
+    """Accepts the connections of one server. All servers of a process together take up to `max_accepted`.
+
+    Args:
+        make_protocol: Gives the protocol of a new connection.
+    """
+
+    def __init__(
+        self, server: uvicorn.Server, config: BoundedConfig, make_protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._server = server
+        self._config = config
+        self._make_protocol = make_protocol
+        self._has_said_full = False
+        _acceptors.add(self)
+
+    async def accept_from(self, listener: socket.socket) -> None:
+        """Accept until cancelled."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        while True:
+            while self._is_full():
+                self._config.has_room.clear()
+                with contextlib.suppress(TimeoutError):  # another server of this process may have made room
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await self._config.has_room.wait()
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                if listener.fileno() < 0:
+                    return
+                _log.warning("can't accept a connection: %s", error.strerror)
+                await asyncio.sleep(_OUT_OF_RESOURCES_S)
+                continue
+            with contextlib.suppress(OSError):  # the caller has gone meanwhile
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.connect_accepted_socket(self._make_protocol, connection)
+
+    def _is_full(self) -> bool:
+        limit = max_accepted()
+        is_full = sum(len(acceptor._server.server_state.connections) for acceptor in _acceptors) >= limit
+        if is_full and not self._config.closes_connections:
+            for connection in list(self._server.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.make_room()
+        self._config.closes_connections = is_full
+        if is_full and not self._has_said_full:
+            self._has_said_full = True
+            _log.warning(
+                "%d connections are open, as many as %d descriptors allow: others wait. `ulimit -n` sets the limit",
+                limit,
+                descriptor_limit(),
+            )
+        return is_full
