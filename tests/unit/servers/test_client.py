@@ -69,7 +69,7 @@ def test_a_body_that_is_not_an_error_envelope_is_not_read_as_one(error: object) 
 
 
 def test_a_server_process_names_what_its_settings_lack_and_shows_no_key(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     block = "{entrypoint: app.py, host: h, port: 1, openai_base_url: u, openai_api_key: sk-canary, num_workers: 0}"
     monkeypatch.setenv("NEMO_GYM_CONFIG_DICT", f"policy: {{responses_api_models: {{openai_model: {block}}}}}")
@@ -77,7 +77,8 @@ def test_a_server_process_names_what_its_settings_lack_and_shows_no_key(
     monkeypatch.setattr("nemo_gym.global_config._cached", None)
     with pytest.raises(SystemExit) as caught:
         OpenAIModel.run_webserver()
-    text = str(caught.value)
+    text = capsys.readouterr().err
+    assert caught.value.code == 2
     assert "policy.openai_model" in text
     assert "policy.num_workers" in text
     assert "canary" not in text
