@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test lint bench lock clean
+.PHONY: help setup quickstart test test-engines lint bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,8 +32,12 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
+
+test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then about 20 minutes
+	@$(BIN)/python -m tests.engines.setup_engines
+	@$(BIN)/python -m pytest -q -m engines tests/engines
 
 lint: $(READY)  ## Lint and types
 	@$(BIN)/ruff check .
