@@ -41,7 +41,6 @@ def build(weights: Path, folder: Path) -> None:
     plain, thinking = folder / "plain", folder / "thinking"
     source = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
     config = AutoConfig.from_pretrained(weights.parent, gguf_file=weights.name)
-    del config.quantization_config
     model = LlamaForCausalLM(config)
     model.load_state_dict({name: tensor.float() for name, tensor in source.state_dict().items()})
     num_parameters = sum(parameter.numel() for parameter in model.parameters())

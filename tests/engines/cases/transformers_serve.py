@@ -20,6 +20,8 @@ from tests.engines.cases.requests import (
 from tests.engines.recordings import Call
 from tests.engines.setup_engines import PLAIN
 
+_IMAGE: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]
+
 
 def _chat(messages: Any, /, *, max_tokens: int = 60, **more: Any) -> Call:
     return post(CHAT, model=PLAIN, messages=messages, temperature=0, max_tokens=max_tokens, **more)
@@ -45,11 +47,7 @@ CASES: dict[str, list[Call]] = {
     "error_malformed_json": [Call(path=CHAT, text='{"model": "plain", "messages": [')],
     "error_without_messages": [post(CHAT, model=PLAIN)],
     "error_temperature_is_text": [post(CHAT, model=PLAIN, messages=HI, max_tokens=2, temperature="hot")],
-    "error_image": [
-        _chat(
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]}]
-        )
-    ],
+    "error_image": [_chat([{"role": "user", "content": _IMAGE}])],
     "completions_token_ids_refused": [post("/v1/completions", model=PLAIN, prompt=[504, 3575], max_tokens=3)],
     # Longer than the model's 8,192 tokens isn't refused; one that is shorter shows nothing, so it isn't recorded.
 }
