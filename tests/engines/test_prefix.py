@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.engines.cases.requests import CHAT, DICTATED, MODEL, TOOLS, WEATHER, assistant_call, tool_result
+from tests.engines.cases.requests import CHAT, DICTATED, LOOSE_TOOLS, MODEL, TOOLS, WEATHER, assistant_call, tool_result
 from tests.engines.engine import Engine
 
 pytestmark = pytest.mark.engines
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.engines
 END = 2  # <|im_end|>
 Message = dict[str, Any]
 _CANONICAL = r'<tool_call>\n\{"name": "get_weather", "arguments": \{"city": "(Paris|Rome)"\}\}\n</tool_call>'
-_LOOSE_TOOLS = [{**tool, "function": {**tool["function"], "strict": False}} for tool in TOOLS]
 
 
 class Step(NamedTuple):
@@ -72,9 +71,9 @@ def test_prompts_of_three_steps_extend_each_other_when_calls_are_written_as_the_
     client: httpx.Client,
 ) -> None:
     messages: list[Message] = [*WEATHER]
-    canonical: dict[str, Any] = {"tools": _LOOSE_TOOLS, "structured_outputs": {"regex": _CANONICAL}}
+    canonical: dict[str, Any] = {"tools": LOOSE_TOOLS, "structured_outputs": {"regex": _CANONICAL}}
     before: list[int] = []
-    for settings in (canonical, canonical, {"tools": _LOOSE_TOOLS, "tool_choice": "none"}):
+    for settings in (canonical, canonical, {"tools": LOOSE_TOOLS, "tool_choice": "none"}):
         step = _chat_step(client, messages, **settings)
         assert step.prompt_ids[: len(before)] == before
         before = step.all_ids

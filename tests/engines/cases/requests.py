@@ -9,13 +9,9 @@ MODEL = "smollm2"
 HI = [{"role": "user", "content": "Hi"}]
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 WEATHER = [{"role": "user", "content": "What is the weather in Paris? Call get_weather."}]
+CALL_TEXT = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'
 # This small model only calls a tool on its own when it is told the words.
-DICTATED = [
-    {
-        "role": "user",
-        "content": 'Say exactly:\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>',
-    }
-]
+DICTATED = [{"role": "user", "content": f"Say exactly:\n{CALL_TEXT}"}]
 
 
 def tool(name: str, description: str) -> dict[str, Any]:
@@ -33,6 +29,8 @@ def tool(name: str, description: str) -> dict[str, Any]:
 
 
 TOOLS = [tool("get_weather", "Current weather of a city."), tool("get_time", "Local time of a city.")]
+# Arguments of these aren't constrained, and `structured_outputs` counts for the whole answer.
+LOOSE_TOOLS = [{**tool, "function": {**tool["function"], "strict": False}} for tool in TOOLS]
 
 
 def assistant_call(*, arguments: str = '{"city": "Paris"}') -> dict[str, Any]:

@@ -6,6 +6,7 @@ It gives neither token ids nor log-probabilities, forces no tool call, and knows
 from typing import Any
 
 from tests.engines.cases.requests import (
+    CALL_TEXT,
     CAPITAL,
     CHAT,
     DICTATED,
@@ -34,10 +35,14 @@ CASES: dict[str, list[Call]] = {
     "chat_cut_off": [_chat(CAPITAL, max_tokens=4)],
     "chat_stop_string": [_chat(CAPITAL, stop=["Paris"])],
     "chat_logprobs_ignored": [_chat(CAPITAL, logprobs=True, top_logprobs=1)],
-    "chat_tool_call": [_chat(DICTATED, tools=TOOLS)],
+    "chat_tool_call": [_chat([{"role": "user", "content": f"Repeat this:\n{CALL_TEXT}"}], tools=TOOLS)],
+    # The model leaves out the closing tag, which the server's parser can't bear.
+    "error_tool_call_unclosed": [_chat(DICTATED, tools=TOOLS)],
     "chat_tool_choice_ignored": [_chat(WEATHER, tools=TOOLS, tool_choice="required")],
     "chat_tool_result": [_chat([*WEATHER, assistant_call(), tool_result("18 degrees, sunny")], tools=TOOLS)],
-    "responses_message": [post("/v1/responses", model=PLAIN, input="Say hi.", temperature=0, max_output_tokens=12)],
+    "responses_message": [
+        post("/v1/responses", model=PLAIN, input="Say hi.", stream=False, temperature=0, max_output_tokens=12)
+    ],
     "completions_text": [
         post("/v1/completions", model=PLAIN, prompt="The capital of France is", temperature=0, max_tokens=3)
     ],
@@ -47,7 +52,6 @@ CASES: dict[str, list[Call]] = {
     "error_malformed_json": [Call(path=CHAT, text='{"model": "plain", "messages": [')],
     "error_without_messages": [post(CHAT, model=PLAIN)],
     "error_temperature_is_text": [post(CHAT, model=PLAIN, messages=HI, max_tokens=2, temperature="hot")],
-    "error_image": [_chat([{"role": "user", "content": _IMAGE}])],
-    "completions_token_ids_refused": [post("/v1/completions", model=PLAIN, prompt=[504, 3575], max_tokens=3)],
-    # Longer than the model's 8,192 tokens isn't refused; one that is shorter shows nothing, so it isn't recorded.
+    "chat_image_ignored": [_chat([{"role": "user", "content": _IMAGE}])],
+    "error_completions_token_ids": [post("/v1/completions", model=PLAIN, prompt=[504, 3575], max_tokens=3)],
 }

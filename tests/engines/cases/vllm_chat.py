@@ -5,6 +5,7 @@ from tests.engines.cases.requests import (
     CHAT,
     DICTATED,
     HI,
+    LOOSE_TOOLS,
     MODEL,
     TOOLS,
     WEATHER,
@@ -47,7 +48,13 @@ CASES: dict[str, list[Call]] = {
     ],
     "chat_tool_call_named": [chat(WEATHER, tools=TOOLS, tool_choice=_NAMED, return_token_ids=True)],
     "chat_tool_calls_parallel": [
-        chat(DICTATED, tools=TOOLS, max_tokens=90, return_token_ids=True, structured_outputs={"choice": [_TWO_CALLS]})
+        chat(
+            WEATHER,
+            tools=LOOSE_TOOLS,
+            max_tokens=90,
+            return_token_ids=True,
+            structured_outputs={"choice": [_TWO_CALLS]},
+        )
     ],
     "chat_tool_call_not_chosen": [chat(WEATHER, tools=TOOLS, return_token_ids=True)],
     "chat_tool_call_cut_off": [chat(DICTATED, tools=TOOLS, max_tokens=25, return_token_ids=True)],

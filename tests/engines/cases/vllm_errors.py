@@ -14,10 +14,8 @@ CASES: dict[str, list[Call]] = {
     "error_max_tokens_above_context": [chat(HI, max_tokens=2000)],
     "error_max_tokens_zero": [chat(HI, max_tokens=0)],
     "error_unknown_model": [chat(HI, model="nobody")],
-    "error_wrong_key": [
-        chat(_WHO).model_copy(update={"key": "wrong"}),
-        get("/health").model_copy(update={"key": "none"}),
-    ],
+    "error_wrong_key": [chat(_WHO).model_copy(update={"key": "wrong"})],
+    "error_no_key": [chat(_WHO).model_copy(update={"key": "none"}), get("/health").model_copy(update={"key": "none"})],
     "error_unknown_route": [post("/v1/nowhere")],
     "error_wrong_method": [get(CHAT)],
     "error_malformed_json": [Call(path=CHAT, text='{"model": "smollm2", "messages": [')],
@@ -45,9 +43,18 @@ CASES: dict[str, list[Call]] = {
     "error_tokenize_nothing": [post("/tokenize")],
 }
 
-# Ids of <think> and </think>: see build_model.py.
+# Id 4 is </think>: see build_model.py.
 REASONING_CASES: dict[str, list[Call]] = {
-    "reasoning": [chat(CAPITAL, max_tokens=40, logit_bias={"4": 18}, return_token_ids=True, logprobs=True)],
+    # The bias ends the reasoning after a sentence; from there on the choice says what may follow.
+    "reasoning": [
+        chat(
+            CAPITAL,
+            logit_bias={"4": 18},
+            structured_outputs={"choice": ["It is Paris."]},
+            return_token_ids=True,
+            logprobs=True,
+        )
+    ],
     "reasoning_not_ended": [chat(CAPITAL, return_token_ids=True)],
     "reasoning_sent_back": [
         chat(
