@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest lint bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines lint bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 # Which fields an API has is compared with the openai release that is locked; others have others.
@@ -46,6 +46,10 @@ test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml adm
 	    $(UV) pip install --quiet --python $$folder/venv/bin/python --resolution lowest-direct -e '.[dev,local]'; \
 	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider $(LOWEST_EXCEPT) \
 	        tests/unit tests/integration/launch tests/security/access
+
+test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then about 20 minutes
+	@$(BIN)/python -m tests.engines.setup_engines
+	@$(BIN)/python -m pytest -q -m engines tests/engines
 
 lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .

@@ -189,10 +189,10 @@ def endpoint(place: Place, *more: str) -> Iterator[Endpoint]:
 
 
 @contextlib.contextmanager
-def run(place: Place, policy_url: str, *more: str) -> Iterator[Run]:
+def run(place: Place, policy_url: str, *more: str, prefix: Sequence[str] = ()) -> Iterator[Run]:
     """A started run of the chaotic environment; stopped at the end."""
     port, log = free_port(), place.folder / "run.log"
-    process = place.start("ng_run", *run_arguments(policy_url, port), *more, log=log)
+    process = place.start("ng_run", *run_arguments(policy_url, port), *more, log=log, prefix=prefix)
     started = Run(place, port, process, log)
     try:
         wait_until_ready(process, log)

@@ -48,6 +48,23 @@ def test_a_collector_out_of_descriptors_is_slower_and_complete(
     assert check_output(collecting.output, expected).scored == expected
 
 
+@pytest.mark.parametrize("descriptors", [60, 128])
+def test_servers_with_fewer_descriptors_than_rollouts_in_flight_let_the_others_wait(
+    descriptors: int, shared_endpoint: Endpoint, tmp_path: Path
+) -> None:
+    shared_endpoint.reset()
+    place, output = Place.make(tmp_path), tmp_path / "out" / "r.jsonl"
+    tasks = write_tasks(tmp_path / "tasks.jsonl", [task(number) for number in range(300)])
+    with processes.run(place, shared_endpoint.url, prefix=with_descriptors(descriptors)) as started:
+        options = ("+agent_name=chaotic_agent", "+num_samples_in_parallel=300", "+max_attempts=1")
+        collecting = Collector(place, started.head_port, tasks, output, options)
+        assert collecting.run() == 0, collecting.said()
+        assert f"as many as {descriptors} descriptors allow: others wait" in started.log.read_text()
+        ports = started.ports()
+    assert check_output(output, 300).scored == 300
+    assert_nothing_left(place.home, ports, tmp_path / "out")
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_servers_out_of_descriptors_are_slower_and_complete(shared_endpoint: Endpoint, tmp_path: Path) -> None:
