@@ -40,13 +40,14 @@ WRONG_TYPE = "policy_model: {responses_api_models: {openai_model: {openai_api_ke
 
 @dataclass
 class Scene:
-    """A folder to work in, a home, everything that was printed or answered there, and the servers' environments."""
+    """A folder to work in, a home, everything that was printed or answered there, and what the servers are given."""
 
     folder: Path
     home: Path
     head_port: int
     said: dict[str, str] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
+    configurations: dict[str, str] = field(default_factory=dict)
 
     def begin(self, command: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command."""
@@ -143,7 +144,10 @@ def _ask_every_server(scene: Scene) -> None:
         scene.ask("GET", head + path)
     instances = scene.ask("GET", f"{head}/server_instances")
     for instance in instances:
-        scene.environments[instance["name"]] = Path(f"/proc/{instance['pid']}/environ").read_text()
+        environment = Path(f"/proc/{instance['pid']}/environ").read_text()
+        scene.environments[instance["name"]] = environment
+        variables = dict(line.split("=", 1) for line in environment.split("\0") if "=" in line)
+        scene.configurations[instance["name"]] = Path(variables["NEMO_GYM_CONFIG_FILE"]).read_text()
     urls = {instance["name"]: instance["url"] for instance in instances}
     for url in urls.values():
         for path in ("/health", "/", "/openapi.json", "/tools", "/docs", "/nowhere"):
@@ -213,5 +217,6 @@ def test_the_search_for_the_canary_saw_everything_else(scene: Scene) -> None:
 
 
 def test_a_server_process_has_the_keys_it_needs_and_no_other(scene: Scene) -> None:
-    has_key = {name: bool(_found(environment)) for name, environment in scene.environments.items()}
+    assert not any(map(_found, scene.environments.values()))
+    has_key = {name: bool(_found(configuration)) for name, configuration in scene.configurations.items()}
     assert has_key == {"leaky": True, "leaky_agent": False, "policy_model": True}
