@@ -56,16 +56,19 @@ def build(weights: Path, folder: Path) -> None:
     for path in plain.iterdir():
         target = thinking / path.name
         target.unlink(missing_ok=True)
-        if path.suffix == ".safetensors":
-            target.hardlink_to(path)
-        else:
-            target.write_text(_renamed(path.read_text()))
+        target.hardlink_to(path)
+    (thinking / "tokenizer.json").unlink()  # it was a link: the other folder's must stay as it is
+    (thinking / "tokenizer.json").write_text(_with_thinking_tokens((plain / "tokenizer.json").read_text()))
 
 
-def _renamed(text: str) -> str:
+def _with_thinking_tokens(text: str) -> str:
     for old, new in THINKING.items():
         text = text.replace(json.dumps(old), json.dumps(new))
-    return text
+    tokenizer = json.loads(text)
+    for token in tokenizer["added_tokens"]:
+        # Special tokens are left out of the text that reasoning parsers read.
+        token["special"] = token["special"] and token["content"] not in THINKING.values()
+    return json.dumps(tokenizer, ensure_ascii=False)
 
 
 if __name__ == "__main__":

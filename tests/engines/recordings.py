@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "recordings"
 RECORDED_TIME = 1_700_000_000
 # Ids of answers and of tool calls, and the hash of the settings in vLLM's fingerprint.
 _HEX_ID = r'(?<=["_-])(?:[0-9a-f]{32}|[0-9a-f]{16})\b'
-_UUID = r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
+_UUID = r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
 _RANDOM_ID = re.compile(rf"{_UUID}|{_HEX_ID}|(?<=\d-)[0-9a-f]{{8}}\b")
 _TIMES = frozenset({"created", "created_at"})
 _HEADERS = frozenset({"content-type", "allow", "retry-after", "www-authenticate"})

@@ -10,14 +10,23 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.engines.cases.requests import CHAT, DICTATED, LOOSE_TOOLS, MODEL, TOOLS, WEATHER, assistant_call, tool_result
+from tests.engines.cases.requests import (
+    CALL_TEXT,
+    CHAT,
+    DICTATED,
+    LOOSE_TOOLS,
+    MODEL,
+    TOOLS,
+    WEATHER,
+    assistant_call,
+    tool_result,
+)
 from tests.engines.engine import Engine
 
 pytestmark = pytest.mark.engines
 
 END = 2  # <|im_end|>
 Message = dict[str, Any]
-_CANONICAL = r'<tool_call>\n\{"name": "get_weather", "arguments": \{"city": "(Paris|Rome)"\}\}\n</tool_call>'
 
 
 class Step(NamedTuple):
@@ -53,6 +62,10 @@ def _chat_step(client: httpx.Client, messages: list[Message], **more: Any) -> St
     return Step(answer["prompt_token_ids"], choice["token_ids"], {key: kept[key] for key in kept if kept[key]})
 
 
+def _ask(city: str) -> Message:
+    return {"role": "user", "content": f"What is the weather in {city}? Call get_weather."}
+
+
 def _after_answer(client: httpx.Client, messages: list[Message], results: list[Message]) -> list[int]:
     """Return the ids that the template writes between an answer's end id and the next answer.
 
@@ -70,15 +83,15 @@ def _after_answer(client: httpx.Client, messages: list[Message], results: list[M
 def test_prompts_of_three_steps_extend_each_other_when_calls_are_written_as_the_template_does(
     client: httpx.Client,
 ) -> None:
-    messages: list[Message] = [*WEATHER]
-    canonical: dict[str, Any] = {"tools": LOOSE_TOOLS, "structured_outputs": {"regex": _CANONICAL}}
+    shown = [_ask("Rome"), assistant_call(arguments='{"city": "Rome"}')]
+    messages: list[Message] = [*shown, *shown, _ask("Paris")]
     before: list[int] = []
-    for settings in (canonical, canonical, {"tools": LOOSE_TOOLS, "tool_choice": "none"}):
-        step = _chat_step(client, messages, **settings)
+    for _ in range(3):
+        step = _chat_step(client, messages)
         assert step.prompt_ids[: len(before)] == before
+        assert step.message.keys() == {"role", "tool_calls"}
         before = step.all_ids
-        messages += [step.message, tool_result("18 degrees, sunny")]
-    assert sum("tool_calls" in message for message in messages) == 2
+        messages += [step.message, tool_result("18 degrees, sunny"), _ask("Paris")]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +99,11 @@ def test_prompts_of_three_steps_extend_each_other_when_calls_are_written_as_the_
     [
         pytest.param(WEATHER, {"tool_choice": "required"}, id="arguments-with-line-breaks"),
         pytest.param(DICTATED, {}, id="text-and-line-break-before-the-call"),
+        pytest.param(
+            WEATHER,
+            {"tools": LOOSE_TOOLS, "structured_outputs": {"choice": [CALL_TEXT]}},
+            id="same-text-from-other-tokens-under-a-constraint",
+        ),
     ],
 )
 def test_prompt_rendered_anew_differs_from_what_was_generated(
@@ -93,7 +111,8 @@ def test_prompt_rendered_anew_differs_from_what_was_generated(
 ) -> None:
     step = _chat_step(client, messages, **settings)
     assert step.message["tool_calls"]
-    again = _chat_step(client, [*messages, step.message, tool_result("18 degrees, sunny")])
+    after = [*messages, step.message, tool_result("18 degrees, sunny")]
+    again = _chat_step(client, after, tools=settings.get("tools", TOOLS))
     assert again.prompt_ids[: len(step.prompt_ids)] == step.prompt_ids
     assert again.prompt_ids[: len(step.all_ids)] != step.all_ids
 
