@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Meta
 
 from nemo_gym.collections.files import OutputPaths
-from nemo_gym.collections.index import Index32
 from nemo_gym.collections.line_file import (
     DamagedFileError,
     Line,
@@ -18,8 +17,9 @@ from nemo_gym.collections.line_file import (
     lines_at,
     until_stopped,
 )
-from nemo_gym.collections.paged_array import ByRollout, Key
-from nemo_gym.collections.reader import CollectionReader, StoredRollout, validated
+from nemo_gym.collections.reading.index import Index32
+from nemo_gym.collections.reading.paged_array import ByRollout, Key
+from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout, validated
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, FailureRecord
 
 _PLACE = {"task_index": TASK_INDEX_KEY, "rollout_index": ROLLOUT_INDEX_KEY}

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from nemo_gym.collections.manifest import Manifest
-from nemo_gym.collections.metrics import MetricsRecord
+from nemo_gym.collections.metrics.metrics import MetricsRecord
 from nemo_gym.collections.records import FailureRecord, JournalEvent, MaterializedInput, RolloutRow, UnverifiedRecord
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

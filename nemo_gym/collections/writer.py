@@ -9,7 +9,7 @@ from typing import Any
 
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError, encode_line
-from nemo_gym.collections.paged_array import ByRollout
+from nemo_gym.collections.reading.paged_array import ByRollout
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed, Outcome
 from nemo_gym.config.errors import ConfigError, Mistake
 

@@ -11,8 +11,8 @@ from nemo_gym.commands.run import RunOptions
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.launch.foreground import Interrupted, run_in_foreground
 from nemo_gym.launch.launcher import Launcher, StartError
+from nemo_gym.launch.terminal.foreground import Interrupted, run_in_foreground
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.servers.http.client import ServerClient

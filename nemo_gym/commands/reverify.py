@@ -6,7 +6,7 @@ from nemo_gym.commands.entry import read_options, run_command
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.rollouts.options import ReverifyConfig
-from nemo_gym.rollouts.reverification import Reverification
+from nemo_gym.rollouts.reverify.reverification import Reverification
 from nemo_gym.signals import SignalWatch
 
 

@@ -14,7 +14,7 @@ from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.run_directory import RunDirectory
-from nemo_gym.launch.tables import plan_text, ready_text
+from nemo_gym.launch.terminal.tables import plan_text, ready_text
 from nemo_gym.signals import SignalWatch
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def run(command_line: CommandLine) -> int:
 
 
 async def _serve(config: RunConfig, options: RunOptions, directory: RunDirectory, began_at: float) -> int:
-    from nemo_gym.launch.console import ServerConsole
-    from nemo_gym.launch.foreground import Interrupted, run_in_foreground
     from nemo_gym.launch.launcher import StartError
+    from nemo_gym.launch.terminal.console import ServerConsole
+    from nemo_gym.launch.terminal.foreground import Interrupted, run_in_foreground
 
     # Everything is printed through the console: a direct print waits for a reader, and every server with it.
     async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
@@ -112,8 +112,8 @@ async def _serve_unseen(
     config: RunConfig, options: RunOptions, directory: RunDirectory, reporter: "StartReporter"
 ) -> int:
     from nemo_gym.launch.detach import StartReport
-    from nemo_gym.launch.foreground import Interrupted, run_in_foreground
     from nemo_gym.launch.launcher import StartError
+    from nemo_gym.launch.terminal.foreground import Interrupted, run_in_foreground
 
     async def while_up(launcher: "Launcher", signals: SignalWatch) -> int:
         reporter.send(StartReport(exit_status=DONE, servers=launcher.states_now()))

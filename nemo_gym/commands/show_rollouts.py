@@ -3,7 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
-from nemo_gym.collections.reader import CollectionReader, StoredRollout
+from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout
 from nemo_gym.rollouts.summary import conversation_lines, last_message, output_items
 
 MAX_ROWS = 20

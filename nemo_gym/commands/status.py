@@ -10,7 +10,7 @@ from nemo_gym.commands.run_choice import RunChoice
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.live_run import answering, chosen_runs, instances_of
-from nemo_gym.launch.tables import status_text
+from nemo_gym.launch.terminal.tables import status_text
 from nemo_gym.servers.runs.record import RunRecord
 
 

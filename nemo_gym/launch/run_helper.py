@@ -17,10 +17,10 @@ from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import GlobalConfigDictParserConfig, replace_global_config_dict
-from nemo_gym.launch.console import ServerConsole
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.launch.plan import LaunchOptions
-from nemo_gym.launch.tables import ready_text
+from nemo_gym.launch.terminal.console import ServerConsole
+from nemo_gym.launch.terminal.tables import ready_text
 from nemo_gym.servers.http.client import ServerClient
 
 _POLL_S = 1.0

@@ -12,7 +12,7 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.servers.runs.record import live_run_on
-from nemo_gym.servers.serving.listeners import bind
+from nemo_gym.servers.serving.connections.listeners import bind
 
 _FREE_PORT_TRIES = 50
 

@@ -16,9 +16,9 @@ from nemo_gym.collections.files import OutputPaths, check_output_path, write_jso
 from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
 from nemo_gym.collections.manifest import Manifest, make_manifest, unseen_code
-from nemo_gym.collections.metrics import Metrics
+from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.collections.opening import open_output
-from nemo_gym.collections.reader import StoredRollout
+from nemo_gym.collections.reading.reader import StoredRollout
 from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output

@@ -6,7 +6,7 @@ from typing import Any
 
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.files import OutputPaths
-from nemo_gym.collections.reader import CollectionReader, StoredRollout
+from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.launch.processes.component_module import served_class
-from nemo_gym.servers.serving.listeners import inherited_listeners
+from nemo_gym.servers.serving.connections.listeners import inherited_listeners
 from nemo_gym.servers.serving.serve import ServedApp, report_phase, serve_all
 
 

@@ -11,8 +11,8 @@ from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
 from nemo_gym.launch.sockets import RunSockets
-from nemo_gym.launch.start_advice import about_missing_module, about_unserved
 from nemo_gym.launch.start_error import StartError, refused_settings
+from nemo_gym.launch.terminal.start_advice import about_missing_module, about_unserved
 from nemo_gym.servers.runs.record import ServerInstanceState
 
 _TAIL_IN_MESSAGE = 10

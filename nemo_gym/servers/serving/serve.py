@@ -20,10 +20,10 @@ from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 from nemo_gym.servers.runs.token import token_in_environment
-from nemo_gym.servers.serving.accepting import Acceptor
 from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
-from nemo_gym.servers.serving.connection_limits import BoundedConfig, BoundedProtocol
-from nemo_gym.servers.serving.listeners import BACKLOG, inherited_listeners, listen_alone
+from nemo_gym.servers.serving.connections.accepting import Acceptor
+from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedProtocol
+from nemo_gym.servers.serving.connections.listeners import BACKLOG, inherited_listeners, listen_alone
 
 GRACEFUL_STOP_S = 2
 KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pick one that is being closed here

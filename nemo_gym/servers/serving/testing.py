@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from nemo_gym.servers.serving.listeners import bind
+from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import uvicorn_config
 
 START_TIMEOUT_S = 10.0

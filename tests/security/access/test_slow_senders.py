@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from nemo_gym.servers.serving.connection_limits import (
+from nemo_gym.servers.serving.connections.limits import (
     BODY_STALLS_AFTER_S,
     FIRST_BYTE_WITHIN_S,
     HEADERS_WITHIN_S,
     BoundedConfig,
 )
-from nemo_gym.servers.serving.listeners import bind
+from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import AppServer, uvicorn_config
 from tests.bounds import HANGS_AFTER_S
 

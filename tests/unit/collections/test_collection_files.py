@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from nemo_gym.collections.line_file import read_lines
-from nemo_gym.collections.reader import CollectionReader
+from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.config.errors import ConfigError
 from tests.unit.rollouts.conftest import Agent, MakeCollection, Row, failing, scored, task_line
 

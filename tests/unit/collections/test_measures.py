@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.collections.measures import measure
+from nemo_gym.collections.metrics.measures import measure
 
 
 def line(**fields: Any) -> bytes:

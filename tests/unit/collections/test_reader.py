@@ -7,7 +7,7 @@ import pytest
 
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import DamagedFileError
-from nemo_gym.collections.reader import CollectionReader, FileChange
+from nemo_gym.collections.reading.reader import CollectionReader, FileChange
 from nemo_gym.collections.records import AttemptFailed, Dispatched
 from tests.unit.rollouts.conftest import Agent, MakeCollection, failing
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.console import MAX_WAITING_CHARACTERS, ServerConsole
 from nemo_gym.launch.processes.process import LogPump
+from nemo_gym.launch.terminal.console import MAX_WAITING_CHARACTERS, ServerConsole
 
 
 async def test_pump_keeps_every_byte_in_the_file_and_every_line_in_order(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from nemo_gym.config.load import load_config
 from nemo_gym.config.reading.command_line import parse_command_line
-from nemo_gym.launch.tables import ready_text, status_text
+from nemo_gym.launch.terminal.tables import ready_text, status_text
 from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState
 
 LOGS = "/home/somebody/.nemo_gym/runs/20260101-000000-abcdef/logs"

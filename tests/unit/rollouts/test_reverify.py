@@ -17,13 +17,13 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.rollouts.reverification import lasting_mask, verify_request_of
-from nemo_gym.rollouts.verify_again import verify_again
-from nemo_gym.rollouts.verify_schema import VerifySchema
+from nemo_gym.rollouts.reverify.reverification import lasting_mask, verify_request_of
+from nemo_gym.rollouts.reverify.verify_again import verify_again
+from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.transport import Deadline
-from nemo_gym.servers.serving.listeners import bind
+from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
 DEADLINE = Deadline(5.0, "a test's bound")

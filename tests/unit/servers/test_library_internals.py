@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nemo_gym.servers.http.connections import PacedConnector
-from nemo_gym.servers.serving.connection_limits import BoundedProtocol
+from nemo_gym.servers.serving.connections.limits import BoundedProtocol
 from nemo_gym.servers.serving.serve import AppServer, ServedApp, hosted
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import uvicorn
 
 from nemo_gym.servers.http.connections import descriptor_limit, max_accepted
-from nemo_gym.servers.serving.connection_limits import BoundedConfig, BoundedProtocol
+from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedProtocol
 
 _LOOK_AGAIN_S = 0.1
 _OUT_OF_RESOURCES_S = 0.2

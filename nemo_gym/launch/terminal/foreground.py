@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from nemo_gym.config.load import RunConfig
-from nemo_gym.launch.console import ServerConsole
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.launch.terminal.console import ServerConsole
 from nemo_gym.signals import SignalWatch
 
 WhileUp = Callable[[Launcher, SignalWatch], Awaitable[int]]

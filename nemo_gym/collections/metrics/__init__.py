@@ -1,0 +1,1 @@
+"""What the rollouts of a collection come to: rewards, pass@k, tokens."""

@@ -1,0 +1,1 @@
+"""Reading a collection back, in order or by row."""
