@@ -4,10 +4,13 @@ A reader that stops reading (`ng_run | less`, Ctrl-S at a terminal) stops that t
 bound are dropped and counted. The log files have them all.
 """
 
+import io
 import os
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TextIO
 
@@ -69,18 +72,13 @@ class ServerConsole:
             self._writer.join(_LAST_LINES_S)
 
     def _write_all(self) -> None:
-        out = _unbuffered(self._out)
         try:
-            while text := self._next():
-                encoding = self._out.encoding or "utf-8"
-                out.write(text.encode(encoding, "backslashreplace").decode(encoding))
-                out.flush()
-        except (OSError, ValueError):  # nobody reads, or the stream is closed: the log files go on
+            with _writing_to(self._out) as write:
+                while text := self._next():
+                    write(text)
+        except (OSError, ValueError):  # nobody reads, the disk is full, the stream is closed: the log files go on
             with self._changed:
                 self._is_open = False
-        finally:
-            if out is not self._out:
-                out.close()
 
     def _next(self) -> str:
         """Wait for something to print, and return all of it; "" when all is printed and the console is closed."""
@@ -103,11 +101,30 @@ class ServerConsole:
         return f"\033[{colour}m[{server}]\033[0m "
 
 
-def _unbuffered(stream: TextIO) -> TextIO:
-    """Return a stream of its own for the same file: a thread blocked inside `sys.stdout` keeps Python from ending."""
+@contextmanager
+def _writing_to(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """Give a function that writes a text: past `stream` where that is a file.
+
+    A thread blocked inside `sys.stdout`, or inside any buffer, would keep Python from ending.
+    """
+    encoding = stream.encoding or "utf-8"
+
+    def write_to_stream(text: str) -> None:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+    def write_to_file(text: str) -> None:
+        left = memoryview(text.encode(encoding, "backslashreplace"))
+        while left:
+            left = left[os.write(fd, left) :]
+
     try:
         stream.flush()
         fd = os.dup(stream.fileno())
-    except (OSError, ValueError):  # a test's or a notebook's stream, which isn't a file
-        return stream
-    return open(fd, "w", encoding=stream.encoding, errors=stream.errors, newline="\n")
+    except io.UnsupportedOperation:  # a test's or a notebook's stream, which isn't a file
+        yield write_to_stream
+        return
+    try:
+        yield write_to_file
+    finally:
+        os.close(fd)

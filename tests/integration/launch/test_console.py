@@ -100,3 +100,20 @@ def test_run_without_standard_streams_is_up_and_stops(
     wait_for(lambda: any(record.has_head for record, _ in live_runs()))
     os.kill(run.pid, 15)
     assert run.wait(timeout=10) == 130
+
+
+@pytest.mark.parametrize(
+    "shell", ['exec "$@" > /dev/full', 'exec "$@" > >(head -c 1 > /dev/null)'], ids=["full", "gone"]
+)
+def test_console_that_takes_nothing_more_is_given_up_without_a_word(
+    shell: str, add_server: AddServer, free_port: int, started: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    config = add_server("chatty", "print('all said', flush=True)\n" + SERVES)
+    command = ["bash", "-c", shell, "bash", sys.executable, "-c", NG_RUN, str(config), f"+head_server.port={free_port}"]
+    run = started(command, stderr=subprocess.PIPE)
+    wait_for(lambda: logged("chatty").endswith("all said\n"))
+    wait_for(lambda: any(record.has_head for record, _ in live_runs()))
+    os.kill(run.pid, 15)
+    assert run.wait(timeout=10) == 130
+    assert run.stderr is not None
+    assert run.stderr.read() == b""
