@@ -83,4 +83,4 @@ def test_user_without_a_home_has_no_runs_and_is_told_which_variable_to_set() -> 
     code += "print(live_runs())\ntry: RunDirectory()\nexcept ConfigError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout.startswith("[]\nconfig error: this user has no home folder")
-    assert "set NEMO_GYM_HOME to a folder that can be written" in done.stdout
+    assert "set NEMO_GYM_HOME to a folder you can write to" in done.stdout
