@@ -175,7 +175,6 @@ def test_an_empty_body_is_never_a_500(seeded: TestClient, app: FastAPI, tools: l
     assert TestClient(app, raise_server_exceptions=False).post("/seed_session").status_code < 500
 
 
-@pytest.mark.xfail(strict=True, reason="a call that brings its session's cookie is answered without it so far")
 def test_the_cookie_is_set_on_every_answer_whose_session_is_known(
     app: FastAPI, server: SimpleResourcesServer, tools: list[dict[str, Any]], body: dict[str, Any]
 ) -> None:

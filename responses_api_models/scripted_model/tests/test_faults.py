@@ -72,9 +72,9 @@ async def test_status_fault_body_can_be_anything(client_for):
 
 
 async def test_latency_of_the_answer_replaces_the_server_latency_and_slow_adds_to_it(client_for):
-    settings = {"latency_s": 3600, "default_answer": {"message": "x", "latency_s": [0.01, 0.02]}}
+    settings = {"latency_s": 3600, "default_answer": {"message": "x", "latency_s": [0.06, 0.07]}}
     async with client_for(**settings, faults=[{"kind": "slow", "latency_s": 0.1, "on_requests": [2]}]) as client:
-        for least_s in (0.01, 0.11):  # the second has the fault too; the server's own hour would never end
+        for least_s in (0.05, 0.15):  # the second has the fault too; the server's own hour would never end
             waited_for = asyncio.create_task(asyncio.sleep(least_s))
             await statuses(client, 1)
             assert waited_for.done()

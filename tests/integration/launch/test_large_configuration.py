@@ -72,7 +72,8 @@ def test_configuration_files_of_a_killed_launcher_are_removed_by_the_next_run(
 ) -> None:
     first = ng_run(add_server("plain"))
     first.wait_for("ready after")
-    first.assert_all_gone(first.signal(signal.SIGKILL))
+    first.signal(signal.SIGKILL)
+    first.assert_all_gone()
     (left,) = config_files()
     second = ng_run(add_server("other"))
     second.wait_for("ready after")

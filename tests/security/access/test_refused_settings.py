@@ -66,11 +66,11 @@ def test_environment_sets_the_two_keys_below_the_command_line(monkeypatch: pytes
     monkeypatch.setenv("NEMO_GYM_AUTH", "none")
     assert not load().wants_token
     assert load("auth=token").wants_token
-    assert "auth=none, and the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
+    assert "auth=none, but the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
     monkeypatch.setenv("NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK", "true")
     assert not load("default_host=0.0.0.0").wants_token
     monkeypatch.setenv("NEMO_GYM_ALLOW_UNAUTHENTICATED_NETWORK", "false")
-    assert "auth=none, and the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
+    assert "auth=none, but the head listens on 0.0.0.0" in mistakes("default_host=0.0.0.0")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_interrupt_while_a_command_is_imported_ends_it_quietly() -> None:
         import os, signal, sys
         from nemo_gym.commands import console
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
+
         class Interrupt:
             def find_spec(self, name, path=None, target=None):
                 if name == "nemo_gym.commands.run":
@@ -84,6 +86,7 @@ def test_interrupt_of_a_command_in_its_work_is_status_130() -> None:
         import os, signal
         from nemo_gym.commands import console, version
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         version.show = lambda line: os.kill(os.getpid(), signal.SIGINT)
         console.ng_version()
     """

@@ -299,6 +299,7 @@ def test_a_tool_that_closes_the_output_of_its_process_is_a_tool_error_like_any_o
     code = f"""
 import os, sys
 sys.path.insert(0, {os.getcwd()!r})
+from tests.unit.servers.test_what_authors_do import *
 class Closing(Refusing):
     async def tool(self):
         sys.stdout.close(); sys.stderr.close()
