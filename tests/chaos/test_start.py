@@ -14,13 +14,14 @@ from tests.free_port import free_port
 
 BROKEN_SERVERS = {
     "exits-at-import": ("import a_module_that_is_nowhere\n", "No module named 'a_module_that_is_nowhere'"),
-    "never-binds": ("import time\n\ntime.sleep(3600)\n", "start_timeout_s"),
+    "never-binds": ("import time\n\ntime.sleep(3600)\n", "chaotic: still importing"),
 }
 
 
-def start(place: Place, port: int, *more: str) -> tuple[int, str]:
+def start(place: Place, port: int, *more: str, config: Path = PROJECT / "chaotic.yaml") -> tuple[int, str]:
     log = place.folder / "run.log"
-    process = place.start("ng_run", *processes.run_arguments("http://127.0.0.1:9", port), *more, log=log)
+    _, *settings = processes.run_arguments("http://127.0.0.1:9", port)
+    process = place.start("ng_run", str(config), *settings, *more, log=log)
     return process.wait(timeout=HANGS_AFTER_S), log.read_text()
 
 
@@ -28,10 +29,10 @@ def start(place: Place, port: int, *more: str) -> tuple[int, str]:
 def test_a_server_that_cannot_start_is_named_with_its_reason(how: str, tmp_path: Path) -> None:
     script, said = BROKEN_SERVERS[how]
     place, port = Place.make(tmp_path), free_port()
-    (place.folder / "resources_servers").unlink()
-    shutil.copytree(PROJECT / "resources_servers", place.folder / "resources_servers")
-    (place.folder / "resources_servers" / "chaotic" / "app.py").write_text(script)
-    status, log = start(place, port, *(["start_timeout_s=2.5"] if how == "never-binds" else []))
+    project = shutil.copytree(PROJECT, tmp_path / "project")
+    (project / "resources_servers" / "chaotic" / "app.py").write_text(script)
+    within = ["start_timeout_s=2.5"] if how == "never-binds" else []
+    status, log = start(place, port, *within, config=project / "chaotic.yaml")
     assert status == 1, log
     assert "chaotic" in log
     assert said in log
