@@ -35,7 +35,7 @@ def _differences(recorded: Any, answered: Any, path: str = "") -> list[str]:
     return [] if recorded == answered else [f"{path}: {recorded!r} was recorded, now {answered!r}"]
 
 
-@pytest.mark.parametrize("recording", _recorded())
+@pytest.mark.parametrize("recording", list(_recorded()))
 def test_engine_answers_as_recorded(recording: Recording, engine_of: Callable[[str], Engine]) -> None:
     assert recording.profile is not None
     engine = engine_of(recording.profile)
