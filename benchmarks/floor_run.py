@@ -30,7 +30,7 @@ class FloorRun:
 
     @property
     def headers(self) -> dict[str, str]:
-        """None: the floor has no door."""
+        """None: the floor checks no token."""
         return {}
 
     @property

@@ -54,7 +54,7 @@ def _process_counts(contestants: list[Contestant]) -> str:
 
 
 def note_bad(report: Report, found: dict[str, list[Driven]]) -> None:
-    """Say in the report when answers were bad: such a figure is no figure."""
+    """Say in the report when answers were bad: such a figure does not count."""
     for name, measured in found.items():
         bad = [driven for driven in measured if driven.bad]
         if bad:

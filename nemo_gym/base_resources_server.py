@@ -201,7 +201,7 @@ class SimpleResourcesServer(BaseResourcesServer):
     async def _inside_session(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
         session_id = request.session[SESSION_ID_KEY]
         if not self.keeps_sessions() and not self._sessions.knows(session_id):
-            return await invoke()  # state is its own affair, and so is what a call without a seed means
+            return await invoke()  # it keeps its own state, and decides what a call without a seed means
         async with self._sessions.inside(session_id):
             return await invoke()
 

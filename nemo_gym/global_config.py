@@ -150,7 +150,7 @@ def get_global_config_dict(
 
 
 def replace_global_config_dict(values: Mapping[str, Any]) -> DictConfig:
-    """Make `values` the configuration of this process from here on, and return it: for who starts a run here."""
+    """Make `values` the configuration of this process from here on, and return it; for starting a run inside this process."""
     global _cached
     _cached = DictConfig(as_literal(values))
     return _cached

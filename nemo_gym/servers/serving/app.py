@@ -105,7 +105,7 @@ class ServerApp(FastAPI):
     def policy_for(self, scope: Scope) -> EndpointPolicy | None:
         """Return what holds for a request that FastAPI's router answers; None for one that only reads, or isn't a tool.
 
-        Plain Starlette routes and mounted apps are an author's own affair. So is a path that no route has.
+        Plain Starlette routes and mounted apps are left to their author, and so is a path that no route has.
         """
         if scope["type"] != "http" or scope["method"] in _READ_ONLY:
             return None

@@ -1,4 +1,4 @@
-"""The door in front of an app: who comes from the network shows the run's token, and asks for us by our name.
+"""Authentication in front of an app: a request from the network needs the run's token and a host name that is ours.
 
 Pure ASGI, around the app where sockets are served. What a server of the same process calls in memory does not pass it.
 """
@@ -38,7 +38,7 @@ class TokenAuthMiddleware:
     """Lets requests in.
 
     Args:
-        app: Behind the door.
+        app: The app that is protected.
         token: What a request must show on every route but `GET /health`; None lets everyone in.
         loopback_name: For an app that listens on loopback alone: the name it is called by, beside those that every
             machine has for itself. None, for one that others reach, does not look at the Host header.

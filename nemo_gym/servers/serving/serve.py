@@ -120,7 +120,7 @@ def hosted(served: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "
 
 
 class AppServer(uvicorn.Server):
-    """A server whose signals are somebody else's affair. `is_up` is set when it accepts connections."""
+    """A server that leaves signals to its caller. `is_up` is set when it accepts connections."""
 
     def __init__(self, config: BoundedConfig) -> None:
         super().__init__(config)
