@@ -150,7 +150,7 @@ def get_global_config_dict(
 
 
 def replace_global_config_dict(values: Mapping[str, Any]) -> DictConfig:
-    """Make `values` the configuration of this process from here on, and return it; for starting a run inside this process."""
+    """Make `values` the configuration of this process from here on, and return it; a run inside a program needs it."""
     global _cached
     _cached = DictConfig(as_literal(values))
     return _cached
