@@ -207,7 +207,7 @@ def _no_such_route(url: str) -> str:
     if "/v1/" not in urlsplit(url).path:
         return "It has no such route: base URLs usually end in /v1"
     if url.endswith("/responses"):
-        return "It has no Responses API: where it has Chat Completions, use the model server vllm_model"
+        return "It has no Responses API, which this model server needs; Chat Completions alone are not enough for it"
     return "It has no such route: check the base URL"
 
 
