@@ -1,0 +1,1 @@
+"""Verifying stored rollouts again."""

@@ -1,0 +1,1 @@
+"""The connections of a server: listening, accepting, and their bounds."""
