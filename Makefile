@@ -35,7 +35,7 @@ test: $(READY) lint  ## Lint, types, and every test
 	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
-test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then about 20 minutes
+test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then 15 to 30 minutes
 	@$(BIN)/python -m tests.engines.setup_engines
 	@$(BIN)/python -m pytest -q -m engines tests/engines
 
