@@ -35,19 +35,14 @@ test: $(READY) lint  ## Lint, types, and every test
 	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
-# Which fields an API has is compared with the openai release that is locked; others have others.
-LOWEST_EXCEPT := --deselect tests/unit/wire/test_chat.py::test_a_model_has_every_published_field \
-    --deselect tests/unit/wire/test_chat.py::test_the_parameters_and_tools_have_every_published_key_but_streaming \
-    --deselect tests/unit/wire/test_responses.py::test_the_parameters_have_every_published_field_but_streaming
-
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
 	    $(UV) venv --quiet --python $(BIN)/python $$folder/venv; \
 	    $(UV) pip install --quiet --python $$folder/venv/bin/python --resolution lowest-direct -e '.[dev,local]'; \
-	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider $(LOWEST_EXCEPT) \
+	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider \
 	        tests/unit tests/integration/launch tests/security/access
 
-test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then about 20 minutes
+test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then 15 to 30 minutes
 	@$(BIN)/python -m tests.engines.setup_engines
 	@$(BIN)/python -m pytest -q -m engines tests/engines
 

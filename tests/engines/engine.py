@@ -1,5 +1,6 @@
 """A real engine as a process: start it on a port, kill it, start it again on the same port."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.engines.setup_engines import PLAIN, THINKING, TRANSFORMERS_VERSION, VLLM_VERSION, EnginesHome
 
@@ -142,8 +144,11 @@ class Engine:
             return False
 
     def kill(self) -> None:
-        """End it and its workers at once, as `kill -9` does."""
+        """End it and its workers at once, as `kill -9` does, and free the shared memory that they leave behind."""
+        left_behind = self._shared_memory()
         self._end(signal.SIGKILL)
+        for path in left_behind:
+            path.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End it in order, or at once if that takes longer than STOP_BOUND_S."""
@@ -167,6 +172,17 @@ class Engine:
             os.killpg(self._process.pid, with_signal)
             self._process.wait(STOP_BOUND_S)
         self._process = None
+
+    def _shared_memory(self) -> set[Path]:
+        """Return the files in /dev/shm that the engine and its workers have mapped: 420 MB for vLLM."""
+        if self._process is None or self._process.poll() is not None:
+            return set()
+        main = psutil.Process(self._process.pid)
+        found: set[Path] = set()
+        for process in (main, *main.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                found |= {Path(mapped.path) for mapped in process.memory_maps() if mapped.path.startswith("/dev/shm/")}
+        return found
 
     def _log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
