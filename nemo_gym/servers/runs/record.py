@@ -49,7 +49,6 @@ class ServerInstanceState(BaseModel):
 
     Attributes:
         state: starting, ready, unresponsive, restarting, failed.
-        code_digest: What the server's code was when it was started; None where nobody computed it.
     """
 
     name: str
@@ -62,7 +61,6 @@ class ServerInstanceState(BaseModel):
     worker: int | None = None
     state: str
     log: str | None = None
-    code_digest: str | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
