@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from nemo_gym.collections.line_file import read_lines
+from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.config.errors import ConfigError
 from tests.unit.rollouts.conftest import Agent, MakeCollection, Row, failing, scored, task_line
@@ -79,12 +80,15 @@ async def test_a_stop_while_a_large_output_is_read_ends_the_reading(agent: Agent
             file.write(b'{"reward":1.0,"_ng_task_index":%d,"_ng_rollout_index":0}\n' % task)
     before = first.paths.metrics.read_bytes()
     made = collection(rows)
-    running = asyncio.ensure_future(made.run())
-    while not made.counts.scored:
-        await asyncio.sleep(0)
-    made.stop("interrupted")
-    report = await running
-    assert report.counts.scored < rows
+
+    class StopsAfterTheFirst(Metrics):
+        def add(self, task_index: int, reward: float, line: bytes) -> None:
+            super().add(task_index, reward, line)
+            made.stop("interrupted")
+
+    made.metrics = StopsAfterTheFirst(made.options.pass_threshold)
+    report = await made.run()
+    assert 1 <= report.counts.scored < rows
     assert report.stopped_because == "interrupted"
     assert any("while files were being read" in note for note in report.notes)
     assert first.paths.metrics.read_bytes() == before, "half-read metrics were written"
