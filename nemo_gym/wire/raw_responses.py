@@ -55,6 +55,7 @@ class RawResponseHead(msgspec.Struct):
     status: str | None = None
     error: dict[str, Any] | None = None
     incomplete_details: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
 
 
 _HEAD = msgspec.json.Decoder(RawResponseHead)
@@ -103,13 +104,16 @@ class RawResponse(RawJson[NeMoGymResponse]):
     """An answer of a model, or of an agent."""
 
     json_model = NeMoGymResponse
+    _head: RawResponseHead | None = None
 
     @property
     def json_head(self) -> RawResponseHead:
         """Its parts, opened; raises msgspec.DecodeError when this isn't a Response."""
-        return _HEAD.decode(self.json_apart.text)
+        if self._head is None:
+            self._head = _HEAD.decode(self.json_apart.text)
+        return self._head
 
-    def json_items(self, head: RawResponseHead | None = None) -> list[RawOutputItem]:
+    def json_items(self) -> list[RawOutputItem]:
         """Return the items of `output`, in order; raises msgspec.DecodeError when this isn't a Response."""
         arrays = self.json_apart.arrays
-        return [RawOutputItem(ArraysApart(bytes(raw), arrays)) for raw in (head or self.json_head).output]
+        return [RawOutputItem(ArraysApart(bytes(raw), arrays)) for raw in self.json_head.output]

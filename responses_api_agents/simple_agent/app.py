@@ -138,8 +138,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
 
     def _is_filtered(self, answer: RawResponse, trajectory: Trajectory) -> bool:
         """Tell whether the endpoint's content filter cut the answer off; a setting decides about the rollout."""
-        details = answer.json_value("incomplete_details")
-        if not isinstance(details, dict) or details.get("reason") != "content_filter":
+        if (answer.json_head.incomplete_details or {}).get("reason") != "content_filter":
             return False
         name = self.config.model_server.name
         filtered = rollout_error(
@@ -184,8 +183,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         await raise_for_status(answer)
         response = RawResponse.json_unchecked(await answer.read())
         try:
-            head = response.json_head
-            items = response.json_items(head)
+            head, items = response.json_head, response.json_items()
         except (ValueError, RecursionError) as error:
             reason = f"{name} answered with something that isn't a Response: {str(error)[:300]}"
             raise rollout_error("model_bad_output", reason, server=name, status=answer.status) from error

@@ -26,7 +26,7 @@ class Trajectory:
     def add_step(self, response: RawResponse, items: Sequence[RawOutputItem]) -> None:
         """Take in the answer of one model call, and the items in it."""
         self.items.extend(items)
-        self.usage = add_usage(self.usage, _bounded(response.json_value("usage")))
+        self.usage = add_usage(self.usage, _bounded(response.json_head.usage))
         self.last = response
 
     def response(self) -> RawResponse:

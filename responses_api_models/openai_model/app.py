@@ -36,11 +36,12 @@ class OpenAIModel(SimpleResponsesAPIModel):
         answer = await self._endpoint.create_raw_response(params)
         try:
             response = RawResponse.json_checked(answer)
+            head = response.json_head
         except TokenArrayError as error:
             raise rollout_error("token_data_invalid", str(error), server=self.config.name) from error
-        except ValidationError as error:
+        except ValueError as error:
             raise self._bad_output("Response", error) from error
-        unfinished = unfinished_response(response.json_value("status"), response.json_value("error"))
+        unfinished = unfinished_response(head.status, head.error)
         if unfinished is not None:
             raise rollout_error(unfinished[0], f"{self.config.name}: {unfinished[1]}", server=self.config.name)
         return response
@@ -55,10 +56,12 @@ class OpenAIModel(SimpleResponsesAPIModel):
         except ValidationError as error:
             raise self._bad_output("chat completion", error) from error
 
-    def _bad_output(self, shape: str, error: ValidationError) -> RolloutError:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        reason = f"the endpoint of {self.config.name} answered something that isn't a {shape}: {where}: {first['msg']}"
+    def _bad_output(self, shape: str, error: ValueError) -> RolloutError:
+        what = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = f"the endpoint of {self.config.name} answered something that isn't a {shape}: {what}"
         return rollout_error("model_bad_output", reason, server=self.config.name, status=200)
 
 

@@ -116,6 +116,8 @@ class ServerClient:
         """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
         if self._token is None:
             return options
+        if not options.get("headers") and options.get("auth") is None:
+            return {**options, "headers": bearer(self._token)}
         headers = CIMultiDict(options.get("headers") or {})
         taken = "authorization" in headers or options.get("auth") is not None
         headers.extend({TOKEN_HEADER: self._token} if taken else bearer(self._token))

@@ -92,6 +92,8 @@ class EndpointPool:
             endpoint.probing = asyncio.ensure_future(self._probe_until_up(endpoint))
 
     def _choose(self, rollout: str | None, besides: Collection[Endpoint]) -> Endpoint:
+        if len(self._endpoints) == 1:
+            return self._endpoints[0]
         kept = self._chosen_by_rollout.get(rollout) if rollout is not None else None
         if kept is not None and not kept.is_down and kept not in besides and kept in self._endpoints:
             return kept
