@@ -79,8 +79,8 @@ class EnginesHome:
         overrides = self.folder / "overrides.txt"
         overrides.write_text("\n".join(OVERRIDES))
         if not self.python.exists():
-            _run(["uv", "venv", "--python", sys.executable, self.folder / "venv"])
-        _run(["uv", "pip", "install", "--python", self.python, "--override", overrides, *PACKAGES])
+            _run([_uv(), "venv", "--python", sys.executable, self.folder / "venv"])
+        _run([_uv(), "pip", "install", "--python", self.python, "--override", overrides, *PACKAGES])
 
     def _marker(self, step: str) -> Path:
         return self.folder / f".{step}.done"
@@ -89,6 +89,11 @@ class EnginesHome:
         packages = "\n".join((*PACKAGES, *OVERRIDES))
         sources = b"".join(path.read_bytes() for path in _MODEL_SOURCES)
         return {"venv": packages, "models": hashlib.sha256(sources).hexdigest()}
+
+
+def _uv() -> str:
+    """Return uv: the one on the path, or the one that `make setup` put beside this Python."""
+    return shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 
 
 def _is_done(marker: Path, stamp: str) -> bool:
