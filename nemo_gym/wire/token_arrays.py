@@ -7,9 +7,10 @@ import itertools
 import math
 import re
 import secrets
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 
 Arrays = dict[bytes, memoryview]
 
@@ -84,6 +85,11 @@ def put_back_arrays(text: bytes, arrays: Arrays) -> bytes:
 def is_array_mark(value: list[object]) -> bool:
     """Tell whether a decoded list stands where an array was taken out; no text from outside can make one."""
     return len(value) == 1 and isinstance(value[0], str) and value[0].encode().startswith(_MARK)
+
+
+def array_text(value: Any, arrays: Arrays) -> bytes:
+    """Return the JSON text of a decoded list, which may stand where an array was taken out."""
+    return bytes(arrays[value[0].encode()[len(_MARK) :]]) if is_array_mark(value) else orjson.dumps(value)
 
 
 def _arrays_under(key: bytes, text: bytes) -> list[tuple[int, int]]:

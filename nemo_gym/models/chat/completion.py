@@ -6,10 +6,10 @@ from nemo_gym.models.chat.errors import ModelOutputError, shown
 from nemo_gym.models.chat.options import DEFAULT_OPTIONS, ChatOptions
 from nemo_gym.models.chat.response import RESPONSE_FIELDS, core_of_id, error_text, is_count, seconds
 from nemo_gym.models.chat.think import as_think_blocks
-from nemo_gym.models.chat.token_data import TOKEN_FIELDS, token_data_of
+from nemo_gym.models.chat.token_data import CALL_FIELDS, token_data_of
 
 _FINISH_BY_REASON = {"max_output_tokens": "length", "content_filter": "content_filter"}
-_LABELS = frozenset({"type", "id", "status", *TOKEN_FIELDS})
+_LABELS = frozenset({"type", "id", "status", *CALL_FIELDS})
 _MESSAGE_KEYS = _LABELS | {"role", "content"}
 _CALL_KEYS = _LABELS | {"call_id", "name", "arguments", "input"}
 

@@ -7,7 +7,7 @@ from nemo_gym.models.chat.content import responses_content
 from nemo_gym.models.chat.errors import RequestConversionError, shown
 from nemo_gym.models.chat.options import ChatOptions
 from nemo_gym.models.chat.think import split_thoughts
-from nemo_gym.models.chat.token_data import attach_token_data, token_data_of
+from nemo_gym.models.chat.token_data import CALL_FIELDS, attach_token_data, token_data_of
 
 Message = dict[str, Any]
 Item = dict[str, Any]
@@ -15,9 +15,8 @@ Item = dict[str, Any]
 _KEYS = frozenset({"role", "content"})
 _TOOL_KEYS = _KEYS | {"tool_call_id"}
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-_TOKEN_FIELDS = {"prompt_token_ids", "generation_token_ids", "generation_log_probs"}
 # What a copy of an earlier answer carries beside its content; `annotations` describe it and are no part of the prompt.
-_ASSISTANT_KEYS = _KEYS | _TOKEN_FIELDS | {"tool_calls", "refusal", "annotations", *_REASONING_FIELDS}
+_ASSISTANT_KEYS = _KEYS | CALL_FIELDS | {"tool_calls", "refusal", "annotations", *_REASONING_FIELDS}
 _CALL_KEYS = frozenset({"id", "type", "function", "custom", "index"})
 
 

@@ -7,12 +7,12 @@ from nemo_gym.models.chat.content import chat_content
 from nemo_gym.models.chat.errors import RequestConversionError, shown
 from nemo_gym.models.chat.options import ChatOptions
 from nemo_gym.models.chat.think import CLOSE_TAG, as_think_blocks
-from nemo_gym.models.chat.token_data import TOKEN_FIELDS, CallTokenData, MessageTokenData, token_data_of
+from nemo_gym.models.chat.token_data import CALL_FIELDS, CallTokenData, MessageTokenData, token_data_of
 
 Item = dict[str, Any]
 
 # The API's labels of an item: they name it or say how it ended, and are no part of the prompt.
-_LABELS = frozenset({"type", "id", "status", *TOKEN_FIELDS})
+_LABELS = frozenset({"type", "id", "status", *CALL_FIELDS})
 _MESSAGE_KEYS = _LABELS | {"role", "content"}
 _REASONING_KEYS = _LABELS | {"summary", "content", "encrypted_content"}
 _CALL_KEYS = _LABELS | {"call_id", "name", "arguments"}

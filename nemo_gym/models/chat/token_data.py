@@ -8,24 +8,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 from nemo_gym.wire.failure import rollout_error
 
 TOKEN_FIELDS = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
+CALL_FIELDS = frozenset({*TOKEN_FIELDS, "weight_versions"})
+"""What is recorded of a model call on its last item. No engine is sent it as part of the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallTokenData:
-    """What an engine was given and what it sampled in one call; the lists are carried by reference.
+    """What an engine was given and what it sampled in one call; lists are carried by reference, or as JSON text.
 
     Attributes:
         prompt_token_ids: Shape (num_prompt_tokens,).
         generation_token_ids: Shape (num_generated_tokens,).
         generation_log_probs: Natural logarithms, shape (num_generated_tokens,); None when the engine gave none.
+        weight_versions: The weights that sampled the tokens, as the engine says it: `{"version", "start", "end"}` for
+            each run of tokens, `end` excluded; None when it doesn't.
     """
 
-    prompt_token_ids: list[int]
-    generation_token_ids: list[int]
-    generation_log_probs: list[float] | None = None
+    prompt_token_ids: list[int] | Raw
+    generation_token_ids: list[int] | Raw
+    generation_log_probs: list[float] | Raw | None = None
+    weight_versions: list[dict[str, Any]] | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return the fields as an item or a message carries them; a missing array has no key."""
@@ -35,6 +42,8 @@ class CallTokenData:
         }
         if self.generation_log_probs is not None:
             fields["generation_log_probs"] = self.generation_log_probs
+        if self.weight_versions is not None:
+            fields["weight_versions"] = self.weight_versions
         return fields
 
 

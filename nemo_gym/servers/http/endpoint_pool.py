@@ -7,9 +7,11 @@ their prefix, and move only when it is gone. An endpoint that can't be reached g
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from nemo_gym.config.secrets import mask_text
 from nemo_gym.servers.http.retry import RetryLimit, TransportLimits
@@ -40,10 +42,14 @@ class EndpointPool:
     Args:
         urls: Base URLs, at least one.
         headers: Sent with a probe.
+        options: Of the transport, for a probe.
     """
 
-    def __init__(self, urls: Sequence[str], headers: dict[str, str]) -> None:
+    def __init__(
+        self, urls: Sequence[str], headers: Mapping[str, str], options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self._headers = headers
+        self._options = options
         self._endpoints = [Endpoint(url) for url in _distinct(urls)]
         self._chosen_by_rollout: OrderedDict[str, Endpoint] = OrderedDict()
 
@@ -51,6 +57,12 @@ class EndpointPool:
     def urls(self) -> list[str]:
         """Base URLs."""
         return [endpoint.url for endpoint in self._endpoints]
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return `url`, `in_flight` and `is_down` of each endpoint, URLs without credentials."""
+        return [
+            {"url": mask_text(one.url), "in_flight": one.in_flight, "is_down": one.is_down} for one in self._endpoints
+        ]
 
     def replace(self, urls: Sequence[str]) -> None:
         """Take other endpoints from now on: what is in flight at one that is gone ends there.
@@ -78,6 +90,12 @@ class EndpointPool:
             yield endpoint
         finally:
             endpoint.in_flight -= 1
+
+    def rename(self, rollout: str, new: str) -> None:
+        """Let calls with the text `new` stay where those with `rollout` went, as a conversation goes on."""
+        endpoint = self._chosen_by_rollout.pop(rollout, None)
+        if endpoint is not None:
+            self._remember(new, endpoint)
 
     def has_up_besides(self, tried: Collection[Endpoint]) -> bool:
         """Tell whether an endpoint is up that a call has not tried yet."""
@@ -122,7 +140,12 @@ class EndpointPool:
             bound = Deadline(_PROBE_TIMEOUT_S, "the bound of a probe")
             try:
                 answer = await request(
-                    "GET", f"{endpoint.url}/models", headers=self._headers, deadline=bound, limits=_ONCE
+                    "GET",
+                    f"{endpoint.url}/models",
+                    headers=self._headers,
+                    deadline=bound,
+                    limits=_ONCE,
+                    **self._options,
                 )
             except RolloutError:
                 continue

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from msgspec import Raw
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
@@ -33,11 +34,13 @@ def encode_result(answer: Any) -> bytes:
 
 
 def encode_json(data: Any) -> bytes:
-    """Encode plain data; models inside it are written without their unset fields."""
+    """Encode plain data; models inside it are written without their unset fields, `Raw` as it is."""
     if isinstance(data, RawJson):
         return data.json_text
     return orjson.dumps(data, option=_OPTIONS, default=_plain)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Raw):
+        return orjson.Fragment(bytes(value))
     return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else to_jsonable_python(value)

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from nemo_gym.servers.http.retry import (
     RetryCounter,
     RetryLimit,
     TransportLimits,
+    retry_after_s,
 )
 from nemo_gym.servers.http.transport import request
 from nemo_gym.wire.failure import FailureKind, RolloutError, rollout_error
@@ -29,12 +29,19 @@ from nemo_gym.wire.raw_responses import RawParams
 
 _log = logging.getLogger("nemo_gym.model")
 _WORTH_RETRYING = ("model_rate_limited", "model_unavailable")
+_NAMES_A_MODEL = re.compile("model|deployment", re.IGNORECASE)
 _GONE = ("transport_unreachable", "transport_dropped")
 _MAX_BODY_READ_BYTES = 65_536  # much more than an error shows
 # The pool below counts these itself: another endpoint may be up.
 _ONE_ATTEMPT = TransportLimits(
     cannot_connect=RetryLimit("cannot_connect", 1, 0.0), connection_lost=RetryLimit("connection_lost", 1, 0.0)
 )
+
+HeaderSource = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class NoSuchRouteError(ResponseError):
+    """The endpoint doesn't have the route that was asked."""
 
 
 class NeMoGymAsyncOpenAI:
@@ -47,7 +54,11 @@ class NeMoGymAsyncOpenAI:
         name: The server that asks, for errors.
         limit: How often and how long 429 and 5xx answers are tried again.
         unreachable: The same for endpoints of which none can be reached.
+        lost: The same for connections that are lost before the answer is there.
         headers: Sent with every request.
+        fresh_headers: Asked for more headers before each attempt: for tokens that expire.
+        query: Parameters added to each URL.
+        proxy: URL of the HTTP proxy through which the endpoints are reached; None: they are asked directly.
 
     Raises:
         ConfigError: There is a key, and a URL with credentials of its own.
@@ -62,20 +73,31 @@ class NeMoGymAsyncOpenAI:
         name: str = "model endpoint",
         limit: RetryLimit = MODEL_ENDPOINT,
         unreachable: RetryLimit = CANNOT_CONNECT,
+        lost: RetryLimit = CONNECTION_LOST,
         headers: Mapping[str, str] | None = None,
+        fresh_headers: HeaderSource | None = None,
+        query: Mapping[str, str] | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.base_url = base_url
         self.api_key = api_key
         urls = [base_url] if isinstance(base_url, str) else list(base_url)
-        learn_secrets({"api_key": api_key, "base_url": urls})  # the endpoint may repeat what it was sent
+        learn_secrets(
+            {"api_key": api_key, "base_url": urls, "proxy": proxy}
+        )  # the endpoint may repeat what it was sent
         if api_key and any(urlsplit(url).username is not None for url in urls):
             raise ConfigError(_two_credentials(name))
         authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._headers = {**authorization, **(headers or {})}
-        self.endpoints = EndpointPool(urls, self._headers)
+        self._fresh_headers = fresh_headers
+        self._options: dict[str, Any] = {"params": dict(query)} if query else {}
+        if proxy:
+            self._options["proxy"] = proxy
+        self.endpoints = EndpointPool(urls, self._headers, self._options)
         self._name = name
         self._limit = limit
         self._unreachable = unreachable
+        self._lost = lost
 
     async def create_response(self, **params: Any) -> dict[str, Any]:
         """POST `/responses`; return the decoded answer.
@@ -84,7 +106,7 @@ class NeMoGymAsyncOpenAI:
             RolloutError: One of the `model_*` kinds, `context_length_exceeded`, or a transport kind. Where there was an
                 answer it is also an `aiohttp.ClientResponseError`.
         """
-        return self._decoded(await self.send("/responses", params))
+        return self.decoded(await self.send("/responses", params))
 
     async def create_raw_response(self, params: RawParams) -> bytes:
         """POST `/responses`; return the answer as its text, unchecked. Raises like `create_response`."""
@@ -92,15 +114,15 @@ class NeMoGymAsyncOpenAI:
 
     async def create_chat_completion(self, **params: Any) -> dict[str, Any]:
         """POST `/chat/completions`; return the decoded answer. Raises like `create_response`."""
-        return self._decoded(await self.send("/chat/completions", params))
+        return self.decoded(await self.send("/chat/completions", params))
 
     async def create_tokenize(self, **params: Any) -> dict[str, Any]:
         """POST `/tokenize`, which stands beside `/v1`; return the decoded answer. Raises like `create_response`."""
-        return self._decoded(await self.send("/tokenize", params, at_root=True))
+        return self.decoded(await self.send("/tokenize", params, at_root=True))
 
     async def create_models(self) -> dict[str, Any]:
         """GET `/models`; return the decoded list. Raises like `create_response`."""
-        return self._decoded(await self.send("/models", None, method="GET"))
+        return self.decoded(await self.send("/models", None, method="GET"))
 
     async def send(
         self,
@@ -140,9 +162,17 @@ class NeMoGymAsyncOpenAI:
 
     async def _attempt(self, method: str, endpoint: Endpoint, path: str, body: Any, at_root: bool) -> HttpResponse:
         url = (endpoint.url.removesuffix("/v1") if at_root else endpoint.url) + path
+        headers = self._headers if self._fresh_headers is None else {**self._headers, **await self._fresh_headers()}
         # Generating again changes nothing at the endpoint, so a lost connection may be retried.
         return await request(
-            method, url, json=body, headers=self._headers, replay_safe=True, server=self._name, limits=_ONE_ATTEMPT
+            method,
+            url,
+            json=body,
+            headers=headers,
+            replay_safe=True,
+            server=self._name,
+            limits=_ONE_ATTEMPT,
+            **self._options,
         )
 
     async def _move_on(
@@ -157,7 +187,7 @@ class NeMoGymAsyncOpenAI:
             self.endpoints.mark_down(endpoint)
         if self.endpoints.has_up_besides(tried):
             return
-        delay = counter.delay_before_next(self._unreachable if is_unreachable else CONNECTION_LOST)
+        delay = counter.delay_before_next(self._unreachable if is_unreachable else self._lost)
         if delay is None:
             raise self._none_reachable(error) if is_unreachable else error
         tried.clear()
@@ -170,7 +200,8 @@ class NeMoGymAsyncOpenAI:
         reason = f"{self._name}: no endpoint could be reached ({bound}): {urls}; last: {error.failure.reason}"
         return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
 
-    def _decoded(self, answer: HttpResponse) -> dict[str, Any]:
+    def decoded(self, answer: HttpResponse) -> dict[str, Any]:
+        """Return the JSON object of an answer; raises RolloutError `model_bad_output`."""
         try:
             decoded = orjson.loads(answer.body)
         except orjson.JSONDecodeError as error:
@@ -183,7 +214,7 @@ class NeMoGymAsyncOpenAI:
     def _delay(self, answer: HttpResponse, counter: RetryCounter) -> float | None:
         if classify_model_error(answer.status, answer.body)[0] not in _WORTH_RETRYING:
             return None
-        return counter.delay_before_next(self._limit, retry_after_s=_retry_after_s(answer))
+        return counter.delay_before_next(self._limit, retry_after_s=retry_after_s(answer.headers.get("retry-after")))
 
     def _failure(self, answer: HttpResponse, counter: RetryCounter) -> RolloutError:
         kind, message = classify_model_error(answer.status, answer.body)
@@ -191,8 +222,9 @@ class NeMoGymAsyncOpenAI:
         if kind in _WORTH_RETRYING:
             bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
             said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
-        if answer.status in (404, 405) and "model" not in message.lower():
-            said += f". {_no_such_route(answer.url)}"
+        if answer.status in (404, 405) and not _NAMES_A_MODEL.search(message):
+            error = self._error(kind, f"{said}. {_no_such_route(answer.url)}", answer)
+            return NoSuchRouteError(error, answer)
         return self._error(kind, said, answer)
 
     def _error(self, kind: FailureKind, reason: str, answer: HttpResponse) -> RolloutError:
@@ -207,25 +239,10 @@ def _no_such_route(url: str) -> str:
     if "/v1/" not in urlsplit(url).path:
         return "It has no such route: base URLs usually end in /v1"
     if url.endswith("/responses"):
-        return "It has no Responses API, which this model server needs; Chat Completions alone are not enough for it"
+        return "It has no Responses API; with api: chat (or auto) it is asked through Chat Completions"
     return "It has no such route: check the base URL"
 
 
 def _two_credentials(name: str) -> Mistake:
     what = f"{name} has an API key, and its URL has credentials too: a request carries one of them"
     return Mistake(what, fix="take the credentials out of the URL, or leave the key empty: ''")
-
-
-def _retry_after_s(answer: HttpResponse) -> float | None:
-    """Return the seconds `Retry-After` asks for (RFC 9110, section 10.2.3: a number or a date)."""
-    value = answer.headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

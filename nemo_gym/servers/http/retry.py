@@ -6,6 +6,8 @@ The clock starts at the first failure, not at the request: a generation may take
 import random
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 8.0
@@ -65,3 +67,17 @@ class RetryCounter:
     def attempts(self, limit: RetryLimit) -> int:
         """How often this class of error was met."""
         return self._failures.get(limit.name, 0)
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3: a number or a date)."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
