@@ -48,7 +48,7 @@ def _code_and_message(body: bytes) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", _shown(str(error))
     code = f"{error.get('code') or ''} {error.get('type') or ''}"
-    return code, _shown(str(error.get("message") or error))
+    return code, _shown(str(error.get("message") or error.get("reason") or error))
 
 
 def _shown(message: str) -> str:

@@ -7,11 +7,14 @@ from fastapi import Body, FastAPI
 from pydantic import BaseModel, Field, HttpUrl
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.models.chat import ChatOptions
 from nemo_gym.models.endpoints import ChatEndpoint, EndpointModel, TokenSource
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI, RawParams, RawResponse
 from nemo_gym.server_utils import SESSION_ID_HEADER
 from nemo_gym.servers.http.retry import RetryLimit
+from responses_api_models.vllm_model.chat_template import ChatTemplate
+from responses_api_models.vllm_model.sglang_tokens import SGLangTokens
 from responses_api_models.vllm_model.template_check import TemplateCheck
 from responses_api_models.vllm_model.vllm_tokens import VLLMTokens
 
@@ -37,6 +40,16 @@ class VLLMModelConfig(BaseResponsesAPIModelConfig):
     )
     chat_template_kwargs: dict[str, Any] = Field(default={}, description="Passed to the chat template.")
     extra_body: dict[str, Any] = Field(default={}, description="Further fields for each request that lacks them.")
+    engine: Literal["vllm", "sglang"] = Field(
+        default="vllm", description="Whose routes give token data; without token data any endpoint will do."
+    )
+    chat_template: str | None = Field(
+        default=None,
+        description="For token data from SGLang: file of the model's chat template, or its tokenizer_config.json.",
+    )
+    tool_call_parser: str | None = Field(
+        default=None, description="For token data from SGLang: its parser for the model's tool calls, such as qwen25."
+    )
     wait_for_engine_s: float = Field(
         default=600.0,
         gt=0,
@@ -89,7 +102,18 @@ class VLLMModel(EndpointModel):
         )
 
     def _token_source(self) -> TokenSource | None:
-        return VLLMTokens(self._client, self.config.name) if self.config.return_token_id_information else None
+        config = self.config
+        if not config.return_token_id_information:
+            return None
+        if config.engine == "vllm":
+            return VLLMTokens(self._client, config.name)
+        if config.chat_template is None:
+            what = f"{config.name}: token data from SGLang needs the model's chat template"
+            raise ConfigError(
+                Mistake(what, fix=f"{config.name}….chat_template: /models/my_model/tokenizer_config.json")
+            )
+        template = ChatTemplate(config.chat_template, config.name)
+        return SGLangTokens(self._client, config.name, template, config.tool_call_parser)
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with the routes of a model server, `/endpoints`, `/tokenize` and `/detokenize`."""

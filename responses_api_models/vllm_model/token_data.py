@@ -52,12 +52,21 @@ def chat_token_data(server: str, completion: dict[str, Any]) -> CallTokenData:
         RolloutError: As `checked_token_data` does.
     """
     choice = _first_choice(completion)
+    ids = choice.get("token_ids")
     return checked_token_data(
         server,
         prompt=completion.get("prompt_token_ids"),
-        generated=choice.get("token_ids"),
+        generated=ids,
         log_probs=log_probs_of(choice),
+        weight_versions=one_version(completion.get("weight_version"), ids),
     )
+
+
+def one_version(version: Any, generated: Any) -> list[dict[str, Any]] | None:
+    """Return the weight versions of an answer that names one for all its tokens; None when it names none."""
+    if version is None or not isinstance(generated, list):
+        return None
+    return [{"version": str(version), "start": 0, "end": len(generated)}]
 
 
 def log_probs_of(choice: dict[str, Any]) -> list[Any] | None:
