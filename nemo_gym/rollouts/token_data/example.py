@@ -1,6 +1,7 @@
 """A rollout masked for its token data, as the summary shows it: ids, and their text where a server knows it."""
 
 import asyncio
+import contextlib
 
 import orjson
 
@@ -12,17 +13,23 @@ from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.failure import RolloutError
 
-_BOUND = Deadline(5.0, "the bound of decoding an example for the summary")
+_BOUND_S = 5.0
 _MAX_TEXT_CHARS = 200
 
 
-async def example_lines(client: ServerClient, example: MaskedExample) -> list[str]:
-    """Return the lines that show an example; a model server that can't decode ids in time leaves them as they are."""
+async def example_lines(client: ServerClient, example: MaskedExample, bound_s: float = _BOUND_S) -> list[str]:
+    """Return the lines that show an example.
+
+    Args:
+        client: A client of the run, whose model servers are asked to decode ids.
+        example: What to show.
+        bound_s: Longest wait for them, in seconds; afterwards the ids are shown alone.
+    """
     place = f"{KIND}, the first one masked, task {example.task_index}, repeat {example.rollout_index}"
     mismatch = example.violation.mismatch
     if mismatch is None:
         return [f"{place}: {example.violation.reason}"]
-    texts = None if example.agent_name is None else await _texts(client, example.agent_name, mismatch)
+    texts = None if example.agent_name is None else await _texts(client, example.agent_name, mismatch, bound_s)
     lines = [f"{place}: {mismatch.headline}"]
     for call, ids, text in (
         (mismatch.earlier_call, mismatch.earlier, texts and texts[1]),
@@ -34,29 +41,28 @@ async def example_lines(client: ServerClient, example: MaskedExample) -> list[st
     return lines
 
 
-async def _texts(client: ServerClient, agent_name: str, mismatch: PrefixMismatch) -> list[str] | None:
+async def _texts(client: ServerClient, agent_name: str, mismatch: PrefixMismatch, bound_s: float) -> list[str] | None:
     """Return the texts of the shared ids, of the earlier call's and of the later one's, from the first server that can.
 
     An agent's settings name its model servers; of the policy's and a judge's, the policy's usually comes first.
     """
-    try:
-        async with asyncio.timeout(_BOUND.seconds):
+    sides = (mismatch.shared, mismatch.earlier, mismatch.later)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(bound_s):
             for server in referenced_servers(client, agent_name, MODELS_KIND):
-                sides = (mismatch.shared, mismatch.earlier, mismatch.later)
-                texts = [await _decoded(client, server, ids) for ids in sides]
-                whole = [text for text in texts if text is not None]
-                if len(whole) == len(texts):
-                    return whole
-    except TimeoutError:
-        pass
+                texts = [await _decoded(client, server, ids, bound_s) for ids in sides]
+                known = [text for text in texts if text is not None]
+                if len(known) == len(sides):
+                    return known
     return None
 
 
-async def _decoded(client: ServerClient, server: str, ids: tuple[int, ...]) -> str | None:
+async def _decoded(client: ServerClient, server: str, ids: tuple[int, ...], bound_s: float) -> str | None:
     if not ids:
         return ""
     try:
-        answer = await client.post(server, "/detokenize", json={"tokens": list(ids)}, deadline=_BOUND)
+        deadline = Deadline(bound_s, "the bound of decoding an example")
+        answer = await client.post(server, "/detokenize", json={"tokens": list(ids)}, deadline=deadline)
         text = orjson.loads(answer.body).get("prompt") if answer.ok else None
     except (RolloutError, ValueError, AttributeError):  # no such route, or another answer: the ids have to do
         return None

@@ -42,7 +42,7 @@ class PrefixMismatch:
         here = f"id {self.position - self.earlier_prompt_ids} that call {self.earlier_call} generated"
         place = here if self.position >= self.earlier_prompt_ids else f"in the prompt of call {self.earlier_call}"
         verb = "differs" if self.later else f"is missing, the prompt has only {self.prompt_ids}"
-        return f"model call {self.call}: {begins}: position {self.position} ({place}, from 0) {verb}"
+        return f"model call {self.call}: {begins}: position {self.position} ({place}; counted from 0) {verb}"
 
     @property
     def window_start(self) -> int:

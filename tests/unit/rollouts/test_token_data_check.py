@@ -95,7 +95,9 @@ def test_a_prompt_that_ends_too_early_is_found_where_it_ends(
 
 
 def test_a_longer_number_is_no_continuation_of_a_shorter_one() -> None:
-    assert "position 1 (id 0 that call 1 generated, from 0) differs" in reason(carrier([1], [2]), carrier([1, 23], [4]))
+    assert "position 1 (id 0 that call 1 generated; counted from 0) differs" in reason(
+        carrier([1], [2]), carrier([1, 23], [4])
+    )
 
 
 def test_the_reason_names_calls_lengths_position_and_the_ids_around_it_on_both_sides() -> None:
@@ -103,7 +105,7 @@ def test_the_reason_names_calls_lengths_position_and_the_ids_around_it_on_both_s
     later = prompt + generated[:4] + [999] + generated[5:] + [1]
     assert reason(carrier(prompt, generated), TOOL_RESULT, carrier(later, [7])) == (
         "model call 2: prompt_token_ids don't begin with the 30 prompt and 20 generated ids of call 1: "
-        "position 34 (id 4 that call 1 generated, from 0) differs. "
+        "position 34 (id 4 that call 1 generated; counted from 0) differs. "
         "From position 26 on call 1 has 126, 127, 128, 129, 500, 501, 502, 503, "
         ">504<, 505, 506, 507, 508, 509, 510, 511; "
         "call 2 has 126, 127, 128, 129, 500, 501, 502, 503, >999<, 505, 506, 507, 508, 509, 510, 511"

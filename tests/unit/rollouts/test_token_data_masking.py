@@ -40,7 +40,7 @@ async def test_what_breaks_a_rule_is_masked_with_its_reason_and_keeps_its_reward
     if 2 in masked:
         assert rows[2]["failure_reason"] == (
             "model call 2: prompt_token_ids don't begin with the 1 prompt and 2 generated ids of call 1: position 1 "
-            "(id 0 that call 1 generated, from 0) differs. "
+            "(id 0 that call 1 generated; counted from 0) differs. "
             "From position 0 on call 1 has 5, >6<, 7; call 2 has 5, >60<, 7, 8"
         )
     metrics = json.loads(made.paths.metrics.read_text())
@@ -54,7 +54,7 @@ async def test_without_a_server_that_decodes_the_ids_are_shown_alone(agent: Agen
     report = await collection(TASKS).run()
     headline, earlier, later = report.example
     assert headline.startswith("token_data_invalid, the first one masked, task 2, repeat 0: model call 2: ")
-    assert headline.endswith("position 1 (id 0 that call 1 generated, from 0) differs")
+    assert headline.endswith("position 1 (id 0 that call 1 generated; counted from 0) differs")
     assert earlier == "  call 1, ids from position 0 on: 5, >6<, 7"
     assert later == "  call 2, ids from position 0 on: 5, >60<, 7, 8"
 
