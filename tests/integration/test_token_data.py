@@ -31,18 +31,23 @@ class Run:
     port: int
 
     def collect(self, output: str, *options: str) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
-        """Return what the command prints, the rows in the order of their tasks, and the metrics."""
+        """Collect the example tasks; see `outcome_of`."""
+        return self.outcome_of("ng_collect_rollouts", f"{WEATHER}/data/example.jsonl", output, *options)
+
+    def outcome_of(
+        self, command: str, input_path: str, output: str, *options: str
+    ) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+        """Return what a command prints, its rows in the order of their tasks, and the metrics."""
         path = self.folder / output
-        command = [
-            str(BIN / "ng_collect_rollouts"),
+        arguments = (
             "+agent_name=simple_weather_simple_agent",
-            f"+input_jsonl_fpath={WEATHER}/data/example.jsonl",
+            f"+input_jsonl_fpath={input_path}",
             f"+output_jsonl_fpath={path}",
             f"+head_server.port={self.port}",
             *options,
-        ]
+        )
         done = subprocess.run(
-            command,
+            [str(BIN / command), *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -133,8 +138,11 @@ def test_the_command_of_the_docs_rolls_out_with_token_data_in_every_call(command
     assert [len(token_data(row)) for row in rows] == [2] * TASKS
 
 
-def test_without_the_check_every_rollout_is_scored(run: Run) -> None:
+def test_without_the_check_every_rollout_is_scored_until_a_reverification_checks_them(run: Run) -> None:
     out, rows, metrics = run.collect("unchecked.jsonl", "+check_token_ids=false")
     assert not any("mask_sample" in row for row in rows)
     assert (metrics["scored"], metrics["masked"]) == (TASKS, 0)
     assert "token_data_invalid" not in out
+    _, rows, metrics = run.outcome_of("ng_reverify", "unchecked.jsonl", "again.jsonl")
+    assert [row.get("failure_kind") for row in rows] == [None, None, "token_data_invalid", None, None]
+    assert (metrics["scored"], metrics["masked"]) == (TASKS - 1, 1)

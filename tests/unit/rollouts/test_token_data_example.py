@@ -22,8 +22,8 @@ assert MISMATCH is not None
 EXAMPLE = MaskedExample(4, 1, "agent", Violation(MISMATCH.words(), MISMATCH))
 IDS_ALONE = [
     "token_data_invalid, the first one masked, task 4, repeat 1: model call 2: prompt_token_ids don't begin with the 2 "
-    "prompt and 1 generated ids of call 1: position 2 (id 0 that call 1 generated; counted from 0) is missing, the prompt "
-    "has only 2",
+    "prompt and 1 generated ids of call 1: position 2 (id 0 that call 1 generated; counted from 0) is missing, "
+    "the prompt has only 2",
     "  call 1, ids from position 0 on: 72, 105, >33<",
     "  call 2, ids from position 0 on: 72, 105, >end<",
 ]
