@@ -222,3 +222,17 @@ def test_a_rollout_without_token_data_is_wrong_only_where_it_is_required(line: b
     violation = find_violation(line, required=True)
     assert violation is not None
     assert violation.reason == "no model call has token data"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=8,
+)
+KEYS = ["type", "role", "prompt_token_ids", "generation_token_ids", "generation_log_probs"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), JSON_VALUES) | JSON_VALUES, max_size=4), st.booleans())
+def test_whatever_the_items_hold_there_is_an_answer(output: list[Any], required: bool) -> None:
+    violation = find_violation(row(*output), required=required)
+    assert violation is None or violation.reason
