@@ -6,6 +6,8 @@ from typing import Any
 
 from nemo_gym.collections.records import Failed, FailureRecord, Outcome
 
+_NO_KIND = "unnamed"
+
 
 @dataclass
 class Counts:
@@ -14,6 +16,7 @@ class Counts:
     expected: int
     scored: int = 0
     masked: int = 0
+    masked_by_kind: Counter[str] = field(default_factory=Counter)
     failed_by_kind: Counter[str] = field(default_factory=Counter)
     example_by_kind: dict[str, FailureRecord] = field(default_factory=dict)
 
@@ -37,12 +40,14 @@ class Counts:
         if isinstance(outcome, Failed):
             self.add_failure(outcome.record)
         else:
-            self.add_verified(is_masked=outcome.is_masked)
+            self.add_verified(is_masked=outcome.is_masked, kind=outcome.row.get("failure_kind"))
 
-    def add_verified(self, *, is_masked: bool) -> None:
-        """Count one rollout with a reward."""
+    def add_verified(self, *, is_masked: bool, kind: Any = None) -> None:
+        """Count one rollout with a reward; `kind`: why it is masked, as its row says."""
         self.masked += is_masked
         self.scored += not is_masked
+        if is_masked:
+            self.masked_by_kind[kind if isinstance(kind, str) else _NO_KIND] += 1
 
     def add_failure(self, record: FailureRecord) -> None:
         """Count one failure, and keep the first of its kind as an example."""
@@ -55,6 +60,7 @@ class Counts:
             "expected": self.expected,
             "scored": self.scored,
             "masked": self.masked,
+            "masked_by_kind": dict(self.masked_by_kind),
             "failed": self.failed,
             "failed_by_kind": dict(self.failed_by_kind),
             "not_settled": self.not_settled,

@@ -130,7 +130,7 @@ def print_report(report: CollectionReport) -> None:
     for row in summary_rows(report.counts, report.metrics, report.seconds):
         table.add_row(*row)
     console.print(table)
-    for line in (*report.notes, *failure_lines(report.counts, report.paths)):
+    for line in (*report.notes, *report.example, *failure_lines(report.counts, report.paths)):
         console.print(line, markup=False)
     if report.stopped_because:
         console.print(f"stopped early: {report.stopped_because}", markup=False)

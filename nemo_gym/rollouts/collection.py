@@ -30,6 +30,8 @@ from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
 from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
 from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
+from nemo_gym.rollouts.token_data.example import example_lines
+from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 
@@ -54,6 +56,8 @@ class Collection:
         self._stops_reading = threading.Event()
         self._resumed = 0
         self._notes: list[str] = []
+        self._token_data = TokenDataMasking(options.check_token_ids)
+        self._example: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise ConfigError for everything that can be known before work begins; writes nothing."""
@@ -113,6 +117,8 @@ class Collection:
                     await collector.run(work)
                 finally:
                     showing.cancel()
+                if self._token_data.example is not None and self._stop_reason is None:
+                    self._example = tuple(await example_lines(self.client, self._token_data.example))
         return self.report()
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
@@ -146,7 +152,9 @@ class Collection:
     def _report(self) -> CollectionReport:
         metrics, seconds = self.metrics.as_dict(self.counts), time.monotonic() - self._began_at
         why = self._collector.stopped_because if self._collector is not None else self._stop_reason
-        return CollectionReport(self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), why)
+        return CollectionReport(
+            self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), why, self._example
+        )
 
     async def _preflight(self, first: Iterable[Task]) -> None:
         """Raise ConfigError for what would make every rollout fail; `first` are some that have to be generated."""
@@ -236,7 +244,7 @@ class Collection:
 
     def _count_earlier(self, rollout: StoredRollout) -> None:
         is_masked = rollout.outcome == "masked"
-        self.counts.add_verified(is_masked=is_masked)
+        self.counts.add_verified(is_masked=is_masked, kind=rollout.failure_kind)
         if not is_masked:
             self.metrics.add(rollout.task_index or 0, rollout.reward or 0.0, rollout.line.text)
 
@@ -250,7 +258,8 @@ class Collection:
             strict=options.strict,
         )
         params = options.responses_create_params
-        return Collector(self.client, output, limits, options.agent_name, params, self._on_outcome)
+        check, on_outcome = self._token_data, self._on_outcome
+        return Collector(self.client, output, limits, options.agent_name, params, check, on_outcome)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._settled.forget_failure(outcome.key)

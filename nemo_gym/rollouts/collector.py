@@ -72,6 +72,7 @@ class Collector:
     """One collection in progress.
 
     Attributes:
+        check: Looks at every outcome before it is written, and returns it or another.
         on_outcome: Told of every outcome after it was written.
         stopped_because: Why it ended early, in words; None when it ran to its end.
         in_flight: Rollouts that run now.
@@ -84,6 +85,7 @@ class Collector:
     limits: CollectorLimits
     agent_name: str | None
     params: Mapping[str, Any]
+    check: Callable[[Outcome], Outcome]
     on_outcome: Callable[[Outcome], None]
     stopped_because: str | None = None
     in_flight: int = 0
@@ -193,7 +195,7 @@ class Collector:
         outcome: Outcome | None = None
         try:
             try:
-                outcome = await self._outcome(work)
+                outcome = self.check(await self._outcome(work))
             finally:
                 self.in_flight -= 1
             self.output.settle(outcome)

@@ -25,6 +25,11 @@ class _RunOptions(BaseModel):
         description="null: stop when rollout after rollout fails for a reason that will not go away; "
         "true: stop at the first failure; false: stop at none.",
     )
+    check_token_ids: bool | None = Field(
+        default=None,
+        description="null: mask a rollout whose token data doesn't hold together; true: also one in which a model call "
+        "has none; false: don't check.",
+    )
     show: int = Field(default=0, ge=0, description="Print rewards, and so many rollouts as conversations, at the end.")
 
 

@@ -62,7 +62,7 @@ async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name:
     except ValueError as error:
         fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
         return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
-    models = {name for agent in row_of for name in _referenced(client, agent, MODELS_KIND)}
+    models = {name for agent in row_of for name in referenced_servers(client, agent, MODELS_KIND)}
     checks = [_model_mistakes(client, name) for name in sorted(models)]
     checks += [_environment_mistakes(client, agent, task, row) for agent, (task, row) in row_of.items()]
     return [mistake for found in await asyncio.gather(*checks) for mistake in found]
@@ -86,7 +86,7 @@ def _first_row_of_each_agent(
             yield agent, (task, row)
 
 
-def _referenced(client: ServerClient, agent: str, kind: str) -> list[str]:
+def referenced_servers(client: ServerClient, agent: str, kind: str) -> list[str]:
     """Return the instances of a kind that an agent's settings name, in their order, each once."""
 
     def names(value: Any) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _model_fix(failure: Failure) -> str:
 
 async def _environment_mistakes(client: ServerClient, agent: str, task: Task, row: Row) -> list[Mistake]:
     found = []
-    for server in _referenced(client, agent, RESOURCES_KIND):
+    for server in referenced_servers(client, agent, RESOURCES_KIND):
         found += await _verifier_mistakes(client, server, task, row)
         found += await _tool_mistakes(client, server, task, row)
     return found

@@ -11,7 +11,7 @@ from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout
 
 @dataclass(frozen=True)
 class CollectionReport:
-    """What became of a collection. `seconds` is this run's wall time."""
+    """What became of a collection. `seconds` is this run's wall time; `example`: lines of one with wrong token data."""
 
     counts: Counts
     metrics: dict[str, Any]
@@ -20,6 +20,7 @@ class CollectionReport:
     resumed: int
     notes: tuple[str, ...]
     stopped_because: str | None
+    example: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:

@@ -17,6 +17,7 @@ def summary_rows(counts: Counts, metrics: dict[str, Any], seconds: float) -> lis
         ("expected", str(counts.expected)),
         ("  scored", str(counts.scored)),
         ("  masked", str(counts.masked)),
+        *((f"    {kind}", str(count)) for kind, count in counts.masked_by_kind.most_common()),
         ("  failed", str(counts.failed)),
         ("  not settled", str(counts.not_settled)),
         ("mean reward", _number(metrics["mean_reward"]) + _plus_minus(metrics["standard_error"])),

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nemo_gym.models.chat import CallTokenData, RequestConversionError, attach_token_data, to_chat_request
 from responses_api_models.scripted_model import tokens
+from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.script import Answer, Failure, Usage
 
 _BYTES_PER_TOKEN = 4  # the usual rule of thumb; exact counts come with `usage` and with token data
@@ -69,6 +71,33 @@ def response_body(answer: Answer, request: Mapping[str, Any], *, model: str, req
         response["tools"] = [_whole_tool(tool) for tool in request["tools"]]
         response["tool_choice"] = request.get("tool_choice") or "auto"
     return response
+
+
+def add_token_data(response: dict[str, Any], answer: Answer, request: Mapping[str, Any]) -> None:
+    """Put token data on the last item of a Response, as a model server does whose trainer asked for it.
+
+    Args:
+        response: What `response_body` made of the answer. Raw `output` items stay as they are.
+        answer: The answer.
+        request: The create parameters, of which the prompt ids are made as of the same chat request.
+
+    Raises:
+        RequestError: The conversation holds what a chat request can't.
+    """
+    if answer.output is not None or not response["output"]:
+        return
+    asked = {name: request[name] for name in ("input", "instructions", "tools") if name in request}
+    try:
+        chat = to_chat_request(asked).body
+    except RequestConversionError as error:
+        raise RequestError(f"No token data for this conversation: {error}") from error
+    cut_off = answer.incomplete is not None or answer.status != "completed"
+    data = tokens.token_data(chat, _chat_message(response["output"]), cut_off=cut_off)
+    attach_token_data(response["output"], CallTokenData(*data))
+    if answer.usage is None and response["usage"] is not None:
+        given, generated = len(data.prompt_ids), len(data.ids)
+        counts = {"input_tokens": given, "output_tokens": generated, "total_tokens": given + generated}
+        response["usage"] |= counts
 
 
 def chat_body(answer: Answer, request: Mapping[str, Any], *, model: str, request_bytes: int) -> dict[str, Any]:

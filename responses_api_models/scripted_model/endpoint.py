@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from responses_api_models.scripted_model.answers import chat_body, response_body
+from responses_api_models.scripted_model.answers import add_token_data, chat_body, response_body
 from responses_api_models.scripted_model.asgi import (
     ClientLeftError,
     HangUpError,
@@ -27,7 +27,7 @@ from responses_api_models.scripted_model.conversation import Conversation, chat_
 from responses_api_models.scripted_model.faults import SlowFault, TokenDataFault, play_fault, spoiled
 from responses_api_models.scripted_model.script import Answer, Latency, choose_answer
 from responses_api_models.scripted_model.settings import ScriptedSettings
-from responses_api_models.scripted_model.tokens import tokenize
+from responses_api_models.scripted_model.tokens import detokenize, tokenize
 
 
 class Api(NamedTuple):
@@ -42,12 +42,13 @@ APIS_BY_PATH = {
     "/v1/responses": Api("responses", responses_conversation, response_body),
     "/v1/chat/completions": Api("chat", chat_conversation, chat_body),
 }
-PATHS = (*APIS_BY_PATH, "/v1/models", "/tokenize")
+_TOKENIZER_BY_PATH = {"/tokenize": tokenize, "/detokenize": detokenize}
+PATHS = (*APIS_BY_PATH, *_TOKENIZER_BY_PATH, "/v1/models")
 """Paths an app has to route here, apart from those below `CONTROL_PREFIX`."""
 
 
 class ScriptedEndpoint:
-    """ASGI app with the model routes, `GET /v1/models`, `POST /tokenize`, `GET /health`, `GET /` and `/script/...`."""
+    """ASGI app with the model routes, the list of models, the tokenizer's routes, `/health`, `/` and `/script/...`."""
 
     def __init__(self, settings: ScriptedSettings) -> None:
         self.settings = settings
@@ -95,11 +96,11 @@ class ScriptedEndpoint:
         elif path == "/v1/models":
             self._check_key(scope)
             await send_body(send, orjson.dumps(_model_list(self.settings.model_name)))
-        elif path == "/tokenize":
+        elif path in _TOKENIZER_BY_PATH:
             _check_post(method)
             request = _parsed(await read_body(receive))
             self._check_model(request)
-            await send_body(send, orjson.dumps(tokenize(request)))
+            await send_body(send, orjson.dumps(_TOKENIZER_BY_PATH[path](request)))
         elif path in ("/", "/health"):
             await send_body(send, b'{"status":"ok"}')
         else:
@@ -148,6 +149,8 @@ class ScriptedEndpoint:
     def _write(self, api: Api, answer: Answer, conversation: Conversation, request_bytes: int) -> dict[str, Any]:
         model = conversation.request.get("model") or self.settings.model_name
         body = api.write(answer, conversation.request, model=model, request_bytes=request_bytes)
+        if self.settings.return_token_id_information and api.name == "responses":
+            add_token_data(body, answer, conversation.request)
         if self.state.weight_version is not None:
             body["weight_version"] = self.state.weight_version
         return body

@@ -71,7 +71,7 @@ class HugeBodyFault(_Fault):
 
 
 class TokenDataFault(_Fault):
-    """A good chat completion with bad token data; without token data the answer stays as it is.
+    """A good answer with bad token data; without token data it stays as it is.
 
     retokenized: earlier answers have other ids in the prompt than when they were generated. no_prompt_token_ids,
     no_token_ids, no_logprobs: left out. misaligned: one log-probability is missing. nan, null: the first
@@ -155,9 +155,38 @@ async def play_fault(
         await send_body(send, _OTHER_JSON)
 
 
-def spoiled(completion: dict[str, Any], fault: TokenDataFault) -> bytes:
-    """Return a chat completion as JSON text after the fault spoilt its token data."""
-    for choice in completion.get("choices", ()):
+def spoiled(body: dict[str, Any], fault: TokenDataFault) -> bytes:
+    """Return a chat completion or a Response as JSON text after the fault spoilt its token data."""
+    if "choices" in body:
+        _spoil_completion(body, fault)
+    if "output" in body:
+        body["output"] = [_spoiled_item(item, fault.problem) for item in body["output"]]
+    return json.dumps(body).encode()  # unlike orjson it writes NaN
+
+
+def _spoiled_item(item: dict[str, Any], problem: str) -> dict[str, Any]:
+    if not item.keys() >= set(_ITEM_FIELDS.values()):
+        return item
+    if problem in _ITEM_FIELDS:
+        return {name: value for name, value in item.items() if name != _ITEM_FIELDS[problem]}
+    prompt, log_probs = item["prompt_token_ids"], item["generation_log_probs"]
+    if problem == "retokenized":
+        return {**item, "prompt_token_ids": tokens.retokenized(prompt)}
+    if problem == "misaligned":
+        return {**item, "generation_log_probs": log_probs[:-1]}
+    first = float("nan") if problem == "nan" else None
+    return {**item, "generation_log_probs": [first, *log_probs[1:]]}
+
+
+_ITEM_FIELDS = {
+    "no_prompt_token_ids": "prompt_token_ids",
+    "no_token_ids": "generation_token_ids",
+    "no_logprobs": "generation_log_probs",
+}
+
+
+def _spoil_completion(completion: dict[str, Any], fault: TokenDataFault) -> None:
+    for choice in completion["choices"]:
         content = (choice.get("logprobs") or {}).get("content") or [{}]
         if fault.problem == "no_token_ids":
             choice.pop("token_ids", None)
@@ -171,7 +200,6 @@ def spoiled(completion: dict[str, Any], fault: TokenDataFault) -> bytes:
         completion.pop("prompt_token_ids", None)
     elif fault.problem == "retokenized" and "prompt_token_ids" in completion:
         completion["prompt_token_ids"] = tokens.retokenized(completion["prompt_token_ids"])
-    return json.dumps(completion).encode()  # unlike orjson it writes NaN
 
 
 async def _send_status(fault: StatusFault, send: Send) -> None:

@@ -28,6 +28,9 @@ class ScriptedSettings(BaseModel):
     latency_s: Latency = Field(default=0.0, description="Seconds or [min, max] before each answer.")
     faults: list[Fault] = Field(default_factory=list, description="Faults on demand; the first that strikes wins.")
     seed: int = Field(default=0, description="Seed of the draws for rates and latencies.")
+    return_token_id_information: bool = Field(
+        default=False, description="Responses carry token data; chat completions do where the request asks for it."
+    )
     weight_version: int | None = Field(
         default=None, ge=0, description="Reported as `weight_version` in answers; absent: not before an update."
     )

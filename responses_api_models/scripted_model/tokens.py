@@ -83,6 +83,18 @@ def tokenize(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"count": len(ids), "max_model_len": _MAX_MODEL_LEN, "tokens": ids, "token_strs": strings}
 
 
+def detokenize(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer `POST /detokenize`: the text of `tokens`, with the names of special ids, as vLLM's route does.
+
+    Raises:
+        RequestError: `tokens` isn't a list of ids.
+    """
+    ids = request.get("tokens")
+    if not isinstance(ids, list) or not all(type(token) is int and token >= 0 for token in ids):
+        raise RequestError("Invalid type for 'tokens': expected a list of ids.", code="invalid_type", param="tokens")
+    return {"prompt": b"".join(map(_bytes_of, ids)).decode("utf-8", "replace")}
+
+
 def log_prob_entries(request: Mapping[str, Any], data: TokenData) -> list[dict[str, Any]]:
     """Return `choices[].logprobs.content`; `top_logprobs`, when asked for, names the sampled token only."""
     as_ids, top = request.get("return_tokens_as_token_ids"), request.get("top_logprobs")
@@ -134,6 +146,15 @@ def _text_ids(text: Any) -> list[int]:
 
 def _shown(token: int) -> str:
     return bytes([token]).decode("utf-8", "replace") if token < 256 else _NAMES[token]
+
+
+def _bytes_of(token: int) -> bytes:
+    if token < 256:
+        return bytes([token])
+    first, second = divmod(token - _FIRST_MERGED_ID, 256)
+    if 0 <= first < 256:
+        return bytes([first, second])
+    return _NAMES.get(token, f"<|{token}|>").encode()
 
 
 def _log_prob(token: int, position: int) -> float:

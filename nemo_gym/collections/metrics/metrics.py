@@ -38,6 +38,7 @@ class MetricsRecord(BaseModel):
     expected: int
     scored: int
     masked: int
+    masked_by_kind: dict[str, int] = Field(default={}, description="By `failure_kind`; `unnamed` where a row has none.")
     failed: int
     failed_by_kind: dict[str, int]
     not_settled: int

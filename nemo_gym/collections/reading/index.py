@@ -31,6 +31,7 @@ class RowHead(msgspec.Struct, rename={"task_index": TASK_INDEX_KEY, "rollout_ind
     rollout_index: Index32 | None = None
     reward: float | None = None
     mask_sample: Any = None
+    failure_kind: Any = None
 
     @property
     def outcome(self) -> OutcomeName:

@@ -31,6 +31,7 @@ class StoredRollout:
         rollout_index: Repeat, from 0; None likewise.
         reward: None likewise.
         outcome: scored, masked, or no_reward.
+        failure_kind: Why it is masked, as the row says; usually text.
     """
 
     line: Line
@@ -38,6 +39,7 @@ class StoredRollout:
     rollout_index: int | None
     reward: float | None
     outcome: OutcomeName
+    failure_kind: Any = None
 
     @property
     def offset(self) -> int:
@@ -53,7 +55,7 @@ class StoredRollout:
 def stored_rollout(line: Line) -> StoredRollout:
     """Return the rollout of a line; raises DamagedFileError when it isn't one."""
     head = decoded_as(HEADS, line)
-    return StoredRollout(line, head.task_index, head.rollout_index, head.reward, head.outcome)
+    return StoredRollout(line, head.task_index, head.rollout_index, head.reward, head.outcome, head.failure_kind)
 
 
 class CollectionReader:

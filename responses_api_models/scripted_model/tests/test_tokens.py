@@ -108,6 +108,20 @@ async def test_tokenize_takes_a_text_and_names_its_tokens(client_for):
     assert (answer["tokens"], answer["token_strs"]) == ([104, 105], ["h", "i"])
 
 
+async def test_detokenize_gives_back_a_text_and_names_special_ids(client_for):
+    merged = 1_000 + 256 * ord("T") + ord("o")
+    async with client_for() as client:
+        tokens = (await client.post("/tokenize", json={"prompt": "Köln"})).json()["tokens"]
+        answer = await client.post("/detokenize", json={"tokens": [*tokens, SPECIAL_IDS["end"], merged, 900]})
+    assert answer.json() == {"prompt": "Köln<|end|>To<|900|>"}
+
+
+@pytest.mark.parametrize("tokens", [None, "x", [1, -1], [1.5], [True]], ids=str)
+async def test_detokenize_refuses_what_are_no_ids(client_for, tokens):
+    async with client_for() as client:
+        assert (await client.post("/detokenize", json={"tokens": tokens})).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("method", "body", "status"), [("POST", {}, 400), ("POST", {"prompt": [1]}, 400), ("GET", {}, 405)], ids=str
 )
