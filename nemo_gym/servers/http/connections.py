@@ -195,6 +195,9 @@ def _let_go(pool: _Pool) -> None:
     # A closed loop can close nothing any more; without this aiohttp complains of a client that is left open.
     connector = pool.session.connector
     pool.session.detach()
+    # Nothing to wait for any more. Left to the interpreter, its end would ask a loop that doesn't run (Python 3.13).
+    with suppress(StopIteration):
+        pool.closer.aclose().send(None)
     if isinstance(connector, PacedConnector):
         connector.is_let_go = True
 
