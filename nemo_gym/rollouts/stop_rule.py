@@ -57,7 +57,7 @@ class StopRule:
 
     def _judge(self, record: FailureRecord) -> str | None:
         is_sure = _has_nothing_to_do_with_the_row(record)
-        if not is_sure and record.failure_kind not in _LIKELY_KINDS:
+        if not is_sure and not _may_have_to_do_with_the_row(record):
             return None
         origin = record.origin.server if record.origin is not None else None
         streak = self._streaks[record.failure_kind, origin, is_sure]
@@ -78,6 +78,10 @@ class StopRule:
 class _Streak:
     rollouts: int = 0
     tasks: set[int] = field(default_factory=set)
+
+
+def _may_have_to_do_with_the_row(record: FailureRecord) -> bool:
+    return record.failure_kind in _LIKELY_KINDS or (record.failure_kind == "judge_failed" and record.terminal)
 
 
 def _has_nothing_to_do_with_the_row(record: FailureRecord) -> bool:
