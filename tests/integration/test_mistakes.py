@@ -231,12 +231,13 @@ def test_rows_that_are_not_tasks_fail_with_their_line_and_the_others_run(
     assert all("reward" not in failure for failure in failures)
 
 
-def test_every_shipped_configuration_loads(command: Command) -> None:
+def test_every_shipped_configuration_loads(command: Command, project: Path) -> None:
+    values = {"base_url": "http://127.0.0.1:9/v1", "api_key": "k", "model_name": "m"}
+    mine = {f"{role}_{key}": value for role in ("policy", "judge") for key, value in values.items()}
+    (project / "env.yaml").write_text(yaml.safe_dump(mine))
     for path in sorted(ROOT.glob("*/*/configs/*.yaml")):
         partners = [] if path.parts[-4] == "resources_servers" else [WEATHER]
         defined = set(yaml.safe_load(path.read_text()))
         partners += [model for name, model in MODELS.items() if name not in defined]
-        values = {"base_url": "http://127.0.0.1:9/v1", "api_key": "k", "model_name": "m"}
-        keys = [f"{role}_{key}={value}" for role in ("policy", "judge") for key, value in values.items()]
-        done = command("ng_run", str(path), *partners, *keys, "dry_run=true")
+        done = command("ng_run", str(path), *partners, "dry_run=true")
         assert done.status == 0, f"{path}: {done.err}"
