@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.models.judge.config import JudgeConfig
 from nemo_gym.models.judge.judgement import Judgement, JudgeUsage, final_text
 from nemo_gym.models.judge.prompt import Prompt
@@ -35,7 +36,8 @@ class Judge:
         folder: Folder of the server, where a relative `prompt_fpath` is looked for first.
 
     Raises:
-        ConfigError: The prompt can't be read, or its placeholders aren't those.
+        ConfigError: The prompt can't be read, or its placeholders aren't those; `both_orders` has nothing to swap, or
+            `parser` doesn't read the configured labels.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Judge:
         swapped_parser: Parser | None = None,
         folder: Path | None = None,
     ) -> None:
+        _check_use(config, placeholders, swapped, parser)
         self.config = config
         self._client = server_client
         self._swapped = swapped
@@ -151,6 +154,21 @@ class Judge:
         cut = f", cut off by {details.reason}" if response.status == "incomplete" and details is not None else ""
         reason = f"no verdict in {tries} answers of the judge {self.name}; the last one{cut}: {text[:_SHOWN_CHARS]!r}"
         return rollout_error("judge_unparseable", reason, stage="verification", server=self.name, status=200)
+
+
+def _check_use(
+    config: JudgeConfig, placeholders: Sequence[str], swapped: tuple[str, str], parser: Parser | None
+) -> None:
+    mistakes = []
+    if config.both_orders and not set(swapped) <= set(placeholders):
+        what = f"both_orders swaps {' and '.join(swapped)}, which this verifier doesn't ask with"
+        mistakes.append(Mistake(what, "both_orders", placeholders, "leave both_orders out"))
+    labels = sorted(config.model_fields_set & {"labels", "swapped_labels"})
+    if parser is not None and labels:
+        what = f"{' and '.join(labels)} would have no effect: this verifier reads verdicts in another way"
+        mistakes.append(Mistake(what, labels[0], fix=f"leave {' and '.join(labels)} out"))
+    if mistakes:
+        raise ConfigError(*mistakes)
 
 
 def _judgement(reward: float, said: str, disagreed: bool | None, answers: Sequence[NeMoGymResponse]) -> Judgement:

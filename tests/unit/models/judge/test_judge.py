@@ -84,7 +84,8 @@ async def failure_of_asking(judge: Judge) -> Any:
 
 async def test_a_judgement_has_reward_label_answers_and_what_it_cost(setup: MakeSetup) -> None:
     usage = {"input_tokens": 30, "output_tokens": 5}
-    made = setup({"message": SAME, "usage": usage}, system="Be fair.", judge_responses_create_params={"temperature": 0})
+    params = {"temperature": 0, "text": {"format": {"type": "json_object"}}, "engine_option": 1}
+    made = setup({"message": SAME, "usage": usage}, system="Be fair.", judge_responses_create_params=params)
     judgement = await made.judge.ask(**VALUES)
     assert judgement.model_dump() == {
         "reward": 1.0,
@@ -95,7 +96,7 @@ async def test_a_judgement_has_reward_label_answers_and_what_it_cost(setup: Make
     }
     assert await made.asked() == [
         {
-            "temperature": 0,
+            **params,
             "input": [
                 {"role": "system", "content": "Be fair."},
                 {"role": "user", "content": "2 + 2?\nA: 4\nB: four"},
@@ -297,6 +298,20 @@ def test_a_prompt_that_hides_what_is_judged_is_refused_when_the_server_is_made(s
     with pytest.raises(ConfigError, match=r"lacks the placeholder \{generated\}"):
         setup(prompt="{question} {expected}")
     setup(prompt="{answer}", options={"placeholders": ("answer",)})
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "said"),
+    [
+        ({"both_orders": True}, {"swapped": ("a", "b")}, "both_orders swaps a and b"),
+        ({"labels": {"yes": 1.0}}, {"parser": score_parser(0, 1)}, "labels would have no effect"),
+    ],
+)
+def test_a_setting_that_the_verifier_cannot_follow_is_refused_when_the_server_is_made(
+    setup: MakeSetup, settings: dict[str, Any], options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        setup(options=options, **settings)
 
 
 def message(text: str, role: str = "assistant") -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 from nemo_gym.judge import Verdict, json_parser, label_parser, score_parser
 
 SAME = {"[[A=B]]": 1.0, "[[A!=B]]": 0.0}
-WORDS = {"CORRECT": 1.0, "INCORRECT": 0.0, "PARTLY CORRECT": 0.5}
+WORDS = {"CORRECT": 1.0, "INCORRECT": 0.0, "PARTLY CORRECT": 0.5, "CORRECT IN PART": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,9 @@ def test_the_last_label_counts(text: str, said: str | None) -> None:
         ("Verdict: INCORRECT", "INCORRECT"),
         ("CORRECT.", "CORRECT"),
         ("PARTLY CORRECT", "PARTLY CORRECT"),
+        ("CORRECT IN PART", "CORRECT IN PART"),
         ("CORRECTLY spelt", None),
+        ("UNCORRECT", None),
         ("CORRECT, I thought; INCORRECT_LY", "CORRECT"),
     ],
 )
@@ -49,6 +51,7 @@ def test_a_label_that_is_a_word_is_not_found_inside_another(text: str, said: str
         ("Score: 3/10 at first, then Score: 9/10", 0.9),
         ("Score: 9/10, no, Score: 11/10", None),
         ("Score: 85/100", None),
+        ("Score: 7/100", None),
         ("Score: -1", None),
         ("Score: high", None),
         ("The underscore: 7", None),
