@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_REQUIREMENTS = ("requirements.txt", "pyproject.toml")
+_CODE = (".py", ".txt")  # .txt: requirements, and prompts that a verifier reads
 _NOT_CODE = frozenset({"tests", "data", "venv", "node_modules", "results", "outputs"})
 _DIGEST_BYTES = 16
 
@@ -12,8 +12,8 @@ _DIGEST_BYTES = 16
 def component_digest(folder: Path) -> str | None:
     """Return the digest of a component folder's code and requirements, 32 hexadecimal digits.
 
-    Read are `*.py`, in folders below as well, `requirements.txt` and `pyproject.toml`; not tests, data, caches, or
-    anything hidden. Where the folder is does not matter, nor do times and permissions.
+    Read are `*.py` and `*.txt` (requirements, prompts), in folders below as well, and `pyproject.toml`; not tests,
+    data, caches, or anything hidden. Where the folder is does not matter, nor do times and permissions.
 
     Args:
         folder: `<kind>/<implementation>`.
@@ -40,5 +40,5 @@ def _code_files(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if entry.name not in _NOT_CODE and not entry.is_symlink():
                 yield from _code_files(entry)
-        elif entry.suffix == ".py" or entry.name in _REQUIREMENTS:
+        elif entry.suffix in _CODE or entry.name == "pyproject.toml":
             yield entry

@@ -62,8 +62,13 @@ async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name:
     except ValueError as error:
         fix = "correct the row (+preflight=false makes a failure of it, and goes on with the others)"
         return [Mistake(str(error), where="input_jsonl_fpath", fix=fix)]
-    models = {name for agent in row_of for name in referenced_servers(client, agent, MODELS_KIND)}
-    checks = [_model_mistakes(client, name) for name in sorted(models)]
+    policies = {
+        name: row for agent, (_, row) in row_of.items() for name in referenced_servers(client, agent, MODELS_KIND)
+    }
+    environments = {name for agent in row_of for name in referenced_servers(client, agent, RESOURCES_KIND)}
+    judges = {name for server in environments for name in referenced_servers(client, server, MODELS_KIND)}
+    checks = [_model_mistakes(client, name, "policy", row) for name, row in sorted(policies.items())]
+    checks += [_model_mistakes(client, name, "judge") for name in sorted(judges - policies.keys())]
     checks += [_environment_mistakes(client, agent, task, row) for agent, (task, row) in row_of.items()]
     return [mistake for found in await asyncio.gather(*checks) for mistake in found]
 
@@ -86,8 +91,8 @@ def _first_row_of_each_agent(
             yield agent, (task, row)
 
 
-def referenced_servers(client: ServerClient, agent: str, kind: str) -> list[str]:
-    """Return the instances of a kind that an agent's settings name, in their order, each once."""
+def referenced_servers(client: ServerClient, server: str, kind: str) -> list[str]:
+    """Return the instances of a kind that a server's settings name, in their order, each once."""
 
     def names(value: Any) -> Iterator[str]:
         if isinstance(value, Mapping | DictConfig):
@@ -96,7 +101,7 @@ def referenced_servers(client: ServerClient, agent: str, kind: str) -> list[str]
             for inner in value.values():
                 yield from names(inner)
 
-    block = get_first_server_config_dict(client.global_config_dict, agent)
+    block = get_first_server_config_dict(client.global_config_dict, server)
     return list(dict.fromkeys(name for name in names(block) if _is_instance(client, name)))
 
 
@@ -105,29 +110,34 @@ def _is_instance(client: ServerClient, name: str) -> bool:
     return isinstance(block, Mapping | DictConfig) and any(kind in block for kind in KINDS)
 
 
-async def _model_mistakes(client: ServerClient, name: str) -> list[Mistake]:
-    """Make one small call; that a model is only slow or busy isn't a mistake."""
+async def _model_mistakes(client: ServerClient, name: str, role: str, row: Row | None = None) -> list[Mistake]:
+    """Make one small call, with the tools of a row; that a model is only slow or busy isn't a mistake.
+
+    `role` is policy or judge.
+    """
+    tools = (row or {}).get(PARAMS_KEY, {}).get("tools")
+    ping = {**PING, "tools": tools} if tools else PING
     try:
-        answer = await client.post(name, "/v1/responses", json=PING, deadline=BOUND)
+        answer = await client.post(name, "/v1/responses", json=ping, deadline=BOUND)
         failure = None if answer.ok else failure_of(answer).failure
     except RolloutError as error:
         failure = error.failure
     if failure is None or failure.kind not in _NO_USE_KINDS:
         return []
     reason = failure.reason.removeprefix(f"{name}: ")
-    return [Mistake(f"the test call to {name} failed: {reason}", where=name, fix=_model_fix(failure))]
+    return [Mistake(f"the test call to {name} failed: {reason}", where=name, fix=_model_fix(failure, role))]
 
 
-def _model_fix(failure: Failure) -> str:
+def _model_fix(failure: Failure, role: str) -> str:
     status = failure.origin.status if failure.origin is not None else None
     if failure.kind == "model_auth":
-        fix = "set policy_api_key in env.yaml to a key that the endpoint accepts, and start ng_run again"
+        fix = f"set {role}_api_key in env.yaml to a key that the endpoint accepts, and start ng_run again"
     elif failure.kind == "model_quota_exhausted":
-        fix = "raise the quota of the account behind policy_api_key, or use another key"
+        fix = f"raise the quota of the account behind {role}_api_key, or use another key"
     elif failure.kind == "transport_unreachable":
-        fix = "start the endpoint, or correct policy_base_url and start ng_run again"
+        fix = f"start the endpoint, or correct {role}_base_url and start ng_run again"
     elif status in (404, 405):
-        fix = "correct policy_base_url (it ends in /v1 as a rule) or policy_model_name, and start ng_run again"
+        fix = f"correct {role}_base_url (it ends in /v1 as a rule) or {role}_model_name, and start ng_run again"
     else:
         fix = "correct the settings of the model server"
     return f"{fix} ({_SKIP})"

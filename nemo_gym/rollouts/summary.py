@@ -30,6 +30,9 @@ def summary_rows(counts: Counts, metrics: dict[str, Any], seconds: float) -> lis
     rows += _task_rows(metrics, solved)
     rows += _rollout_rows(metrics)
     rows.append(("tokens in / out", f"{metrics['input_tokens']:,} / {metrics['output_tokens']:,}"))
+    if metrics["judge_calls"]:
+        tokens = f"{metrics['judge_input_tokens']:,} / {metrics['judge_output_tokens']:,}"
+        rows.append(("judge tokens in / out (calls)", f"{tokens} ({metrics['judge_calls']:,})"))
     rows.append(("time", f"{seconds:.1f} s"))
     return rows
 

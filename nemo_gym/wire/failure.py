@@ -69,6 +69,8 @@ _STATUS_BY_KIND = {
     "model_auth": 502,
     "model_quota_exhausted": 502,
     "model_bad_output": 502,
+    "judge_failed": 502,
+    "judge_unparseable": 502,
     "transport_timeout": 504,
     "tool_timeout": 504,
     "verifier_timeout": 504,

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import yaml
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from omegaconf import DictConfig
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
 from nemo_gym.launch.processes.component_module import served_class
-from nemo_gym.server_utils import ServerClient
+from nemo_gym.server_utils import BaseServerConfig, ServerClient
+from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.parent for path in ROOT.glob("resources_servers/*/app.py"))
@@ -36,13 +37,32 @@ class Environment:
                     return name, found
         raise AssertionError(f"no configuration in {self.folder}/configs has this server")
 
+    @cached_property
+    def models(self) -> dict[str, ScriptedModelConfig]:
+        """The scripted models of the shipped configurations, by name: a verifier that asks a judge ships one."""
+        blocks = {
+            name: block["responses_api_models"]["scripted_model"]
+            for path in sorted(self.folder.glob("configs/*.yaml"))
+            for name, block in yaml.safe_load(path.read_text()).items()
+            if "responses_api_models" in block
+        }
+        return {name: ScriptedModelConfig(host="", port=0, name=name, **block) for name, block in blocks.items()}
+
+    def client(self) -> ServerClient:
+        """Return a client that knows the scripted models, called in memory, and no other server."""
+        nowhere = {"host": "127.0.0.1", "port": 1}
+        known = {name: {"responses_api_models": {"scripted_model": nowhere}} for name in self.models}
+        client = ServerClient(BaseServerConfig(**nowhere), DictConfig(known))
+        client.use_local_apps({name: ScriptedModel(config=c).setup_webserver() for name, c in self.models.items()})
+        return client
+
     def server(self) -> SimpleResourcesServer:
-        """Build the server from its shipped settings, without other servers around it."""
+        """Build the server from its shipped settings, without other servers around it but its scripted models."""
         name, settings = self.instance
         server_class = served_class(self.folder / "app.py")
         config_class: Callable[..., Any] = server_class.model_fields["config"].annotation  # type: ignore[assignment]
         config = config_class(host="", port=0, name=name, **settings)
-        return server_class(config=config, server_client=MagicMock(spec=ServerClient))  # type: ignore[return-value]
+        return server_class(config=config, server_client=self.client())  # type: ignore[return-value]
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.bounds import HANGS_AFTER_S
 from tests.integration.conftest import BIN, ROOT, Command
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.integration
 WEATHER = "resources_servers/example_simple_weather/configs/simple_weather.yaml"
 SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"
 OPENAI = "responses_api_models/openai_model/configs/openai_model.yaml"
+JUDGE = "responses_api_models/openai_model/configs/openai_judge_model.yaml"
+MODELS = {"policy_model": SCRIPTED, "judge_model": JUDGE}
 ROW = {"responses_create_params": {"input": "What is the weather in Seattle?"}}
 AGENT = "agent_name=simple_weather_simple_agent"
 
@@ -228,9 +231,13 @@ def test_rows_that_are_not_tasks_fail_with_their_line_and_the_others_run(
     assert all("reward" not in failure for failure in failures)
 
 
-def test_every_shipped_configuration_loads(command: Command) -> None:
+def test_every_shipped_configuration_loads(command: Command, project: Path) -> None:
+    values = {"base_url": "http://127.0.0.1:9/v1", "api_key": "k", "model_name": "m"}
+    mine = {f"{role}_{key}": value for role in ("policy", "judge") for key, value in values.items()}
+    (project / "env.yaml").write_text(yaml.safe_dump(mine))
     for path in sorted(ROOT.glob("*/*/configs/*.yaml")):
-        partners = [WEATHER] if path.parts[-4] != "resources_servers" else [SCRIPTED]
-        keys = ["policy_base_url=http://127.0.0.1:9/v1", "policy_api_key=k", "policy_model_name=m"]
-        done = command("ng_run", str(path), *partners, *keys, "dry_run=true")
+        partners = [] if path.parts[-4] == "resources_servers" else [WEATHER]
+        defined = set(yaml.safe_load(path.read_text()))
+        partners += [model for name, model in MODELS.items() if name not in defined]
+        done = command("ng_run", str(path), *partners, "dry_run=true")
         assert done.status == 0, f"{path}: {done.err}"

@@ -25,6 +25,7 @@ def test_import_nemo_gym_loads_nothing_but_the_standard_library() -> None:
     "module",
     [
         "resources_servers.example_simple_weather.app",
+        "resources_servers.example_judged_answers.app",
         "responses_api_models.openai_model.app",
         "responses_api_agents.simple_agent.app",
         "nemo_gym.commands.run",

@@ -31,6 +31,8 @@ NAMES = {
     "nemo_gym.global_config": "GlobalConfigDictParserConfig get_global_config_dict GlobalConfigDictParser "
     "DISALLOWED_PORTS_KEY_NAME HF_TOKEN_KEY_NAME find_open_port get_first_server_config_dict "
     "NO_MODEL_GLOBAL_CONFIG_DICT",
+    "nemo_gym.judge": "Judge JudgeConfig JudgeUsage Judgement Parser Verdict final_text json_parser label_parser "
+    "score_parser",
     "nemo_gym.openai_utils": "NeMoGymResponse NeMoGymResponseCreateParamsNonStreaming NeMoGymAsyncOpenAI",
 }
 

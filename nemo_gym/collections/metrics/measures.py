@@ -11,6 +11,7 @@ from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDE
 
 _NEVER_AVERAGED = frozenset({TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward", "reward_parts", "response", *MASK_KEYS})
 _PARTS = "reward_parts"
+_JUDGE_USAGE = "judge_usage"
 _MAX_COUNT = 2**48
 _NUMBER_STARTS = frozenset(b"-0123456789tf")
 
@@ -18,6 +19,10 @@ _NUMBER_STARTS = frozenset(b"-0123456789tf")
 class _Usage(msgspec.Struct):
     input_tokens: Any = None
     output_tokens: Any = None
+
+
+class _JudgeUsage(_Usage):
+    calls: Any = None
 
 
 class _Item(msgspec.Struct):
@@ -42,6 +47,7 @@ class _ToolResult(msgspec.Struct):
 
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _RESPONSES = msgspec.json.Decoder(_Response)
+_JUDGE_USAGES = msgspec.json.Decoder(_JudgeUsage)
 _RESULTS = msgspec.json.Decoder(_ToolResult)
 _NUMBERS = msgspec.json.Decoder(float | bool)
 _TEXTS = msgspec.json.Decoder(str)
@@ -52,8 +58,8 @@ class RolloutMeasures(NamedTuple):
 
     Attributes:
         numbers: What the verifier added, by field name; parts of the reward as `reward_parts.<name>`; booleans as 0, 1.
-        per_rollout: Counts: steps (model calls), tool_calls, tool_errors, input_tokens, output_tokens; those that the
-            row tells.
+        per_rollout: Counts: steps (model calls), tool_calls, tool_errors, input_tokens, output_tokens; of judges
+            judge_calls, judge_input_tokens, judge_output_tokens; those that the row tells.
         is_truncated: The answer ended because it had reached `max_output_tokens`.
     """
 
@@ -77,12 +83,13 @@ def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
     if _PARTS in fields and _PARTS not in sent and bytes(memoryview(fields[_PARTS])[:1]) == b"{":
         for part, raw in _FIELDS.decode(fields[_PARTS]).items():
             _add_number(numbers, f"{_PARTS}.{part}", raw)
+    judged = {} if _JUDGE_USAGE in sent else _judge_counts(fields.get(_JUDGE_USAGE))
     response = _response(fields.get("response"))
     if response is None:
-        return RolloutMeasures(numbers, {}, is_truncated=False)
+        return RolloutMeasures(numbers, judged, is_truncated=False)
     details = response.incomplete_details
     truncated = response.status == "incomplete" and details is not None and details.reason == "max_output_tokens"
-    return RolloutMeasures(numbers, _counts(response), truncated)
+    return RolloutMeasures(numbers, _counts(response) | judged, truncated)
 
 
 def _add_number(numbers: dict[str, float], name: str, raw: Raw) -> None:
@@ -111,13 +118,30 @@ def _counts(response: _Response) -> dict[str, int]:
         errors += is_result and _is_error(item.output)
         was_generated = not is_result
     counts = {"steps": steps, "tool_calls": calls, "tool_errors": errors}
-    usage = response.usage
-    if usage is not None:
-        if isinstance(usage.input_tokens, int) and 0 <= usage.input_tokens <= _MAX_COUNT:
-            counts["input_tokens"] = usage.input_tokens
-        if isinstance(usage.output_tokens, int) and 0 <= usage.output_tokens <= _MAX_COUNT:
-            counts["output_tokens"] = usage.output_tokens
-    return counts
+    return counts | _tokens(response.usage, "")
+
+
+def _judge_counts(raw: Raw | None) -> dict[str, int]:
+    """Count what a verifier tells of the judges it asked."""
+    if raw is None:
+        return {}
+    try:
+        usage = _JUDGE_USAGES.decode(raw)
+    except msgspec.ValidationError:
+        return {}
+    calls = {"judge_calls": usage.calls} if _is_count(usage.calls) else {}
+    return calls | _tokens(usage, "judge_")
+
+
+def _tokens(usage: _Usage | None, prefix: str) -> dict[str, int]:
+    if usage is None:
+        return {}
+    told = {f"{prefix}input_tokens": usage.input_tokens, f"{prefix}output_tokens": usage.output_tokens}
+    return {name: count for name, count in told.items() if _is_count(count)}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
 
 
 def _is_error(output: Raw) -> bool:

@@ -50,9 +50,15 @@ class MetricsRecord(BaseModel):
     mean_at_k: dict[str, float] | None = Field(default=None, alias="mean@k")
     mean_of: dict[str, float] = Field(description="Numbers that the verifier added; booleans as shares.")
     truncated_share: float | None = Field(description="Answers cut off at max_output_tokens, in [0, 1].")
-    per_rollout: dict[str, Spread] = Field(description="steps, tool_calls, tool_errors, input_tokens, output_tokens.")
-    input_tokens: int
-    output_tokens: int
+    per_rollout: dict[str, Spread] = Field(
+        description="steps, tool_calls, tool_errors, input_tokens, output_tokens; "
+        "with a judge judge_calls, judge_input_tokens, judge_output_tokens."
+    )
+    input_tokens: int = Field(description="Of the policy.")
+    output_tokens: int = Field(description="Of the policy.")
+    judge_calls: int = Field(default=0, description="Calls to judges; 0: the verifier asks none.")
+    judge_input_tokens: int = Field(default=0, description="Of judges.")
+    judge_output_tokens: int = Field(default=0, description="Of judges.")
     tasks_all_solved: int
     tasks_none_solved: int
     tasks_mixed: int
@@ -62,6 +68,9 @@ class MetricsRecord(BaseModel):
 
 _MAX_NAMES = 1_000
 """Numbers that are averaged, by name: a verifier that makes up names can't fill the memory."""
+
+
+_TOTALS = ("input_tokens", "output_tokens", "judge_calls", "judge_input_tokens", "judge_output_tokens")
 
 
 @dataclass(slots=True)
@@ -133,8 +142,7 @@ class Metrics:
                 name: Spread(mean=count.total / count.n, max=int(count.max))
                 for name, count in self._per_rollout.items()
             },
-            input_tokens=self._tokens("input_tokens"),
-            output_tokens=self._tokens("output_tokens"),
+            **{name: self._total(name) for name in _TOTALS},
             tasks_all_solved=all_solved,
             tasks_none_solved=none_solved,
             tasks_mixed=len(per_task.n) - all_solved - none_solved,
@@ -162,7 +170,7 @@ class Metrics:
         n = self._reward.n + counts.failed
         return self._reward.total / n if n else None
 
-    def _tokens(self, name: str) -> int:
+    def _total(self, name: str) -> int:
         count = self._per_rollout.get(name)
         return 0 if count is None else min(int(count.total), 2**63 - 1)
 

@@ -53,7 +53,8 @@ class NeMoGymAsyncOpenAI:
         internal: Accepted for programs that pass it; every endpoint is treated alike.
         name: The server that asks, for errors.
         limit: How often and how long 429 and 5xx answers are tried again.
-        unreachable: The same for endpoints of which none can be reached.
+        unreachable: The same for endpoints of which none can be reached, once one of them has been: they are being
+            restarted. Before that the URL may be wrong, and the usual limit holds.
         lost: The same for connections that are lost before the answer is there.
         headers: Sent with every request.
         fresh_headers: Asked for more headers before each attempt: for tokens that expire.
@@ -98,6 +99,7 @@ class NeMoGymAsyncOpenAI:
         self._limit = limit
         self._unreachable = unreachable
         self._lost = lost
+        self._has_answered = False
 
     async def create_response(self, **params: Any) -> dict[str, Any]:
         """POST `/responses`; return the decoded answer.
@@ -152,6 +154,7 @@ class NeMoGymAsyncOpenAI:
                 await self._move_on(error, endpoint, tried, counter)
                 continue
             tried.clear()
+            self._has_answered = True
             if answer.ok:
                 return answer
             delay = self._delay(answer, counter)
@@ -187,14 +190,18 @@ class NeMoGymAsyncOpenAI:
             self.endpoints.mark_down(endpoint)
         if self.endpoints.has_up_besides(tried):
             return
-        delay = counter.delay_before_next(self._unreachable if is_unreachable else self._lost)
+        delay = counter.delay_before_next(self._unreachable_limit if is_unreachable else self._lost)
         if delay is None:
             raise self._none_reachable(error) if is_unreachable else error
         tried.clear()
         await asyncio.sleep(delay)
 
+    @property
+    def _unreachable_limit(self) -> RetryLimit:
+        return self._unreachable if self._has_answered else CANNOT_CONNECT
+
     def _none_reachable(self, error: RolloutError) -> RolloutError:
-        limit = self._unreachable
+        limit = self._unreachable_limit
         bound = f"{limit.attempts} attempts within {limit.within_s:g} s" if limit.attempts else f"{limit.within_s:g} s"
         urls = ", ".join(map(mask_text, self.endpoints.urls))
         reason = f"{self._name}: no endpoint could be reached ({bound}): {urls}; last: {error.failure.reason}"

@@ -1,5 +1,7 @@
 """`vllm_model` and its endpoints: both APIs, several endpoints, restarts, failures."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,23 @@ async def test_an_engine_that_never_comes_back_is_not_waited_for_longer_than_sai
     assert (await failure(endpoints)).kind == "model_unavailable"
 
 
-async def test_an_engine_that_cannot_be_reached_is_not_waited_for_longer_than_said() -> None:
-    endpoints = Endpoints([], model_server([f"http://127.0.0.1:{free_port()}"]))
-    assert (await failure(endpoints)).kind == "transport_unreachable"
+async def test_an_engine_that_was_never_reached_is_not_waited_for_as_one_that_is_restarted() -> None:
+    endpoints = Endpoints([], model_server([f"http://127.0.0.1:{free_port()}"], wait_for_engine_s=100_000))
+    found = await failure(endpoints)
+    assert (found.kind, "within 15 s" in found.reason) == ("transport_unreachable", True)
+
+
+async def test_an_engine_that_was_reached_and_is_gone_is_waited_for_as_long_as_said() -> None:
+    command = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("listening on ").strip()
+        endpoints = Endpoints([address], model_server([address], wait_for_engine_s=0.7))
+        answer = await endpoints.ask()
+        process.kill()
+    assert answer["status"] == "completed"
+    found = await failure(endpoints)
+    assert (found.kind, "(0.7 s)" in found.reason) == ("transport_unreachable", True)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,22 @@ def test_a_token_count_that_cannot_be_one_is_left_out(value: Any) -> None:
     assert "output_tokens" not in counts
 
 
+def test_what_judges_cost_is_counted_apart_from_the_policy() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    judge_usage = {"calls": 2, "input_tokens": 70, "output_tokens": 9, "total_tokens": 79}
+    row = line(response={"usage": usage}, judge_usage=judge_usage)
+    judged = {"judge_calls": 2, "judge_input_tokens": 70, "judge_output_tokens": 9}
+    counts = measure(row).per_rollout
+    assert counts == {"steps": 0, "tool_calls": 0, "tool_errors": 0, **usage, **judged}
+    assert measure(line(judge_usage=judge_usage)).per_rollout == judged, "also where the response was left out"
+    assert measure(row, sent={"judge_usage"}).per_rollout.keys().isdisjoint(judged), "an input of the task"
+
+
+@pytest.mark.parametrize("usage", [None, 3, "many", [1], {"calls": True}, {"input_tokens": -1}, {}], ids=str)
+def test_a_judge_usage_of_another_shape_counts_nothing(usage: Any) -> None:
+    assert measure(line(judge_usage=usage)).per_rollout == {}
+
+
 @pytest.mark.parametrize("response", [None, "text", [1], {"output": "x"}, {"output": [1]}, {"usage": 3}], ids=str)
 def test_a_response_of_another_shape_has_no_counts(response: Any) -> None:
     assert measure(line(response=response, accuracy=1)) == ({"accuracy": 1.0}, {}, False)

@@ -82,6 +82,21 @@ def test_numbers_of_the_verifier_are_averaged_and_tokens_added_up_whatever_they_
     assert (result["input_tokens"], result["output_tokens"]) == (3, 0)
 
 
+def test_tokens_of_judges_are_added_up_apart_from_those_of_the_policy() -> None:
+    metrics = Metrics()
+    assert metrics.as_dict(Counts(expected=2))["judge_calls"] == 0
+    used = {"calls": 2, "input_tokens": 70, "output_tokens": 9}
+    unknown = {"calls": 1, "input_tokens": None, "output_tokens": None}
+    for task, usage in enumerate([used, unknown]):
+        response = {"usage": {"input_tokens": 3, "output_tokens": 1}}
+        metrics.add(*row(task, 1.0, judge_usage=usage, judge_disagreed=task == 0, response=response))
+    result = metrics.as_dict(Counts(expected=2, scored=2))
+    assert [result[f"judge_{name}"] for name in ("calls", "input_tokens", "output_tokens")] == [3, 70, 9]
+    assert (result["input_tokens"], result["output_tokens"]) == (6, 2)
+    assert result["per_rollout"]["judge_calls"] == {"mean": 1.5, "max": 2}
+    assert result["mean_of"] == {"judge_disagreed": 0.5}
+
+
 def test_the_standard_error_is_that_of_the_task_means_when_tasks_have_the_same_size() -> None:
     rewards = [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]
     metrics = Metrics()

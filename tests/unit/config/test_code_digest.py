@@ -21,8 +21,10 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["app.py", "parts/total.py", "requirements.txt", "pyproject.toml", "new.py"])
-def test_changed_code_or_requirements_change_the_digest(name: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["app.py", "parts/total.py", "requirements.txt", "pyproject.toml", "new.py", "parts/prompt.txt"]
+)
+def test_changed_code_prompts_or_requirements_change_the_digest(name: str, folder: Path) -> None:
     before = component_digest(folder)
     (folder / name).write_text("changed")
     assert component_digest(folder) != before

@@ -137,6 +137,18 @@ async def test_a_model_that_can_answer_nobody_is_a_mistake(
     assert "+preflight=false" in str(mistake.fix)
 
 
+async def test_the_judge_of_a_verifier_is_asked_too_and_its_own_settings_are_named(
+    client: ServerClient, model: Model
+) -> None:
+    judge = {"judge": {"judge_model_server": {"type": "responses_api_models", "name": "model"}}}
+    client.global_config_dict["sums"]["resources_servers"]["any"].update(judge)
+    client.global_config_dict["agent"]["responses_api_agents"]["any"].pop("model_server")
+    model._kind = "model_auth"
+    mistake = await only_mistake(client, GOOD)
+    assert mistake.what == "the test call to model failed: answered 401: no"
+    assert "set judge_api_key" in str(mistake.fix)
+
+
 async def test_a_model_that_is_busy_is_no_mistake(client: ServerClient, model: Model) -> None:
     model._kind = "model_rate_limited"
     assert await find_mistakes(client, tasks(GOOD), "agent") == []

@@ -11,10 +11,19 @@ from nemo_gym.wire.failure import Stage, rollout_error
 GOOD = Scored({"_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 0.0})
 
 
-def failed(kind: str, task: int = 0, *, status: int = 500, server: str = "m", stage: Stage = "agent") -> Outcome:
-    return Attempt.begin(task, 0, 0, "agent").failed(
-        rollout_error(kind, "r", server=server, status=status, stage=stage)
-    )
+def failed(
+    kind: str,
+    task: int = 0,
+    *,
+    status: int = 500,
+    server: str = "m",
+    stage: Stage = "agent",
+    terminal: bool | None = None,
+) -> Outcome:
+    error = rollout_error(kind, "r", server=server, status=status, stage=stage)
+    if terminal is not None:
+        error.failure = error.failure.model_copy(update={"terminal": terminal})
+    return Attempt.begin(task, 0, 0, "agent").failed(error)
 
 
 def stops_after(outcomes: Iterable[Outcome], rule: StopRule | None = None) -> int | None:
@@ -36,6 +45,22 @@ def test_a_verifier_that_always_raises_ends_it_when_it_did_so_for_several_tasks(
     raising = [failed("verifier_error", task) for task in range(500)]
     assert stops_after(raising) == LIKELY_AT_START_AFTER
     assert stops_after([GOOD, *raising]) == 1 + LIKELY_LATER_AFTER
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429], ids=str)
+def test_a_judge_that_refuses_everybody_ends_it_after_a_few(status: int) -> None:
+    assert stops_after(failed("judge_failed", status=status, terminal=True) for _ in range(50)) == SURE_AFTER
+
+
+def test_a_judge_that_is_busy_never_ends_it() -> None:
+    assert stops_after(failed("judge_failed", task, status=429, terminal=False) for task in range(500)) is None
+
+
+@pytest.mark.parametrize(("kind", "terminal"), [("judge_unparseable", False), ("judge_failed", True)])
+def test_a_judge_without_a_verdict_ends_it_when_it_had_none_for_several_tasks(kind: str, terminal: bool) -> None:
+    without = [failed(kind, task, status=400, terminal=terminal) for task in range(50)]
+    assert stops_after(without) == LIKELY_AT_START_AFTER
+    assert stops_after([GOOD, *without, GOOD, *without]) is None
 
 
 def test_one_bad_task_with_many_repeats_never_ends_it() -> None:

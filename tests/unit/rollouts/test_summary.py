@@ -13,13 +13,13 @@ from nemo_gym.wire.failure import rollout_error
 ANSWER = {"type": "message", "role": "assistant", "content": "4"}
 
 
-def rows_of(rewards: list[list[float]], threshold: float = 1.0) -> dict[str, str]:
+def rows_of(rewards: list[list[float]], threshold: float = 1.0, **more: object) -> dict[str, str]:
     metrics, counts = Metrics(threshold), Counts(expected=sum(map(len, rewards)))
     response = {"output": [ANSWER], "usage": {"input_tokens": 1_000, "output_tokens": 20}}
     for task, of_task in enumerate(rewards):
         for repeat, reward in enumerate(of_task):
             place = {"_ng_task_index": task, "_ng_rollout_index": repeat}
-            metrics.add(task, reward, Scored({**place, "reward": reward, "response": response}).line)
+            metrics.add(task, reward, Scored({**place, "reward": reward, "response": response, **more}).line)
             counts.add_verified(is_masked=False)
     return {name.strip(): value for name, value in summary_rows(counts, metrics.as_dict(counts), 1.0)}
 
@@ -37,6 +37,13 @@ def test_a_summary_of_one_rollout_says_nothing_of_tasks_and_errors() -> None:
     rows = rows_of([[1.0]])
     assert rows["mean reward"] == "1"
     assert not [name for name in rows if "task" in name or "pass@" in name or "tool errors" in name]
+
+
+def test_a_summary_tells_the_tokens_of_judges_where_there_are_any() -> None:
+    judged = rows_of([[1.0, 1.0]], judge_usage={"calls": 2, "input_tokens": 700, "output_tokens": 9})
+    assert judged["tokens in / out"] == "2,000 / 40"
+    assert judged["judge tokens in / out (calls)"] == "1,400 / 18 (4)"
+    assert not [name for name in rows_of([[1.0]]) if "judge" in name]
 
 
 def test_one_failure_is_one_time() -> None:

@@ -1,0 +1,181 @@
+"""The judge: asks a model server for a verdict, within bounds; what goes wrong is a failure and never a reward."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.models.judge.config import JudgeConfig
+from nemo_gym.models.judge.judgement import Judgement, JudgeUsage, final_text
+from nemo_gym.models.judge.prompt import Prompt
+from nemo_gym.models.judge.verdicts import Parser, Verdict, label_parser
+from nemo_gym.servers.http.client import ServerClient
+from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.http.transport import Deadline
+from nemo_gym.wire.failure import Failure, Origin, RolloutError, rollout_error
+from nemo_gym.wire.http_errors import unfinished_response
+from nemo_gym.wire.openai.responses import NeMoGymResponse
+
+DISAGREEMENT = "disagreement"
+_SHOWN_CHARS = 200
+
+
+class Judge:
+    """Asks one judge model. A server makes one and keeps it: the bound on concurrent calls is the judge's.
+
+    Args:
+        server_client: The client of the server that asks.
+        config: The settings.
+        placeholders: What `ask` is given, and the prompt must show.
+        swapped: The two placeholders whose values change places for `both_orders`.
+        parser: Reads a verdict from the judge's text; absent: by the configured labels.
+        swapped_parser: The same where the answers are swapped; absent: by `swapped_labels`, or `parser`.
+        folder: Folder of the server, where a relative `prompt_fpath` is looked for first.
+
+    Raises:
+        ConfigError: The prompt can't be read, or its placeholders aren't those; `both_orders` has nothing to swap, or
+            `parser` doesn't read the configured labels.
+    """
+
+    def __init__(
+        self,
+        server_client: ServerClient,
+        config: JudgeConfig,
+        *,
+        placeholders: Sequence[str] = ("question", "expected", "generated"),
+        swapped: tuple[str, str] = ("expected", "generated"),
+        parser: Parser | None = None,
+        swapped_parser: Parser | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        _check_use(config, placeholders, swapped, parser)
+        self.config = config
+        self._client = server_client
+        self._swapped = swapped
+        self._parse = parser or label_parser(config.labels)
+        self._parse_swapped = swapped_parser or parser or label_parser(config.swapped_labels or config.labels)
+        self._turns = asyncio.Semaphore(config.max_concurrency)
+        if config.prompt_fpath is not None:
+            self._prompt = Prompt.read(config.prompt_fpath, placeholders, folder)
+        else:
+            self._prompt = Prompt(config.prompt or "", placeholders, "prompt")
+
+    @property
+    def name(self) -> str:
+        """Instance name of the judge's model server."""
+        return self.config.judge_model_server.name
+
+    async def ask(self, **values: str) -> Judgement:
+        """Return the judgement on one rollout; `values` are those of the placeholders.
+
+        Raises:
+            RolloutError: `judge_failed`: it can't be reached, or answers with an error; whether it makes sense to try
+                again is as the error says. `judge_unparseable`: no answer has a verdict.
+        """
+        answers: list[NeMoGymResponse] = []
+        first = await self._verdict(self._prompt.fill(values), self._parse, answers)
+        if not self.config.both_orders:
+            return _judgement(first.reward, first.said, None, answers)
+        one, other = self._swapped
+        swapped = {**values, one: values[other], other: values[one]}
+        second = await self._verdict(self._prompt.fill(swapped), self._parse_swapped, answers)
+        if first.reward == second.reward:
+            return _judgement(first.reward, first.said, False, answers)
+        return _judgement(self._reward_of_disagreement(first, second), DISAGREEMENT, True, answers)
+
+    def _reward_of_disagreement(self, first: Verdict, second: Verdict) -> float:
+        match self.config.on_disagreement:
+            case "lower":
+                return min(first.reward, second.reward)
+            case "mean":
+                return (first.reward + second.reward) / 2
+            case reward:
+                return reward
+
+    async def _verdict(self, prompt: str, parse: Parser, answers: list[NeMoGymResponse]) -> Verdict:
+        """Ask until an answer has a verdict; every answer is added to `answers`."""
+        tries = 1 + self.config.parse_retries
+        for _ in range(tries):
+            response = await self._answer(prompt)
+            answers.append(response)
+            # What was cut off may name labels before it has decided.
+            verdict = parse(final_text(response)) if response.status != "incomplete" else None
+            if verdict is not None:
+                return verdict
+        raise self._unparseable(answers[-1], tries)
+
+    async def _answer(self, prompt: str) -> NeMoGymResponse:
+        system = [] if self.config.system is None else [{"role": "system", "content": self.config.system}]
+        params = {
+            **self.config.judge_responses_create_params,
+            "input": [*system, {"role": "user", "content": prompt}],
+        }
+        deadline = Deadline(self.config.timeout_s, "setting timeout_s of the judge")
+        try:
+            async with self._turns:
+                answer = await self._client.post(
+                    server_name=self.name, url_path="/v1/responses", json=params, replay_safe=True, deadline=deadline
+                )
+            return self._checked(answer)
+        except RolloutError as error:
+            raise self._failed(error.failure) from error
+
+    def _checked(self, answer: HttpResponse) -> NeMoGymResponse:
+        if not answer.ok:
+            raise failure_of(answer)
+        try:
+            response = NeMoGymResponse.model_validate(orjson.loads(answer.body))
+        except (orjson.JSONDecodeError, ValidationError) as error:
+            reason = f"{self.name} answered something that isn't a Response"
+            raise rollout_error("model_bad_output", reason, server=self.name, status=answer.status) from error
+        unfinished = unfinished_response(response.status, response.error.model_dump() if response.error else None)
+        if unfinished is not None:
+            raise rollout_error(unfinished[0], unfinished[1], server=self.name, status=answer.status)
+        return response
+
+    def _failed(self, cause: Failure) -> RolloutError:
+        """Return the failure of the verdict: it keeps origin, status, delivery and whether it is terminal."""
+        status = cause.origin.status if cause.origin is not None else None
+        said = f"the judge {self.name} " + (f"answered {status}" if status and status >= 400 else "failed")
+        changed = {
+            "kind": "judge_failed",
+            "reason": f"{said} ({cause.kind}): {cause.reason.removeprefix(f'{self.name}: ')}",
+            "stage": "verification",
+            "origin": cause.origin or Origin(server=self.name),
+        }
+        return RolloutError(Failure.model_validate({**cause.model_dump(), **changed}))
+
+    def _unparseable(self, response: NeMoGymResponse, tries: int) -> RolloutError:
+        text = final_text(response)
+        details = response.incomplete_details
+        cut = f", cut off by {details.reason}" if response.status == "incomplete" and details is not None else ""
+        reason = f"no verdict in {tries} answers of the judge {self.name}; the last one{cut}: {text[:_SHOWN_CHARS]!r}"
+        return rollout_error("judge_unparseable", reason, stage="verification", server=self.name, status=200)
+
+
+def _check_use(
+    config: JudgeConfig, placeholders: Sequence[str], swapped: tuple[str, str], parser: Parser | None
+) -> None:
+    mistakes = []
+    if config.both_orders and not set(swapped) <= set(placeholders):
+        what = f"both_orders swaps {' and '.join(swapped)}, which this verifier doesn't ask with"
+        mistakes.append(Mistake(what, "both_orders", placeholders, "leave both_orders out"))
+    labels = sorted(config.model_fields_set & {"labels", "swapped_labels"})
+    if parser is not None and labels:
+        what = f"{' and '.join(labels)} would have no effect: this verifier reads verdicts in another way"
+        mistakes.append(Mistake(what, labels[0], fix=f"leave {' and '.join(labels)} out"))
+    if mistakes:
+        raise ConfigError(*mistakes)
+
+
+def _judgement(reward: float, said: str, disagreed: bool | None, answers: Sequence[NeMoGymResponse]) -> Judgement:
+    return Judgement(
+        reward=reward,
+        judge_verdict=said,
+        judge_disagreed=disagreed,
+        judge_usage=JudgeUsage.of(answers),
+        judge_answers=[final_text(answer) for answer in answers],
+    )
