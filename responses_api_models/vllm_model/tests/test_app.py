@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from tests.free_port import free_port
 Start = Callable[..., Endpoints]
 FOLDER = Path(__file__).parent.parent
 CALL = {"call": {"name": "get_weather", "arguments": {"city": "Rome"}}}
+
+
+@contextmanager
+def scripted_process() -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Start an endpoint as a process of its own; gives it and its address."""
+    command = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().removeprefix("listening on ").strip()
+        process.kill()
 
 
 async def failure(endpoints: Endpoints, items: Any = "hi", **params: Any) -> Any:
@@ -121,10 +132,7 @@ async def test_an_engine_that_was_never_reached_is_not_waited_for_as_one_that_is
 
 
 async def test_an_engine_that_was_reached_and_is_gone_is_waited_for_as_long_as_said() -> None:
-    command = [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().removeprefix("listening on ").strip()
+    with scripted_process() as (process, address):
         endpoints = Endpoints([address], model_server([address], wait_for_engine_s=0.7))
         answer = await endpoints.ask()
         process.kill()
