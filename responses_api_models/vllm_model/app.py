@@ -126,7 +126,8 @@ class VLLMModel(EndpointModel):
 
     async def responses(self, body: RawParams = Body()) -> RawResponse:
         params = RawParams.json_of(body)
-        await self._template.check(params.json_value("tools"))
+        if self.config.engine == "vllm":
+            await self._template.check(params.json_value("tools"))
         return await super().responses(params)
 
     async def endpoints(self) -> list[dict[str, Any]]:

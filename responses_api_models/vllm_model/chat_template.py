@@ -10,6 +10,7 @@ from typing import Any
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.server_utils import rollout_error
+from responses_api_models.vllm_model.template_check import leaves_tools_out
 
 _ANSWER = "<the answer stands here>"
 
@@ -37,6 +38,7 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _refuse
         self._error = TemplateError
         self._server = server
+        self._shows_tools = False  # not looked yet
         try:
             self._template = environment.from_string(_read(path))
         except (OSError, ValueError, KeyError, TemplateError) as error:
@@ -46,11 +48,18 @@ class ChatTemplate:
     def render(self, body: dict[str, Any]) -> str:
         """Return the prompt of a chat request; raises RolloutError `model_bad_request` when the template refuses it."""
         values = {**body.get("chat_template_kwargs", {}), "messages": _decoded_arguments(body["messages"])}
+        values["add_generation_prompt"] = True
+        tools = body.get("tools")
         try:
-            return self._template.render(**values, tools=body.get("tools"), add_generation_prompt=True)
+            prompt = self._template.render(**values, tools=tools)
+            if tools and not self._shows_tools:
+                self._shows_tools = prompt != self._template.render(**values, tools=None)
         except (self._error, TypeError) as error:
             reason = f"{self._server}: the chat template can't render this conversation: {error}"
             raise rollout_error("model_bad_request", reason, server=self._server) from error
+        if tools and not self._shows_tools:
+            raise leaves_tools_out(self._server, "give chat_template a template that knows tools")
+        return prompt
 
     def after_answer(self, body: dict[str, Any], answer_index: int) -> str:
         """Return what the template writes behind the answer at that index. Raises like `render`."""

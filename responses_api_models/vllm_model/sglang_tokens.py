@@ -23,6 +23,12 @@ _SAME_NAMES = (
     *("temperature", "top_p", "top_k", "min_p", "stop", "stop_token_ids", "ignore_eos", "min_new_tokens"),
     *("frequency_penalty", "presence_penalty", "repetition_penalty", "logit_bias", "regex", "ebnf"),
 )
+_HANDLED = frozenset(
+    {
+        *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens"),
+        *("response_format", "chat_template_kwargs", "metadata", "user"),
+    }
+)
 
 
 class SGLangTokens:
@@ -93,13 +99,15 @@ class SGLangTokens:
 
     def _sampling(self, body: Body) -> Body:
         """Return SGLang's sampling parameters; what it would silently do otherwise is refused."""
+        if unknown := sorted(key for key in body.keys() - _HANDLED - {*_SAME_NAMES} if body[key] is not None):
+            raise self._refused(f"/generate has nothing like {', '.join(unknown)}")
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
         if limit is None:
             raise self._refused("set max_output_tokens: /generate stops after 128 tokens by default")
         if body.get("tool_choice") not in (None, "auto", "none"):
             raise self._refused("/generate can't force a tool call; leave tool_choice out")
         sampling = {name: body[name] for name in _SAME_NAMES if body.get(name) is not None}
-        sampling |= {"max_new_tokens": limit, "skip_special_tokens": True}
+        sampling["max_new_tokens"] = limit
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":
             sampling["json_schema"] = json.dumps(wanted["json_schema"]["schema"])

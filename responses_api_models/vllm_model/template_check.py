@@ -38,11 +38,7 @@ class TemplateCheck:
             if self._is_good is None:
                 self._is_good = await self._shows(chat_tools(tools))
         if not self._is_good:
-            reason = (
-                f"{self._name}: the chat template of {self._model} leaves tools out, so none would ever be called: "
-                "start the engine with a template that knows tools (--chat-template), or serve another model"
-            )
-            raise rollout_error("model_bad_request", reason, server=self._name)
+            raise leaves_tools_out(self._name, "start the engine with a template that knows tools (--chat-template)")
 
     async def _shows(self, tools: list[dict[str, Any]]) -> bool:
         ask = self._client.create_tokenize
@@ -55,3 +51,9 @@ class TemplateCheck:
                 raise
             return True  # the engine can't tell, or the request itself will be refused and say why
         return "tokens" not in plain or plain["tokens"] != with_tools.get("tokens")
+
+
+def leaves_tools_out(server: str, fix: str) -> RolloutError:
+    """Return the failure for a template that shows the model no tools."""
+    reason = f"{server}: the model's chat template leaves tools out, so none would ever be called: {fix}"
+    return rollout_error("model_bad_request", reason, server=server)

@@ -11,9 +11,12 @@ import httpx
 import pytest
 import yaml
 from fastapi.testclient import TestClient
+from starlette.responses import JSONResponse
 
 from nemo_gym.models.chat.tools import responses_tools
 from nemo_gym.openai_utils import NeMoGymChatCompletion, NeMoGymResponse
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.serving.testing import serve_in_thread
 from nemo_gym.wire.failure import RolloutError
 from responses_api_models.vllm_model.app import VLLMModelConfig
 from responses_api_models.vllm_model.tests.conftest import Endpoints, model_server
@@ -177,6 +180,19 @@ async def test_tools_reach_an_engine_whose_template_shows_them(start: Start) -> 
     endpoints = start(default_answer=CALL)
     answer = await endpoints.ask(tools=responses_tools(TOOLS))
     assert answer["output"][0]["name"] == "get_weather"
+
+
+async def test_an_engine_whose_template_leaves_tools_out_is_said_before_it_generates() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # `/tokenize` of an engine that was started with a template without tools: the same prompt either way.
+        if scope["type"] == "http":
+            await JSONResponse({"tokens": [1, 2], "count": 2})(scope, receive, send)
+
+    with serve_in_thread(app) as port:
+        endpoints = Endpoints([], model_server([f"http://127.0.0.1:{port}"]))
+        found = await failure(endpoints, tools=responses_tools(TOOLS))
+        await close_global_aiohttp_client()
+    assert (found.kind, "leaves tools out" in found.reason) == ("model_bad_request", True)
 
 
 @pytest.mark.parametrize("name", ["vllm_model", "vllm_model_for_training"])
