@@ -30,6 +30,8 @@ def classify_model_error(status: int, body: bytes) -> tuple[FailureKind, str]:
     code, message = _code_and_message(body)
     if "context_length_exceeded" in code or (status in (400, 413, 422) and _OVERFLOW.search(message)):
         return "context_length_exceeded", message
+    if "content_filter" in code:
+        return "model_content_filter", message
     if status == 429:
         return ("model_quota_exhausted" if "insufficient_quota" in code else "model_rate_limited"), message
     if status in (401, 403):
