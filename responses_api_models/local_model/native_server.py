@@ -1,23 +1,23 @@
-"""llama.cpp's server, in this process: the only module that touches `xllamacpp`. Calls block and release the GIL."""
+"""llama.cpp's server, in this process: the only module that touches `xllamacpp`.
 
-import json
+It is spoken to over its loopback socket (`native_client`). Of the binding's own calls none tokenizes or renders a
+template, a streamed answer leaves out the ids of tokens that end inside a character, and one in a piece can't be
+cancelled; over the socket all of that works.
+"""
+
 import secrets
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import xllamacpp  # type: ignore[import-untyped]
 
-from responses_api_models.local_model.generation import ContextOverflowError, EngineError, RefusedRequestError
-
-Chunk = Mapping[str, Any]
+from responses_api_models.local_model.generation import EngineError
 
 _LOG_ALL = 3
 _LOG_NOTHING = -1
-_TOKENIZE_TIMEOUT_S = 30.0
+_SPARE_HTTP_THREADS = 4
+"""Beside one for each generation: tokenizing doesn't wait for a slot."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class NativeSettings:
         num_threads: CPU threads for decoding.
         num_gpu_layers: Layers computed on the GPU; 0 is none.
         native_log: llama.cpp's own log on stderr.
+        chat_template: Jinja text; None takes the one in the GGUF file.
     """
 
     model_path: Path
@@ -39,85 +40,32 @@ class NativeSettings:
     num_threads: int
     num_gpu_layers: int
     native_log: bool
+    chat_template: str | None = None
 
 
 class NativeServer:
-    """A loaded model with its slots. Thread-safe; more calls than slots wait inside for one."""
+    """A loaded model with its slots; more requests than slots wait inside for one."""
 
     def __init__(self, settings: NativeSettings) -> None:
         """Load the model; takes about half a second for 100 MB of weights.
 
         Raises:
-            EngineError: llama.cpp cannot load the file.
+            EngineError: llama.cpp cannot load the file, or not with this chat template.
         """
-        # The native server also listens on a loopback port of its own choice. Nobody but us is to use it.
-        self._key = secrets.token_hex(32)
+        # The native server listens on a port of its own choice. Nobody but us is to use it.
+        self.key = secrets.token_hex(32)
         try:
-            self._server = xllamacpp.Server(_params(settings, self._key))
+            self._server = xllamacpp.Server(_params(settings, self.key))
         except Exception as error:  # whatever the binding raises, the meaning is the same
-            raise EngineError(f"llama.cpp cannot load {settings.model_path}: {error}") from error
-
-    def chat(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None:
-        """Generate; `on_chunk` gets every piece in order and ends the generation by returning True.
-
-        Raises:
-            ContextOverflowError: The prompt is longer than the context of a slot.
-            RefusedRequestError: The body is not acceptable.
-            EngineError: Anything else went wrong.
-        """
-        self._call(self._server.handle_chat_completions, {**body, "stream": True}, on_chunk)
-
-    def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to a text completion. Raises as `chat` does."""
-        answers: list[Chunk] = []
-        self._call(self._server.handle_completions, body, answers.append)
-        return dict(answers[-1])
-
-    def tokenize(self, text: str) -> list[int]:
-        """Return the token ids of `text`, without the tokens that begin or end a document."""
-        address = urlsplit(self._server.listening_address)
-        connection = HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_TOKENIZE_TIMEOUT_S)
-        try:  # over its socket, since the binding has no call for it
-            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-            connection.request("POST", "/tokenize", json.dumps({"content": text, "add_special": False}), headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise EngineError(f"llama.cpp cannot tokenize: {body[:200]!r}")
-        return [int(token) for token in json.loads(body)["tokens"]]
+            raise EngineError(
+                f"llama.cpp cannot load {settings.model_path}: {error}. Set model_path to the GGUF file of "
+                "a text model that this llama.cpp knows; native_log=true shows its own words"
+            ) from error
+        self.url: str = self._server.listening_address.rstrip("/")
 
     def close(self) -> None:
-        """Free the model. No call may be running."""
+        """Free the model."""
         del self._server
-
-    def _call(self, handle: Callable[..., Any], body: Mapping[str, Any], on_answer: Callable[[Chunk], Any]) -> None:
-        errors: list[Chunk] = []
-
-        def receive(answer: Chunk) -> bool:
-            if "error" in answer:
-                errors.append(answer["error"])
-                return True
-            return bool(on_answer(answer))
-
-        try:
-            returned = handle(dict(body), receive)
-        except ValueError as error:
-            raise RefusedRequestError(str(error)) from error
-        except RuntimeError as error:
-            raise EngineError(str(error)) from error
-        if isinstance(returned, dict):
-            receive(returned)
-        if errors:
-            raise _error(errors[0])
-
-
-def _error(error: Chunk) -> Exception:
-    message = str(error.get("message", error))
-    if error.get("type") == "exceed_context_size_error":
-        return ContextOverflowError(message)
-    return RefusedRequestError(message) if error.get("code") == 400 else EngineError(message)
 
 
 def _params(settings: NativeSettings, key: str) -> Any:
@@ -130,16 +78,13 @@ def _params(settings: NativeSettings, key: str) -> Any:
     params.cpuparams_batch.n_threads = settings.num_threads
     params.verbosity = _LOG_ALL if settings.native_log else _LOG_NOTHING
     params.api_keys = [key]
-    params.n_threads_http = 1
+    params.n_threads_http = settings.num_slots + _SPARE_HTTP_THREADS
     params.ui = False
     params.endpoint_slots = False
     params.warmup = False
+    if settings.chat_template is not None:
+        params.chat_template = settings.chat_template
     # Both would surprise: shrinking the context to what memory is free, and 8 GB of old prompts kept aside.
     params.fit_params = False
     params.cache_ram_mib = 0
     return params
-
-
-def token_grammar(token_ids: Sequence[int]) -> str:
-    """Return the GBNF grammar that allows exactly this sequence of tokens."""
-    return "root ::= " + " ".join(f"<[{token_id}]>" for token_id in token_ids)

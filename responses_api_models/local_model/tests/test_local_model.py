@@ -149,8 +149,8 @@ def test_a_request_that_cannot_be_answered_is_a_400_that_names_its_kind(
 async def test_cancelled_generations_free_their_slots_and_the_loop_stays_free() -> None:
     engine = await Engine.load(NativeSettings(find_weights(None), 2048, 2, 2, 0, False))
     long = Sampling(temperature=1.0, top_p=1.0, seed=1, max_tokens=1900)
-    story = GenerationRequest([{"role": "user", "content": "Tell me a long story."}], long)
-    tasks = [asyncio.create_task(engine.generate(story)) for _ in range(4)]
+    prompt = await engine.tokenize(await engine.render([{"role": "user", "content": "Tell me a long story."}]))
+    tasks = [asyncio.create_task(engine.generate(GenerationRequest(prompt, long))) for _ in range(4)]
     for _ in range(20):
         await asyncio.sleep(0.01)
         assert not any(task.done() for task in tasks), "the loop was not free before a story had ended"
@@ -159,8 +159,8 @@ async def test_cancelled_generations_free_their_slots_and_the_loop_stays_free() 
         task.cancel()
     ends = await asyncio.gather(*abandoned, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
-    hello = GenerationRequest([{"role": "user", "content": "Hi"}], Sampling(0.0, 1.0, None, 4))
-    assert (await engine.generate(hello)).completion_tokens == 4
+    hello = GenerationRequest(prompt, Sampling(0.0, 1.0, None, 4))
+    assert len((await engine.generate(hello)).token_ids) == 4
     assert not kept.done(), "an abandoned story, as long as the kept one, held the other slot to its end"
     kept.cancel()
     await asyncio.wait([kept])
