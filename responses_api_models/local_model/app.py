@@ -20,7 +20,7 @@ from nemo_gym.openai_utils import (
 )
 from nemo_gym.server_utils import FailureKind, rollout_error
 from responses_api_models.local_model.answering import Answer, answer
-from responses_api_models.local_model.chat_template import check_chat_template, read_chat_template
+from responses_api_models.local_model.chat_template import find_turn_end, read_chat_template
 from responses_api_models.local_model.completion import completion_of, with_thoughts_apart
 from responses_api_models.local_model.conversation import conversation_of
 from responses_api_models.local_model.engine import Engine
@@ -85,7 +85,7 @@ class LocalModel(SimpleResponsesAPIModel):
         self._model_name = settings.model_path.stem
         engine = await Engine.load(settings)
         try:
-            await check_chat_template(engine)
+            engine.turn_end = await find_turn_end(engine)
         except BaseException:
             await engine.close()
             raise

@@ -32,8 +32,10 @@ def read_chat_template(path: str | None) -> str | None:
         ) from error
 
 
-async def check_chat_template(engine: Engine) -> None:
-    """Make sure that the template writes out everything that local_model says to the model.
+async def find_turn_end(engine: Engine) -> int | None:
+    """Return the id of the special token that the template writes after an answer; None if it writes none.
+
+    Makes sure that the template writes out everything that local_model says to the model.
 
     Raises:
         WeightsError: It fails, or leaves something out, such as the system message, which declares the tools.
@@ -48,3 +50,6 @@ async def check_chat_template(engine: Engine) -> None:
             f"the model's chat template leaves out {', '.join(lost)}, "
             f"so the model can't be told of tools and their results: {_FIX}"
         )
+    _, _, after = rendered.partition(_PROBE[2]["content"])
+    as_text = set(await engine.tokenize(after, parse_special=False))
+    return next((token for token in await engine.tokenize(after) if token not in as_text), None)

@@ -18,11 +18,18 @@ _NUM_CANDIDATES = (100, 2**20)
 
 
 class Engine:
-    """A loaded model with `num_slots` generations at a time; further ones wait in order of arrival."""
+    """A loaded model with `num_slots` generations at a time; further ones wait in order of arrival.
+
+    Attributes:
+        client: The native server's routes.
+        turn_end: Id of the special token that the chat template writes after an answer; None if it writes none, or
+            before it was looked for.
+    """
 
     def __init__(self, native: NativeServer, num_slots: int) -> None:
         self._native = native
         self.client = NativeClient(native.url, native.key)
+        self.turn_end: int | None = None
         self._slots = asyncio.Semaphore(num_slots)
 
     @classmethod
@@ -68,7 +75,7 @@ class Engine:
             EngineError: The engine failed.
         """
         async with self._slots:
-            answer = await self.client.post("/completion", _completion_body(request))
+            answer = await self.client.post("/completion", _completion_body(request, self.turn_end))
             ids, text_tokens = answer["tokens"], answer.get("completion_probabilities") or []
             log_probs = aligned_log_probs(ids, text_tokens) if request.wants_log_probs else []
             for index, log_prob in enumerate(log_probs):
@@ -139,7 +146,7 @@ class Engine:
         return [token["id"] for token in tokens if isinstance(token["piece"], str)]
 
 
-def _completion_body(request: GenerationRequest) -> dict[str, Any]:
+def _completion_body(request: GenerationRequest, turn_end: int | None) -> dict[str, Any]:
     sampling = request.sampling
     body: dict[str, Any] = {
         "prompt": list(request.prompt_ids),
@@ -155,15 +162,18 @@ def _completion_body(request: GenerationRequest) -> dict[str, Any]:
         "n_probs": max(request.num_top_log_probs, int(request.wants_log_probs)),
     }
     if request.json_schema is not None:
-        body["grammar"] = _json_grammar(request.json_schema)
+        body["grammar"] = _json_grammar(request.json_schema, turn_end)
     if request.logit_bias_by_text:
         body["logit_bias"] = [[text, bias] for text, bias in request.logit_bias_by_text.items()]
     return body
 
 
-def _json_grammar(schema: Mapping[str, Any]) -> str:
+def _json_grammar(schema: Mapping[str, Any], turn_end: int | None) -> str:
     # The server's own `json_schema` allows any white space, and small models lose themselves in it.
-    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": _COMPACT_JSON, **schema})
+    text = "%json " + json.dumps({"x-guidance": _COMPACT_JSON, **schema})
+    # Left to itself the grammar ends with what llama.cpp takes for the end of a document, which models never say here.
+    end = "" if turn_end is None else f" <[{turn_end}]>"
+    return f"%llguidance {{}}\nstart: text{end}\ntext: {text}"
 
 
 def _token_grammar(token_ids: Sequence[int]) -> str:

@@ -50,9 +50,8 @@ async def _continued(engine: Engine, call: CallTokenData, later: Sequence[ChatMe
     if not found:
         raise RefusedRequestError("the chat template leaves out what the assistant said: set chat_template to another")
     after_ids = await engine.tokenize(after)
-    as_text = set(await engine.tokenize(after, parse_special=False))
-    end = next((token for token in after_ids if token not in as_text), None)
-    if end is not None and call.generation_token_ids[-1:] == [end]:
+    end = engine.turn_end
+    if call.generation_token_ids[-1:] == [end] and end in after_ids:
         # The model ended its answer itself. One that was cut off still needs its end.
         after_ids = after_ids[after_ids.index(end) + 1 :]
     return Prompt([*call.prompt_token_ids, *call.generation_token_ids, *after_ids], _opens_think(rendered))

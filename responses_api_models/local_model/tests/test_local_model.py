@@ -42,7 +42,9 @@ RESULT = {"type": "function_call_output", "call_id": "c1", "output": '{"weather"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    config = LocalModelConfig(host="", port=0, entrypoint="", name="policy_model", context_size_tokens=512)
+    config = LocalModelConfig(
+        host="", port=0, entrypoint="", name="policy_model", context_size_tokens=512, num_threads=1
+    )
     server = LocalModel(config=config, server_client=MagicMock(spec=ServerClient))
     with TestClient(server.setup_webserver()) as client:
         yield client
