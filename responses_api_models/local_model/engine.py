@@ -136,7 +136,8 @@ class Engine:
             reported = (await self.client.post("/completion", body)).get("completion_probabilities")
             for candidate in reported[0]["top_logprobs"] if reported else []:
                 if candidate["id"] == token_id:
-                    return float(candidate["logprob"])
+                    value: float | None = candidate["logprob"]  # null is NaN
+                    return value
         return None
 
     async def _whole_character_tokens(self, text: str) -> list[int]:
