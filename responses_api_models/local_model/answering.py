@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from responses_api_models.local_model.conversation import Conversation
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import Generation, GenerationRequest, RefusedRequestError, Sampling
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import (
+    Generation,
+    GenerationRequest,
+    RefusedRequestError,
+    Sampling,
+)
 from responses_api_models.local_model.prompt import Prompt, write_prompt
 from responses_api_models.local_model.tool_decision import decide_tool
 from responses_api_models.local_model.tools import Tool, ToolChoice, call_schema

@@ -23,16 +23,16 @@ from responses_api_models.local_model.answering import Answer, answer
 from responses_api_models.local_model.chat_template import find_turn_end, read_chat_template
 from responses_api_models.local_model.completion import completion_of, with_thoughts_apart
 from responses_api_models.local_model.conversation import conversation_of
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import (
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import (
     ContextOverflowError,
     EngineError,
     RefusedRequestError,
     Sampling,
 )
-from responses_api_models.local_model.native_server import NativeSettings
+from responses_api_models.local_model.llama.native_server import NativeSettings
+from responses_api_models.local_model.llama.token_log_probs import call_token_data
 from responses_api_models.local_model.request import wanted_of
-from responses_api_models.local_model.token_log_probs import call_token_data
 from responses_api_models.local_model.weights import find_weights
 
 

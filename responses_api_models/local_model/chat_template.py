@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import EngineError, RefusedRequestError
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import EngineError, RefusedRequestError
 from responses_api_models.local_model.weights import WeightsError
 
 # Tools are declared in the system message, their results are said by the user.

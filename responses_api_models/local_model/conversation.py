@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_gym.models.chat import CallTokenData, ChatRequest
-from responses_api_models.local_model.generation import ChatMessage, RefusedRequestError
+from responses_api_models.local_model.llama.generation import ChatMessage, RefusedRequestError
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system", "tool": "tool"}
 _TEXT_KEYS = ("text", "refusal")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from nemo_gym.models.chat import CallTokenData
 from responses_api_models.local_model.conversation import Conversation
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import ChatMessage, RefusedRequestError
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import ChatMessage, RefusedRequestError
 
 # What a template makes of an answer can't be wrong here, because none of it is kept.
 _PLACEHOLDER = "placeholder-of-the-answer"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from responses_api_models.local_model.answering import Wanted
-from responses_api_models.local_model.generation import RefusedRequestError, Sampling
+from responses_api_models.local_model.llama.generation import RefusedRequestError, Sampling
 from responses_api_models.local_model.tools import declared_tools, tool_choice
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from responses_api_models.local_model.generation import RefusedRequestError
+from responses_api_models.local_model.llama.generation import RefusedRequestError
 
 _MODES = ("auto", "none", "required")
 

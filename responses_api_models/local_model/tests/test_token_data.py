@@ -85,6 +85,7 @@ def test_every_call_of_a_rollout_with_tools_begins_with_all_ids_of_the_calls_bef
         said += [item, user("What is the weather in Lima?") if reply is None else result(item, reply)]
     for earlier, later in pairwise(carriers):
         assert later["prompt_token_ids"][: len(all_ids(earlier))] == all_ids(earlier)
+    assert {item["generation_token_ids"][-1] for item in carriers} == {END}
     assert [item["type"] for item in carriers] == ["function_call", "message"] * 2
     assert [json.loads(item["arguments"])["city"] for item in carriers[::2]] == ["Seattle", "Lima"]
     assert "cold" in carriers[1]["content"][0]["text"]

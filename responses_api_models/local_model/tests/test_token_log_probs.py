@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from nemo_gym.server_utils import RolloutError
-from responses_api_models.local_model.token_log_probs import aligned_log_probs, call_token_data
+from responses_api_models.local_model.llama.token_log_probs import aligned_log_probs, call_token_data
 
 
 def reported(*tokens: tuple[int, float]) -> list[dict[str, float]]:

@@ -4,7 +4,7 @@ import pytest
 
 from nemo_gym.models.chat import ChatOptions, ChatRequest, to_chat_request
 from responses_api_models.local_model.conversation import conversation_of
-from responses_api_models.local_model.generation import RefusedRequestError
+from responses_api_models.local_model.llama.generation import RefusedRequestError
 from responses_api_models.local_model.tools import call_schema, declared_tools, tool_choice
 from responses_api_models.local_model.weights import WeightsError, find_weights
 

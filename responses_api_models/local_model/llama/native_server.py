@@ -12,7 +12,7 @@ from typing import Any
 
 import xllamacpp  # type: ignore[import-untyped]
 
-from responses_api_models.local_model.generation import EngineError
+from responses_api_models.local_model.llama.generation import EngineError
 
 _LOG_ALL = 3
 _LOG_NOTHING = -1

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 
-from responses_api_models.local_model.generation import ContextOverflowError, EngineError, RefusedRequestError
+from responses_api_models.local_model.llama.generation import ContextOverflowError, EngineError, RefusedRequestError
 
 _LONGEST_CALL_S = 3600.0
 """For an engine that hangs; callers have shorter deadlines."""

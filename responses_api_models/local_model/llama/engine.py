@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from responses_api_models.local_model.generation import ChatMessage, EngineError, Generation, GenerationRequest
-from responses_api_models.local_model.native_client import NativeClient
-from responses_api_models.local_model.native_server import NativeServer, NativeSettings
-from responses_api_models.local_model.token_log_probs import aligned_log_probs
+from responses_api_models.local_model.llama.generation import ChatMessage, EngineError, Generation, GenerationRequest
+from responses_api_models.local_model.llama.native_client import NativeClient
+from responses_api_models.local_model.llama.native_server import NativeServer, NativeSettings
+from responses_api_models.local_model.llama.token_log_probs import aligned_log_probs
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.cpp draws one
 _COMPACT_JSON = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
