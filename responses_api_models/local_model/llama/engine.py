@@ -141,7 +141,7 @@ class Engine:
         return None
 
     async def _whole_character_tokens(self, text: str) -> list[int]:
-        body = {"content": text, "add_special": False, "with_pieces": True}
+        body = {"content": text, "add_special": False, "parse_special": False, "with_pieces": True}
         tokens = (await self.client.post("/tokenize", body))["tokens"]
         # A piece that isn't text comes as bytes. llama.cpp's grammars can't force such a token.
         return [token["id"] for token in tokens if isinstance(token["piece"], str)]

