@@ -9,6 +9,7 @@ from fastapi import Body
 from pydantic import Field, PrivateAttr
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.models.chat import ChatOptions, ChatRequest, to_chat_request, to_response
 from nemo_gym.models.chat.options import ReasoningForm
 from nemo_gym.models.chat.token_data import MessageTokenData, token_data_of
@@ -78,12 +79,17 @@ class LocalModel(SimpleResponsesAPIModel):
         """Load the model.
 
         Raises:
-            WeightsError: There are no weights, or their chat template won't do; the text says what to change.
-            EngineError: llama.cpp cannot load them.
+            ConfigError: There are no weights, llama.cpp cannot load them, or their chat template won't do.
         """
         settings = self._native_settings()
         self._model_name = settings.model_path.stem
-        engine = await Engine.load(settings)
+        try:
+            engine = await Engine.load(settings)
+        except EngineError as error:
+            fix = "name the GGUF file of a text model that this llama.cpp knows; native_log=true shows its own words"
+            if settings.chat_template is not None:
+                fix += "; or leave chat_template out"
+            raise ConfigError(Mistake(str(error), where="model_path", fix=fix)) from error
         try:
             engine.turn_end = await find_turn_end(engine)
         except BaseException:

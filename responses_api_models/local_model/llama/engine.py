@@ -46,15 +46,14 @@ class Engine:
         await self.client.close()
         await asyncio.to_thread(self._native.close)
 
-    async def render(self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True) -> str:
-        """Return the messages as the chat template writes them.
+    async def render(self, messages: Sequence[ChatMessage]) -> str:
+        """Return the messages as the chat template writes them, up to where the answer begins.
 
         Raises:
             RefusedRequestError: The template refuses them.
             EngineError: The engine failed.
         """
-        body = {"messages": list(messages), "add_generation_prompt": add_generation_prompt}
-        return str((await self.client.post("/apply-template", body))["prompt"])
+        return str((await self.client.post("/apply-template", {"messages": list(messages)}))["prompt"])
 
     async def tokenize(self, text: str, *, begins_document: bool = False, parse_special: bool = True) -> list[int]:
         """Return the token ids of `text`.

@@ -57,11 +57,7 @@ class NativeServer:
         try:
             self._server = xllamacpp.Server(_params(settings, self.key))
         except Exception as error:  # whatever the binding raises, the meaning is the same
-            template = "" if settings.chat_template is None else ", chat_template to a Jinja template it can render"
-            raise EngineError(
-                f"llama.cpp cannot load {settings.model_path}: {str(error).rstrip('.')}. Set model_path to the GGUF "
-                f"file of a text model that this llama.cpp knows{template}; native_log=true shows its own words"
-            ) from error
+            raise EngineError(f"llama.cpp cannot load {settings.model_path}: {error}") from error
         self.url: str = self._server.listening_address.rstrip("/")
 
     def close(self) -> None:

