@@ -1,8 +1,11 @@
 """Why a run could not be started, in words for the person at the keyboard."""
 
+from itertools import takewhile
+
 from nemo_gym.config.errors import ConfigError
 
 _MISTAKE = "config error:"
+_LOGGED = "ERROR:"  # what uvicorn adds when a server's own startup found the mistake
 
 
 class StartError(Exception):
@@ -21,7 +24,7 @@ class StartError(Exception):
 def refused_settings(output: list[str]) -> list[str]:
     """Return the part of a server's last lines that names mistakes in its settings; empty when there is none."""
     first = next((index for index, line in enumerate(output) if line.startswith(_MISTAKE)), len(output))
-    return output[first:]
+    return list(takewhile(lambda line: not line.startswith(_LOGGED), output[first:]))
 
 
 def first_failure(group: BaseExceptionGroup[BaseException]) -> BaseException:

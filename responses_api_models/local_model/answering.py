@@ -4,14 +4,43 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from responses_api_models.local_model.conversation import Conversation
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import Generation, GenerationRequest, RefusedRequestError, Sampling
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import (
+    Generation,
+    GenerationRequest,
+    RefusedRequestError,
+    Sampling,
+)
+from responses_api_models.local_model.prompt import Prompt, write_prompt
 from responses_api_models.local_model.tool_decision import decide_tool
 from responses_api_models.local_model.tools import Tool, ToolChoice, call_schema
 
 _MAX_BIASED_WORDS = 200
+_JSON_BEGINS = tuple('{["-0123456789tfn')
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an answer should be like.
+
+    Attributes:
+        choice: The tools the model may or must call.
+        sampling: How tokens are drawn.
+        json_schema: Of a message's text; None leaves it free.
+        num_top_log_probs: Likeliest tokens to report at each position of a message; None reports nothing.
+        token_data: Continue the last call by its ids, and tell the log-probability of every sampled token.
+        copy_bias: Added to the logits of the user's words while arguments are written (nats), 0 for none.
+    """
+
+    choice: ToolChoice
+    sampling: Sampling
+    json_schema: Mapping[str, Any] | None
+    num_top_log_probs: int | None
+    token_data: bool
+    copy_bias: float
 
 
 @dataclass(frozen=True)
@@ -21,39 +50,43 @@ class Answer:
     Attributes:
         tool_name: The tool it calls; None for a message.
         text: The message, or the call's arguments as JSON (cut off when `generation.finish_reason` is `length`).
-        generation: Counts and finish reason.
+        prompt: What it was given.
+        generation: Tokens and finish reason.
     """
 
     tool_name: str | None
     text: str
+    prompt: Prompt
     generation: Generation
 
 
-async def answer(
-    engine: Engine, conversation: Conversation, choice: ToolChoice, sampling: Sampling, *, copy_bias: float
-) -> Answer:
+async def answer(engine: Engine, conversation: Conversation, wanted: Wanted) -> Answer:
     """Let the model answer.
-
-    Args:
-        engine: The model.
-        conversation: What was said so far.
-        choice: The tools it may or must call.
-        sampling: How tokens are drawn.
-        copy_bias: Added to the logits of the user's words while arguments are written (nats), 0 for none.
 
     Raises:
         ContextOverflowError: The conversation does not fit the context.
-        RefusedRequestError: A tool's JSON schema is not understood.
+        RefusedRequestError: A JSON schema, of a tool or of the text, is not understood.
         EngineError: The engine failed.
     """
-    tool = await decide_tool(engine, conversation, choice)
-    if tool is None:
-        said = await engine.generate(GenerationRequest(conversation.with_instructions(), sampling))
-        return Answer(None, said.text.strip(), said)
-    messages = conversation.with_instructions(_call_instructions(tool))
-    bias = _copied_words(conversation, copy_bias)
-    call = await engine.generate(GenerationRequest(messages, sampling, call_schema(tool), bias))
-    return Answer(tool.name, _arguments(tool, call.text), call)
+    tool = await decide_tool(engine, conversation, wanted.choice)
+    instructions = "" if tool is None else _call_instructions(tool)
+    prompt = await write_prompt(engine, conversation, instructions, continues=wanted.token_data)
+    top = None if tool else wanted.num_top_log_probs
+    said = await engine.generate(
+        GenerationRequest(
+            prompt_ids=prompt.ids,
+            sampling=wanted.sampling,
+            json_schema=call_schema(tool) if tool else wanted.json_schema,
+            logit_bias_by_text=_copied_words(conversation, wanted.copy_bias) if tool else {},
+            num_top_log_probs=0 if top is None else max(top, 1),
+            wants_log_probs=wanted.token_data,
+        )
+    )
+    if tool is not None:
+        return Answer(tool.name, _arguments(tool, said.text), prompt, said)
+    if wanted.json_schema is not None:
+        _check_json(said)
+    return Answer(None, said.text, prompt, said)
 
 
 def _call_instructions(tool: Tool) -> str:
@@ -72,12 +105,22 @@ def _copied_words(conversation: Conversation, copy_bias: float) -> Mapping[str, 
     return {text: copy_bias for word in words for text in (word, f" {word}")}
 
 
+# llama.cpp goes on without a grammar when it cannot make one of a schema, and only logs it: hence both checks below.
+
+
 def _arguments(tool: Tool, call: str) -> str:
     opening = f'{{"name": {json.dumps(tool.name)}, "arguments": '
     if not opening.startswith(call[: len(opening)]):
-        # llama.cpp goes on without a grammar when it cannot make one of the schema, and only logs it.
         raise RefusedRequestError(f"the JSON schema in `parameters` of tool {tool.name!r} is not understood")
     try:
         return json.dumps(json.loads(call)["arguments"], ensure_ascii=False)
     except ValueError:  # cut off by a limit
         return call[len(opening) :]
+
+
+def _check_json(said: Generation) -> None:
+    try:
+        json.loads(said.text)
+    except ValueError as error:
+        if said.finish_reason != "length" or not said.text.startswith(_JSON_BEGINS):
+            raise RefusedRequestError("the JSON schema of the text's format is not understood") from error

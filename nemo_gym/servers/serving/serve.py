@@ -92,6 +92,8 @@ async def _serve_all(apps: Sequence[ServedApp]) -> bool:
     is_failed = any(task.done() and not server.started for server, task in zip(servers, tasks, strict=True))
     if is_failed:
         _stop(servers)
+    # A cancelled `gather` that nobody looks at is reported as an error when it is collected.
+    await asyncio.gather(ready, return_exceptions=True)
     await asyncio.gather(*tasks)
     return not is_failed
 

@@ -116,7 +116,10 @@ class SimpleServer(BaseServer):
         return cookie_name(type(self).__name__, self.config.name)
 
     async def startup(self) -> None:
-        """Called before the server is ready: open what it needs."""
+        """Called before the server is ready: open what it needs.
+
+        A ConfigError raised here ends the start as one in the settings does: shown without traceback.
+        """
 
     async def shutdown(self) -> None:
         """Called when the server stops: close what `startup` opened."""

