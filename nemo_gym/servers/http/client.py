@@ -70,7 +70,7 @@ class ServerClient:
         return BaseServerConfig(host=host, port=port)
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
-        """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
+        """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""
         app = self._local_apps.get(server_name)
         try:
             if app is not None:

@@ -42,6 +42,7 @@ async def request(
     deadline: Deadline | None = None,
     server: str = "",
     limits: TransportLimits = TRANSPORT_LIMITS,
+    auth: aiohttp.BasicAuth | None = None,
     **kwargs: Any,
 ) -> HttpResponse:
     """Send one request and return its answer, whatever its status.
@@ -54,15 +55,15 @@ async def request(
             caller bounds the call.
         server: Name of the peer, for errors.
         limits: How often and how long each class of error is retried, and the largest answer.
+        auth: Sent as the `Authorization` header.
         kwargs: aiohttp's own (`data`, `params`, …).
 
     Raises:
         RolloutError: `transport_unreachable`, `transport_dropped`, `transport_local_resource`, `transport_timeout`
             (aiohttp's own `timeout`), or the deadline's kind.
+        ValueError: Both `auth` and an `Authorization` header.
     """
-    sent_headers = CIMultiDict(headers or {})
-    if cookies:
-        sent_headers["cookie"] = cookie_header(cookies)
+    sent_headers = headers_of_call(headers, cookies, auth)
     if json is not None:
         kwargs["data"] = encode_json(json)
         sent_headers["content-type"] = "application/json"
@@ -70,6 +71,20 @@ async def request(
     call = _Call(method, url, sent_headers, kwargs, server or mask_text(url), replay_safe, limits)
     async with connection_turn():
         return await bounded(call.send(), deadline, call.server, method, url)
+
+
+def headers_of_call(
+    headers: Any, cookies: Mapping[str, Any] | None, auth: aiohttp.BasicAuth | None
+) -> CIMultiDict[str]:
+    """Return the headers that a call begins with; raises ValueError for both `auth` and an `Authorization` header."""
+    sent: CIMultiDict[str] = CIMultiDict(headers or {})
+    if cookies:
+        sent["cookie"] = cookie_header(cookies)
+    if auth is not None:  # aiohttp is given the header: its own `auth` is deprecated
+        if "authorization" in sent:
+            raise ValueError("a call has an Authorization header or `auth`, not both")
+        sent["authorization"] = auth.encode()
+    return sent
 
 
 async def bounded(
