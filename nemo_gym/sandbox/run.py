@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.sandbox import bubblewrap, entrypoint, supervisor
+from nemo_gym.sandbox import bubblewrap, entrypoint
 from nemo_gym.sandbox.allocation import Scratch
 from nemo_gym.sandbox.entrypoint import EntrypointSpec
 from nemo_gym.sandbox.filesystem import FilesystemView, base_python
 from nemo_gym.sandbox.interface import SandboxError, SandboxLevel, SandboxLimits, SandboxResult
 from nemo_gym.sandbox.seccomp import filter_program
-from nemo_gym.sandbox.supervisor import SupervisorSpec
+from nemo_gym.sandbox.supervisor.main import STATUS_FD, SupervisorSpec
 
 # How long the supervisor may need beyond the program's own time before it is taken for stuck.
 GRACE_S = 10.0
 _PIECE_BYTES = 65_536
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); from supervisor.main import main; main(int(sys.argv[2]))",
+    os.path.dirname(__file__),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Run:
             user=self.user,
             adds_own_tasks=self.level == "rlimits" and self.user is None,
             seccomp=filter_program().hex(),
-            status_fd=supervisor.STATUS_FD,
+            status_fd=STATUS_FD,
         )
         return json.dumps(spec._asdict())
 
@@ -119,7 +123,7 @@ class SupervisedRun:
 
     async def _supervisor(self, control_fd: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(base_python(), "-I", "-S", os.fspath(supervisor.__file__), str(control_fd)),
+            *(base_python(), "-I", "-S", "-c", *_SUPERVISOR, str(control_fd)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
