@@ -13,8 +13,8 @@ from nemo_gym.wire.openai.responses_items import (
     NeMoGymResponseItem,
     NeMoGymResponseOutputMessage,
     NeMoGymResponseReasoningItem,
+    TextOrList,
     part_type,
-    text_or_list,
 )
 from nemo_gym.wire.openai.training import (
     NeMoGymEasyInputMessageForTraining,
@@ -105,9 +105,5 @@ NeMoGymResponseInputItem = ResponseItem
 NeMoGymResponseInput = list[ResponseItem]
 """The list form of `input`: a conversation, oldest item first."""
 
-TextOrItems = Annotated[
-    Annotated[str, Tag("text")] | Annotated[NeMoGymResponseInput, Tag("list")],
-    Discriminator(text_or_list),
-    SerializeAsAny(),
-]
+TextOrItems = TextOrList[ResponseItem]
 """A conversation, or the one text of its user."""
