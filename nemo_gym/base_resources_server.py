@@ -27,6 +27,7 @@ from nemo_gym.wire.environment import (
     BaseVerifyResponse,
 )
 from nemo_gym.wire.failure import own_kind, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.tool_arguments import tool_arguments
 
@@ -104,7 +105,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         app.post("/close_session")(self._close_session)
 
         @app.get("/tools")
-        async def tools(response: Response) -> list[dict[str, Any]]:
+        async def tools(response: Response) -> list[JsonObject]:
             if has_unlisted_tools(app):
                 response.headers[MORE_TOOLS_HEADER] = "1"
             return list_tools(app)

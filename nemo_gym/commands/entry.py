@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nemo_gym.commands.parameters import print_help
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
@@ -88,7 +89,7 @@ def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:
     try:
         return model.model_validate({str(k): v for k, v in values.items() if k in model.model_fields})
     except ValidationError as error:
-        raise ConfigError(*(_mistake(dict(d), model) for d in error.errors(include_url=False))) from error
+        raise ConfigError(*(_mistake(d, model) for d in error.errors(include_url=False))) from error
 
 
 def require_known(model: type[BaseModel], command_line: CommandLine, also: frozenset[str] = frozenset()) -> None:
@@ -103,7 +104,7 @@ def require_known(model: type[BaseModel], command_line: CommandLine, also: froze
         raise ConfigError(*mistakes)
 
 
-def _mistake(detail: dict[str, Any], model: type[BaseModel]) -> Mistake:
+def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
     key = ".".join(map(str, detail["loc"]))
     field = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
     if detail["type"] == "missing":

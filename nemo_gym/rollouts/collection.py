@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 
@@ -175,7 +175,7 @@ class Collection:
             num_repeats=self.options.num_repeats,
             agent_name=self.options.agent_name,
             params=self.options.responses_create_params,
-            server_config=OmegaConf.to_container(self.client.global_config_dict),  # type: ignore[arg-type]
+            server_config=cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict)),
         )
         unseen = ", ".join(unseen_code(manifest))
         if unseen:

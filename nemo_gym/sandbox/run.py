@@ -8,7 +8,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nemo_gym.sandbox import bubblewrap, entrypoint
 from nemo_gym.sandbox.allocation import Scratch
@@ -16,7 +15,7 @@ from nemo_gym.sandbox.entrypoint import EntrypointSpec
 from nemo_gym.sandbox.filesystem import FilesystemView, base_python
 from nemo_gym.sandbox.interface import SandboxError, SandboxLevel, SandboxLimits, SandboxResult
 from nemo_gym.sandbox.seccomp import filter_program
-from nemo_gym.sandbox.supervisor.main import STATUS_FD, SupervisorSpec
+from nemo_gym.sandbox.supervisor.main import STATUS_FD, SupervisorReport, SupervisorSpec
 
 # How long the supervisor may need beyond the program's own time before it is taken for stuck.
 GRACE_S = 10.0
@@ -153,7 +152,8 @@ class SupervisedRun:
                 )
         except TimeoutError:
             raise SandboxError(f"the sandbox did not end within {GRACE_S:g} s after the program's time") from None
-        return self._result(json.loads(report) if report else {"error": "its supervisor died"}, stdout, stderr)
+        made = SupervisorReport(**json.loads(report)) if report else SupervisorReport(error="its supervisor died")
+        return self._result(made, stdout, stderr)
 
     async def end(self) -> None:
         """End what still runs; returns when the supervisor is gone, after `GRACE_S` at the latest."""
@@ -190,10 +190,10 @@ class SupervisedRun:
             await pipe.drain()
         pipe.close()
 
-    def _result(self, report: dict[str, Any], stdout: bytes, stderr: bytes) -> SandboxResult:
-        if "error" in report:
+    def _result(self, report: SupervisorReport, stdout: bytes, stderr: bytes) -> SandboxResult:
+        if report.error is not None:
             said = stderr[-500:].decode(errors="replace").strip()
-            raise SandboxError(f"the program was not run: {report['error']}" + (f"\n{said}" if said else ""))
-        if self._too_much_output:
+            raise SandboxError(f"the program was not run: {report.error}" + (f"\n{said}" if said else ""))
+        if self._too_much_output or report.limit_hit == "stopped":  # it is stopped for nothing else before its end
             return SandboxResult(None, stdout, stderr, self._run.level, "output")
-        return SandboxResult(report["exit_status"], stdout, stderr, self._run.level, report["limit_hit"])
+        return SandboxResult(report.exit_status, stdout, stderr, self._run.level, report.limit_hit)

@@ -6,11 +6,12 @@ server then closes it.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model import tokens
 from responses_api_models.scripted_model.asgi import (
     JSON_TYPE,
@@ -53,7 +54,7 @@ class StatusFault(_Fault):
     code: str | None = Field(default=None, description="OpenAI error code, e.g. context_length_exceeded.")
     message: str | None = Field(default=None, description="Error text; absent: the usual one of the code.")
     headers: dict[str, str] = Field(default_factory=dict, description="Extra headers, e.g. Retry-After.")
-    body: dict[str, Any] | str | None = Field(default=None, description="Whole body instead of an OpenAI error.")
+    body: JsonObject | str | None = Field(default=None, description="Whole body instead of an OpenAI error.")
 
 
 class SlowFault(_Fault):
@@ -155,7 +156,7 @@ async def play_fault(
         await send_body(send, _OTHER_JSON)
 
 
-def spoiled(completion: dict[str, Any], fault: TokenDataFault) -> bytes:
+def spoiled(completion: JsonObject, fault: TokenDataFault) -> bytes:
     """Return a chat completion as JSON text after the fault spoilt its token data."""
     for choice in completion.get("choices", ()):
         content = (choice.get("logprobs") or {}).get("content") or [{}]

@@ -8,7 +8,7 @@ import select
 import signal
 import socket
 import time
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from .descendants import descendants, end_descendants, memory_bytes, reap
 from .removal import remove_files_of, remove_tree
@@ -16,6 +16,8 @@ from .removal import remove_files_of, remove_tree
 PR_SET_CHILD_SUBREAPER = 36
 WATCH_INTERVAL_S = 0.05
 STATUS_FD = 3
+
+LimitHit = Literal["time", "cpu", "memory", "processes", "stopped"]
 
 
 class SupervisorSpec(NamedTuple):
@@ -43,6 +45,20 @@ class SupervisorSpec(NamedTuple):
     processes: int
 
 
+class SupervisorReport(NamedTuple):
+    """What became of the program.
+
+    Attributes:
+        exit_status: 128 + n for signal n; None when a limit ended it.
+        limit_hit: "stopped" when the caller ended it; None where no limit did.
+        error: Why it was not run; then the others say nothing.
+    """
+
+    exit_status: int | None = None
+    limit_hit: LimitHit | None = None
+    error: str | None = None
+
+
 def main(control_fd: int) -> None:
     """Run one program from its spec to its report; `control_fd` is one end of the socket pair."""
     control = socket.socket(fileno=control_fd)
@@ -54,14 +70,14 @@ def main(control_fd: int) -> None:
     try:
         report = _run(spec, control)
     except Exception as error:  # whatever it was, the caller must not take it for the program's end
-        report = {"error": f"{type(error).__name__}: {error}"}
+        report = SupervisorReport(error=f"{type(error).__name__}: {error}")
     end_descendants()
     _remove_everything_left(spec)
     with contextlib.suppress(OSError):  # the caller is gone
-        control.sendall(json.dumps(report).encode())
+        control.sendall(json.dumps(report._asdict()).encode())
 
 
-def _run(spec: SupervisorSpec, control: socket.socket) -> dict[str, Any]:
+def _run(spec: SupervisorSpec, control: socket.socket) -> SupervisorReport:
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
     child_ended, wake = os.pipe()
@@ -79,8 +95,9 @@ def _run(spec: SupervisorSpec, control: socket.socket) -> dict[str, Any]:
     said = os.read(status_read, 4096)
     if said != b"+" and limit_hit != "stopped":
         reason = said.decode(errors="replace").lstrip("+")
-        return {"error": reason or f"exit status {exit_status}, limit {limit_hit}, before the program began"}
-    return {"exit_status": exit_status, "limit_hit": limit_hit}
+        reason = reason or f"exit status {exit_status}, limit {limit_hit}, before the program began"
+        return SupervisorReport(error=reason)
+    return SupervisorReport(exit_status, limit_hit)
 
 
 def _start(spec: SupervisorSpec, status_fd: int) -> int:
@@ -102,7 +119,9 @@ def _start(spec: SupervisorSpec, status_fd: int) -> int:
         os._exit(127)
 
 
-def _watch(child: int, spec: SupervisorSpec, control: socket.socket, child_ended: int) -> tuple[int | None, str | None]:
+def _watch(
+    child: int, spec: SupervisorSpec, control: socket.socket, child_ended: int
+) -> tuple[int | None, LimitHit | None]:
     ends_at = time.monotonic() + spec.timeout_s
     look_at = time.monotonic() + WATCH_INTERVAL_S
     while True:
@@ -125,7 +144,7 @@ def _watch(child: int, spec: SupervisorSpec, control: socket.socket, child_ended
             os.read(child_ended, 4096)
 
 
-def _limit_exceeded(spec: SupervisorSpec) -> str | None:
+def _limit_exceeded(spec: SupervisorSpec) -> LimitHit | None:
     pids = descendants()
     if len(pids) > spec.processes:
         return "processes"

@@ -5,7 +5,7 @@ import errno
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from multidict import CIMultiDict
@@ -16,6 +16,9 @@ from nemo_gym.servers.http.json_body import encode_json
 from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
 from nemo_gym.wire.failure import Delivery, FailureKind, RolloutError, rollout_error
+
+RequestOptions: TypeAlias = dict[str, Any]
+"""Keyword arguments of `request`."""
 
 _LOCAL_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
@@ -114,7 +117,7 @@ class _Call:
     method: str
     url: str
     headers: CIMultiDict[str]
-    options: dict[str, Any]
+    options: RequestOptions
     server: str
     replay_safe: bool
     limits: TransportLimits

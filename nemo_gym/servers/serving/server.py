@@ -73,8 +73,8 @@ class BaseServer(BaseModel):
         """
         name = name or os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
         block = get_first_server_config_dict(get_global_config_dict(), name)
-        settings: Any = OmegaConf.to_container(block, resolve=True)
-        config_class: Any = cls.model_fields["config"].annotation
+        settings = cast(dict[str, Any], OmegaConf.to_container(block, resolve=True))
+        config_class = cast(type[BaseRunServerInstanceConfig], cls.model_fields["config"].annotation)
         unknown = unknown_keys(config_class, settings, where=name)
         try:
             config = config_class.model_validate({**settings, "name": name})
@@ -89,7 +89,7 @@ class BaseServer(BaseModel):
             raise ConfigError(*unknown.mistakes)
         if unknown.plain and not own_worker_index():
             _log.warning("%s: no server reads these settings: %s", name, ", ".join(unknown.plain))
-        return config  # type: ignore[no-any-return]
+        return config
 
 
 class SimpleServer(BaseServer):

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, SerializeAsAny, Tag
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.open_model import OpenModel
 from nemo_gym.wire.openai.responses_items import (
     NeMoGymEasyInputMessage,
@@ -56,7 +57,7 @@ def item_kind(item: Any) -> str | None:
     return f"{kind}_with_tokens" if kind in _KINDS_WITH_TOKENS and has_token_data(item) else kind
 
 
-def _dict_kind(item: dict[str, Any]) -> str | None:
+def _dict_kind(item: JsonObject) -> str | None:
     item_type = item.get("type")
     if item_type == "message" or (item_type is None and "role" in item):
         return _message_kind(item)
@@ -67,7 +68,7 @@ def _dict_kind(item: dict[str, Any]) -> str | None:
     return "other" if item_type is None and "id" in item else None
 
 
-def _message_kind(message: dict[str, Any]) -> str:
+def _message_kind(message: JsonObject) -> str:
     content = message.get("content")
     # Without `type`, or with plain text, only the short form fits.
     if "type" not in message or not isinstance(content, list):
