@@ -135,7 +135,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         return type(self).session_state is not None
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
+        """Return the policy of `/seed_session`, of `/verify`, or of a tool, which is everything else."""
         name, config = self.config.name, self.config
         wrap = self._inside_session if self._tracks_sessions() else None
         match path:

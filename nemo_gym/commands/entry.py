@@ -70,7 +70,7 @@ def _is_reader_gone() -> bool:
 
 
 def _drop_output() -> None:
-    # Else the interpreter tries to write the rest at its end, and complains.
+    # Otherwise the interpreter tries to write the rest when it exits, and complains.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -85,7 +85,7 @@ def _open_standard_streams() -> None:
 
 
 def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:
-    """Return the options of a command out of the merged values; raises ConfigError with every mistake."""
+    """Return the options of a command from the merged values; raises ConfigError with every mistake."""
     try:
         return model.model_validate({str(k): v for k, v in values.items() if k in model.model_fields})
     except ValidationError as error:

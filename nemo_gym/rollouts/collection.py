@@ -206,7 +206,7 @@ class Collection:
         return settled
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
-        """Read whole files beside the event loop, which goes on hearing signals; raises ReadingStopped after a stop."""
+        """Read whole files in a thread: the event loop still receives signals. Raises ReadingStopped after a stop."""
         try:
             return await asyncio.to_thread(read)
         except asyncio.CancelledError:

@@ -1,6 +1,6 @@
 """The scripted model as a raw ASGI app: an OpenAI-compatible endpoint that plays prepared answers.
 
-Raw, and without validation of the request: in benchmarks what the model costs is taken from what is measured.
+Raw, and without validation of the request: in benchmarks it shares the CPU with what is measured.
 """
 
 import asyncio
@@ -197,7 +197,7 @@ def _parsed(raw: bytes) -> JsonObject:
     try:
         request = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise RequestError(f"The request body is no valid JSON: {error}") from error
+        raise RequestError(f"The request body isn't valid JSON: {error}") from error
     if not isinstance(request, dict):
         raise RequestError("The request body must be a JSON object.")
     if request.get("stream"):

@@ -19,7 +19,7 @@ class RecordedRequest(NamedTuple):
     body: bytes
 
     def as_json(self) -> JsonObject:
-        """Return number, path and body; a body that is no JSON is told as text."""
+        """Return number, path and body; a body that isn't JSON is given as text."""
         try:
             body = orjson.loads(self.body)
         except orjson.JSONDecodeError:

@@ -192,7 +192,7 @@ def _dotenv(path: Path | None) -> list[Source]:
 
 
 def _bounded(name: str, values: Mapping[str, Any] | DictConfig) -> Source:
-    # Before anything recurses into it; OmegaConf's own containers have a bound already.
+    # Checked before anything recurses into it; OmegaConf's own containers have a limit already.
     problem = problem_of_values(values)
     if problem:
         raise ConfigError(size_mistake(problem, name))

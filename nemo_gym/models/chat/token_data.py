@@ -64,7 +64,7 @@ def attach_token_data(output: Sequence[dict[str, Any]], data: CallTokenData) -> 
     Readers expect it there and only there: repeating it on each item would multiply the size of a rollout.
 
     Raises:
-        RolloutError: `token_data_invalid`: there is no item.
+        RolloutError: `token_data_invalid`, when `output` is empty.
     """
     if not output:
         raise rollout_error("token_data_invalid", "the model call made no item that could carry its token data")

@@ -45,7 +45,8 @@ def reap() -> dict[int, int]:
 def end_descendants() -> None:
     """Kill everything below this process; returns when nothing is left.
 
-    Stopped first, killed then: a killed process makes room for its siblings to fork once more, a stopped one does not.
+    All are stopped before any is killed: a killed process makes room for its siblings to fork once more, a stopped
+    one doesn't.
     """
     while _has_children():
         stopped: set[int] = set()
@@ -93,7 +94,7 @@ def _own_bytes(pid: int) -> int:
 
 
 def _shared_bytes(pid: int) -> dict[str, int]:
-    """Return the size of anonymous shared memory by inode: what it holds where we may see that, else what is mapped."""
+    """Return the size of anonymous shared memory by inode: what it holds if we may see that, else what is mapped."""
     sizes: dict[str, int] = {}
     with open(f"/proc/{pid}/maps") as lines:
         for line in lines:

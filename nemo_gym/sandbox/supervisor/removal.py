@@ -20,7 +20,7 @@ def remove_files_of(owner: int) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder that a program filled, whatever it did to the rights and however deep it nested.
+    """Remove a folder that a program filled, whatever permissions it set and however deep it nested.
 
     One step down or up at a time: paths would grow too long, and recursion too deep. What can't be removed stays.
     """

@@ -59,7 +59,7 @@ async def request_in_memory(
 
 
 def _tighter(deadline: Deadline | None, timeout: ClientTimeout | float | None) -> Deadline | None:
-    """Return the one bound of a call: ours, or aiohttp's `timeout`. There is no socket to connect or to wait for."""
+    """Return the one bound of a call: ours, or what of aiohttp's `timeout` has a meaning without a socket."""
     if timeout is None:
         return deadline
     given = (timeout,) if isinstance(timeout, int | float) else (timeout.total, timeout.sock_read)

@@ -146,7 +146,7 @@ class _Call:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts: list[bytes] = []
         size_bytes, announced = 0, response.content_length or 0
-        # Counted while it comes in: an answer in chunks, or compressed, does not say how long it is.
+        # Counted as it arrives: a chunked or compressed answer doesn't say how long it is.
         while max(size_bytes, announced) <= self.limits.max_answer_bytes:
             part = await response.content.readany()
             if not part:

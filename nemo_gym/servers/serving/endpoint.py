@@ -32,7 +32,7 @@ class Endpoint:
     """ASGI application for one handler.
 
     Args:
-        policy: What holds for this endpoint.
+        policy: The rules of this endpoint.
         app: Has the author's exception handlers.
         handler: The lean way into the handler.
         framework: FastAPI's way to it, where there is no lean one.

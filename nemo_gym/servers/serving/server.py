@@ -79,7 +79,7 @@ class BaseServer(BaseModel):
         try:
             config = config_class.model_validate({**settings, "name": name})
         except ValidationError as error:
-            # Without the value: at a missing key it is the whole block, API keys and all.
+            # Without the value: for a missing key it is the whole block, API keys included.
             mistakes = [
                 Mistake(d["msg"], where=".".join([name, *map(str, d["loc"])]))
                 for d in error.errors(include_url=False, include_input=False)
@@ -108,7 +108,7 @@ class SimpleServer(BaseServer):
         return app
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for the endpoint at `path`: failure kinds, deadline, session rules."""
+        """Return the policy of the endpoint at `path`: failure kinds, deadline, session rules."""
         return EndpointPolicy(server_name=self.config.name)
 
     def session_cookie_name(self) -> str:

@@ -12,7 +12,7 @@ def list_tools(app: FastAPI) -> list[JsonObject]:
     """Return every POST route that is a tool, as a function tool of the Responses API.
 
     Name: the path without its slash. Description: the handler's docstring. Parameters: the body's JSON schema. A route
-    made with `include_in_schema=False` is none.
+    made with `include_in_schema=False` isn't a tool.
     """
     return [
         _tool(route)

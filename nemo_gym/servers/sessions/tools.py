@@ -25,7 +25,7 @@ _ONE_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def is_tool_name(name: str) -> bool:
-    """Tell whether `/<name>` is one path segment, needs no escape, and is none of a resources server's own routes."""
+    """Tell whether `/<name>` is one path segment, needs no escape, and isn't one of a resources server's own routes."""
     return _ONE_PATH_SEGMENT.fullmatch(name) is not None and f"/{name}" not in RESERVED_PATHS
 
 

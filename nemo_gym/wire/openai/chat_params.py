@@ -139,7 +139,7 @@ def check_message(message: JsonObject) -> JsonObject:
     """Check that a chat message says who speaks; it is returned as it is.
 
     Raises:
-        ValueError: `role` is missing or no string.
+        ValueError: `role` is missing or isn't a string.
     """
     if not isinstance(message.get("role"), str):
         raise ValueError("a message is an object with a `role`")
@@ -154,7 +154,7 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
 
     Attributes:
         max_completion_tokens: Limit of generated tokens, reasoning included, >= 1.
-        max_tokens: The same under its older name, which many engines know only.
+        max_tokens: The same under its older name, the only one that many engines know.
         n: Number of answers, >= 1.
         temperature: 0 (always the likeliest token) to 2.
         top_p: Probability mass that sampling draws from, 0 to 1.

@@ -45,8 +45,8 @@ def item_kind(item: Any) -> str | None:
     """Name the kind of an item given as an object from JSON or as an instance of an item class.
 
     Returns:
-        The tag of `ResponseItem`, with the suffix `_with_tokens` for the `...ForTraining` classes; None when it is no
-        item at all: neither `type`, nor `role`, nor `id`.
+        The tag of `ResponseItem`, with the suffix `_with_tokens` for the `...ForTraining` classes; None when it
+        isn't an item at all: neither `type`, nor `role`, nor `id`.
     """
     if not isinstance(item, dict):
         kind = next((kind for cls in type(item).__mro__ if (kind := _KIND_BY_CLASS.get(cls))), None)

@@ -32,7 +32,7 @@ def check_tool(tool: JsonObject) -> JsonObject:
             order included, because chat templates print it into the prompt.
 
     Raises:
-        ValueError: No `type`; or a function without a name, or whose `parameters` are no object.
+        ValueError: No `type`; or a function without a name, or whose `parameters` aren't an object.
     """
     if not isinstance(tool.get("type"), str):
         raise ValueError("a tool is an object with a `type`")
