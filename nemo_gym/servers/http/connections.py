@@ -41,7 +41,8 @@ def max_connections() -> int:
 
     About as many as it accepts: for each rollout an agent has one from its caller and one to the server it asks, so
     neither end may take more than half of the descriptors. Beyond that, requests wait for a connection instead of
-    failing for want of a descriptor. Where there are few, idle connections and the process's own files are a large part.
+    failing for want of a descriptor. Where descriptors are few, idle connections and the process's own files take up a
+    large part of them.
     """
     limit = descriptor_limit()
     share = _SHARE_OF_DESCRIPTORS if limit >= _FEW_DESCRIPTORS else _SHARE_OF_FEW_DESCRIPTORS
