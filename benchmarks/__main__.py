@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from benchmarks.gym_run import Refused
+from benchmarks.contestants.gym_run import Refused
 from benchmarks.options import Options
 from benchmarks.program import ProgramError
 from benchmarks.report import Report

@@ -27,6 +27,7 @@ from nemo_gym.wire.environment import (
     BaseVerifyResponse,
 )
 from nemo_gym.wire.failure import own_kind, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.tool_arguments import tool_arguments
 
@@ -104,7 +105,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         app.post("/close_session")(self._close_session)
 
         @app.get("/tools")
-        async def tools(response: Response) -> list[dict[str, Any]]:
+        async def tools(response: Response) -> list[JsonObject]:
             if has_unlisted_tools(app):
                 response.headers[MORE_TOOLS_HEADER] = "1"
             return list_tools(app)
@@ -134,7 +135,7 @@ class SimpleResourcesServer(BaseResourcesServer):
         return type(self).session_state is not None
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for `/seed_session`, `/verify`, and for everything else: a tool."""
+        """Return the policy of `/seed_session`, of `/verify`, or of a tool, which is everything else."""
         name, config = self.config.name, self.config
         wrap = self._inside_session if self._tracks_sessions() else None
         match path:

@@ -45,7 +45,7 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent):
         return app
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for the agent's endpoints: `agent_error`, and the bound of `/run`."""
+        """Return the policy of the agent's endpoints: `agent_error`, and the time limit of `/run`."""
         name = self.config.name
         if path != "/run":
             return EndpointPolicy(name, "agent_error", "agent")

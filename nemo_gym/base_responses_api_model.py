@@ -33,7 +33,7 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel):
         return app
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for the model's endpoints; the stage is the caller's: a policy or a judge was asked."""
+        """Return the policy of the model's endpoints; the caller sets the stage, since it asked a policy or a judge."""
         return EndpointPolicy(self.config.name, "model_unavailable")
 
     # Both are overridden with `body`, with `request: Request` beside it, as they need it.

@@ -18,4 +18,5 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:  # not there on Windows
         return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return, unused-ignore]
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

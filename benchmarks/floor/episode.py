@@ -1,4 +1,8 @@
-"""The prepared answers of the mock endpoint: a tool call, so many times, then a message."""
+"""The prepared answers of the mock endpoint: a tool call, so many times, then a message.
+
+Written out here, although `responses_api_models/scripted_model` has something like it: nothing in this folder may
+change, or become slower or faster, together with what it is compared with.
+"""
 
 import json
 import random

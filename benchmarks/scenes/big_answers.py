@@ -9,14 +9,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contestant import Contestant, alternate
-from benchmarks.cpu import cpu_ms
-from benchmarks.drive import drive
-from benchmarks.gym_run import OURS
+from benchmarks.contestants.contestant import Contestant, alternate
+from benchmarks.contestants.gym_run import OURS
+from benchmarks.contestants.side_by_side import side_by_side
+from benchmarks.measuring.cpu import cpu_ms
+from benchmarks.measuring.drive import drive
 from benchmarks.options import Options
 from benchmarks.program import ProgramError
 from benchmarks.report import Report
-from benchmarks.side_by_side import side_by_side
 from benchmarks.workspace import workspace
 
 TOKENS = 65_536

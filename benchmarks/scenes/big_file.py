@@ -3,9 +3,9 @@
 The baseline is the same collector with a file of a tenth of the rows.
 """
 
-from benchmarks.collecting import collect, write_tasks
-from benchmarks.endpoint import mock_endpoint
-from benchmarks.gym_run import gym_run
+from benchmarks.contestants.endpoint import mock_endpoint
+from benchmarks.contestants.gym_run import gym_run
+from benchmarks.measuring.collecting import collect, write_tasks
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.workspace import workspace

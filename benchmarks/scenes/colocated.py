@@ -1,9 +1,9 @@
 """Weather, colocated: all servers in one process, against both floors."""
 
-from benchmarks.floor_run import colocated_floor, separate_floor
+from benchmarks.contestants.floor_run import colocated_floor, separate_floor
+from benchmarks.measuring.throughput import compare_throughput
 from benchmarks.options import COLOCATE, Options
 from benchmarks.report import Report
-from benchmarks.throughput import compare_throughput
 
 
 def run(options: Options) -> Report:

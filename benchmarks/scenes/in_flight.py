@@ -5,16 +5,16 @@ Then the collector, with one and with two times as many tasks as in flight: its 
 
 from pathlib import Path
 
-from benchmarks.collecting import collect, write_tasks
-from benchmarks.contestant import Contestant, alternate
-from benchmarks.drive import Driven, drive
-from benchmarks.gym_run import OURS, GymRun
-from benchmarks.memory import PeakMemory, watched
+from benchmarks.contestants.contestant import Contestant, alternate
+from benchmarks.contestants.gym_run import OURS, GymRun
+from benchmarks.contestants.side_by_side import side_by_side
+from benchmarks.measuring.collecting import collect, write_tasks
+from benchmarks.measuring.drive import Driven, drive
+from benchmarks.measuring.memory import PeakMemory, watched
+from benchmarks.measuring.throughput import note_bad
 from benchmarks.options import Options
 from benchmarks.program import ProgramError
 from benchmarks.report import Report
-from benchmarks.side_by_side import side_by_side
-from benchmarks.throughput import note_bad
 from benchmarks.workspace import workspace
 
 MODEL_LATENCY_S = 2.0

@@ -7,15 +7,15 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.contestant import Contestant, alternate
-from benchmarks.drive import Driven, drive
-from benchmarks.endpoint import MockEndpoint
-from benchmarks.floor_run import COLOCATED, SEPARATE
-from benchmarks.gym_run import AGENT, OURS
+from benchmarks.contestants.contestant import Contestant, alternate
+from benchmarks.contestants.endpoint import MockEndpoint
+from benchmarks.contestants.floor_run import COLOCATED, SEPARATE
+from benchmarks.contestants.gym_run import AGENT, OURS
+from benchmarks.contestants.side_by_side import side_by_side
+from benchmarks.measuring.drive import Driven, drive
+from benchmarks.measuring.throughput import note_bad
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.side_by_side import side_by_side
-from benchmarks.throughput import note_bad
 from benchmarks.workspace import workspace
 
 STEPS = 50

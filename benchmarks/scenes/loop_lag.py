@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
-from benchmarks.contestant import Contestant, alternate
-from benchmarks.drive import drive
-from benchmarks.gym_run import OURS
+from benchmarks.contestants.contestant import Contestant, alternate
+from benchmarks.contestants.gym_run import OURS
+from benchmarks.contestants.side_by_side import side_by_side
+from benchmarks.measuring.drive import drive
+from benchmarks.measuring.probe import Latencies, probing
 from benchmarks.options import Options
-from benchmarks.probe import Latencies, probing
 from benchmarks.report import Report
-from benchmarks.side_by_side import side_by_side
 from benchmarks.workspace import workspace
 
 CONCURRENCY = (32, 256)

@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.collecting import collect, write_tasks
-from benchmarks.endpoint import MockEndpoint, mock_endpoint
-from benchmarks.gym_run import gym_run
-from benchmarks.memory import Held, held_by
+from benchmarks.contestants.endpoint import MockEndpoint, mock_endpoint
+from benchmarks.contestants.gym_run import gym_run
+from benchmarks.measuring.collecting import collect, write_tasks
+from benchmarks.measuring.memory import Held, held_by
 from benchmarks.options import Options
 from benchmarks.program import ProgramError, environment
 from benchmarks.report import Report

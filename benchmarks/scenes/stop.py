@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from benchmarks.drive import drive_command
-from benchmarks.endpoint import mock_endpoint
-from benchmarks.gym_run import GymRun, gym_run
+from benchmarks.contestants.endpoint import mock_endpoint
+from benchmarks.contestants.gym_run import GymRun, gym_run
+from benchmarks.measuring.drive import drive_command
 from benchmarks.options import Options
 from benchmarks.program import ProgramError, running
 from benchmarks.report import Report

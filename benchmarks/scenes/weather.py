@@ -1,9 +1,9 @@
 """Weather, separate processes: what one rollout costs beside the same HTTP calls with nothing else."""
 
-from benchmarks.floor_run import separate_floor
+from benchmarks.contestants.floor_run import separate_floor
+from benchmarks.measuring.throughput import compare_throughput
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.throughput import compare_throughput
 
 
 def run(options: Options) -> Report:

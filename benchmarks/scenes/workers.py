@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from benchmarks.floor_run import colocated_floor, separate_floor
+from benchmarks.contestants.floor_run import colocated_floor, separate_floor
+from benchmarks.measuring.throughput import Floor, compare_throughput
 from benchmarks.options import COLOCATE, Options
 from benchmarks.report import Report
-from benchmarks.throughput import Floor, compare_throughput
 
 WORKERS = 2
 

@@ -82,7 +82,7 @@ def _read_manifest(path: Path) -> Manifest | None:
 
 
 def _foreign(paths: OutputPaths) -> Path | None:
-    """Return the first file that holds what no collector would have begun it with; None when there is none."""
+    """Return the first file whose beginning no collector would have written; None when there is no such file."""
     marks = {
         paths.rollouts: "reward",
         paths.failures: "failure_kind",

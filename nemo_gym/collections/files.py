@@ -65,7 +65,7 @@ class OutputPaths:
         return (*lines, self.manifest, self.metrics)
 
     def move_aside(self) -> list[Path]:
-        """Rename what holds something, so that a new collection can start; return the new names."""
+        """Rename the files that aren't empty, so that a new collection can start; return the new names."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         moved = []
         for path in self.all():

@@ -19,7 +19,7 @@ def open_output(
     Args:
         notes: What was moved aside or cut off is appended here, for a person.
         overwrite: Move the files of another collection aside.
-        accept_changed_code: Continue one whose servers' code was other code.
+        accept_changed_code: Continue a collection although the code of its servers has changed.
 
     Raises:
         ConfigError: The files belong to another collection, or aren't ours, or another collector writes them.

@@ -1,1 +1,1 @@
-"""Commands: one module for each `ng_*` command; they read, call one thing, and print."""
+"""Commands, in rooms by what people want to do: each `ng_*` is a module that reads, calls one thing, and prints."""

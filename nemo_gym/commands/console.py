@@ -25,7 +25,7 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        module: Its module in `nemo_gym.commands`.
+        module: Its module below `nemo_gym.commands`.
         group: What people want to do when they need it.
         settings: Which keys of the configuration it reads beside its own parameters: the address of the head, all, or
             none.
@@ -37,18 +37,18 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command("run", RUN, "all"),
-    "status": Command("status", RUN),
-    "stop": Command("stop", RUN),
-    "collect_rollouts": Command("collect", COLLECT, "head"),
-    "e2e_collect_rollouts": Command("e2e", COLLECT, "all"),
-    "reverify": Command("reverify", COLLECT, "head"),
-    "init_resources_server": Command("init_resources_server", WRITE),
-    "test": Command("test", WRITE),
-    "test_all": Command("test_all", WRITE),
-    "dump_config": Command("dump_config", LOOK_UP, "all"),
-    "help": Command("help", LOOK_UP),
-    "version": Command("version", LOOK_UP),
+    "run": Command("servers.run", RUN, "all"),
+    "status": Command("servers.status", RUN),
+    "stop": Command("servers.stop", RUN),
+    "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
+    "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
+    "reverify": Command("rollouts.reverify", COLLECT, "head"),
+    "init_resources_server": Command("environments.init_resources_server", WRITE),
+    "test": Command("environments.test", WRITE),
+    "test_all": Command("environments.test_all", WRITE),
+    "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),
+    "help": Command("lookup.help", LOOK_UP),
+    "version": Command("lookup.version", LOOK_UP),
 }
 """Every command by its name without prefix, in the order in which `ng_help` lists them."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nemo_gym.commands.parameters import print_help
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
@@ -69,7 +70,7 @@ def _is_reader_gone() -> bool:
 
 
 def _drop_output() -> None:
-    # Else the interpreter tries to write the rest at its end, and complains.
+    # Otherwise the interpreter tries to write the rest when it exits, and complains.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -84,11 +85,11 @@ def _open_standard_streams() -> None:
 
 
 def read_options(model: type[Options], values: Mapping[Any, Any]) -> Options:
-    """Return the options of a command out of the merged values; raises ConfigError with every mistake."""
+    """Return the options of a command from the merged values; raises ConfigError with every mistake."""
     try:
         return model.model_validate({str(k): v for k, v in values.items() if k in model.model_fields})
     except ValidationError as error:
-        raise ConfigError(*(_mistake(dict(d), model) for d in error.errors(include_url=False))) from error
+        raise ConfigError(*(_mistake(d, model) for d in error.errors(include_url=False))) from error
 
 
 def require_known(model: type[BaseModel], command_line: CommandLine, also: frozenset[str] = frozenset()) -> None:
@@ -103,7 +104,7 @@ def require_known(model: type[BaseModel], command_line: CommandLine, also: froze
         raise ConfigError(*mistakes)
 
 
-def _mistake(detail: dict[str, Any], model: type[BaseModel]) -> Mistake:
+def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
     key = ".".join(map(str, detail["loc"]))
     field = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
     if detail["type"] == "missing":

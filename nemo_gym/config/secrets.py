@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from nemo_gym.config.keys import KINDS
@@ -17,6 +17,7 @@ from nemo_gym.wire.scrubber import KNOWN_SECRETS, MASK, Scrubber
 
 __all__ = ["MASK", "is_secret_key", "learn_secrets", "mask_secrets", "mask_text", "secret_values"]
 
+Plain = TypeVar("Plain")  # plain containers: dict, list, text, numbers
 _SECRET_PARTS = ("apikey", "password", "passwd", "secret", "authorization", "credential", "privatekey", "accesskey")
 _COUNT_WORDS = frozenset(
     [
@@ -67,14 +68,15 @@ def mask_text(text: str) -> str:
     return _URL_QUERY.sub(rf"\1{MASK}", _URL_USER.sub(rf"\1{MASK}@", text))
 
 
-def mask_secrets(plain: Any) -> Any:
+def mask_secrets(plain: Plain) -> Plain:
     """Return a deep copy of plain containers in which every secret is "****".
 
     It masks all values below a secret key (except None, "" and booleans, which reveal nothing), credentials in URLs,
     and any secret in `plain` that an interpolation has put into another text. The name of a server instance or
     implementation is never a secret key.
     """
-    return _masked(plain, Scrubber(secret_values(plain)), secret=False, keys_are_names=False)
+    masked: Plain = _masked(plain, Scrubber(secret_values(plain)), secret=False, keys_are_names=False)
+    return masked
 
 
 def secret_values(plain: Any) -> Iterator[str]:
@@ -167,8 +169,7 @@ def _clean(record: logging.LogRecord) -> None:
 
 
 def _clean_traceback(record: logging.LogRecord) -> None:
-    kind, error, trace = record.exc_info  # type: ignore[misc]  # the caller has seen that it is there
-    told = _scrubbed(kind, error, trace)
+    told = _scrubbed(*(record.exc_info or (None, None, None)))
     if told is not None:
         # Without the exception itself: a handler that formats it again would show the secret.
         record.exc_text, record.exc_info = told.rstrip("\n"), None

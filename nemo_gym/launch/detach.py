@@ -55,7 +55,7 @@ def start_in_background(run: Callable[[RunDirectory, StartReporter], int], stop_
     """
     directory = RunDirectory()
     reading, writing = os.pipe()
-    sys.stdout.flush()  # what is buffered here would else be written twice
+    sys.stdout.flush()  # what is buffered here would otherwise be written twice
     pid = os.fork()
     if pid == 0:
         os.close(reading)

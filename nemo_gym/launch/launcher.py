@@ -123,7 +123,7 @@ class Launcher:
 
     def public_config(self) -> dict[str, Any]:
         """Return the configuration with every address filled in and every secret masked."""
-        return mask_secrets(self._addressed)  # type: ignore[no-any-return]
+        return mask_secrets(self._addressed)
 
     @property
     def addressed_config(self) -> dict[str, Any]:

@@ -90,5 +90,5 @@ def embedded_ipv4(address: IpAddress) -> IPv4Address | None:
 
 
 def parsed_networks(networks: Iterable[str]) -> tuple[IpNetwork, ...]:
-    """Parse networks written as `10.1.0.0/16`; ValueError names the one that is none."""
+    """Parse networks written as `10.1.0.0/16`; ValueError names the one that isn't a network."""
     return tuple(ip_network(network) for network in networks)

@@ -51,8 +51,8 @@ async def fetch(
 ) -> FetchedPage:
     """Get a page whose address a model chose.
 
-    Reached are public addresses only, checked on the very address that is connected to, anew for each redirect. No
-    cookies, no proxy from the environment, no credentials, nothing kept between two calls.
+    Only public addresses are reached; the check is made on the very address that is connected to, again for each
+    redirect. No cookies, no proxy from the environment, no credentials, nothing kept between two calls.
 
     Args:
         url: With scheme; whatever the model wrote.

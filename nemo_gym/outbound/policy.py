@@ -46,7 +46,7 @@ class FetchPolicy:
     def __post_init__(self) -> None:
         if self.timeout_s <= 0 or self.max_bytes <= 0 or self.max_redirects < 0:
             raise ValueError("timeout_s and max_bytes must be positive, max_redirects not negative")
-        # Parsed once, and a network with a typing error is told where the policy is written.
+        # Parsed once, and a mistyped network is reported where the policy is written.
         object.__setattr__(self, "_networks", parsed_networks(self.allowed_networks))
 
     def may_reach(self, address: IpAddress) -> bool:
@@ -82,7 +82,7 @@ def _parsed(url: str | URL) -> URL:
         if len(str(url)) > MAX_URL_CHARACTERS:
             raise ValueError("too long")
         parsed = URL(url.strip()) if isinstance(url, str) else url
-        parsed.port  # noqa: B018  (a port that is none is found only here)
+        parsed.port  # noqa: B018  (an invalid port is found only here)
         return parsed
     except (ValueError, TypeError, LookupError) as error:  # yarl looks for characters of a host that isn't there
         raise FetchError("bad_url") from error

@@ -35,7 +35,7 @@ async def run_attempt(
         return attempt.scored(await _run(client, agent_name, row, deadline))
     except RolloutError as error:
         return attempt.failed(error)
-    except Exception as error:  # one row that meets a bug of ours must not end a night's collection
+    except Exception as error:  # one row that runs into a bug of ours must not end a whole night's collection
         _log.exception("rollout %s", attempt.rollout_id)
         reason = f"{type(error).__name__} in the collector: {error}"
         return attempt.failed(rollout_error("agent_error", reason, server="collector", delivery="possibly_delivered"))
@@ -79,7 +79,7 @@ _LONGEST_DELAY_S = 8.0
 
 
 class AttemptLog(Protocol):
-    """Who is told of attempts as they happen."""
+    """Is told of attempts as they happen."""
 
     def dispatched(self, attempt: Attempt) -> None:
         """An attempt begins."""

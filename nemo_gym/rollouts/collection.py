@@ -7,29 +7,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 
-from nemo_gym.collections.counts import Counts
-from nemo_gym.collections.files import OutputPaths, check_output_path, write_json
+from nemo_gym.collections.files import OutputPaths, write_json
 from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
 from nemo_gym.collections.manifest import Manifest, make_manifest, unseen_code
-from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.collections.opening import open_output
-from nemo_gym.collections.reading.reader import StoredRollout
-from nemo_gym.collections.records import Failed, Outcome
+from nemo_gym.collections.records import Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
 from nemo_gym.rollouts.options import RolloutCollectionConfig
-from nemo_gym.rollouts.preflight import ROWS_READ, check_agent_is_known, find_mistakes
-from nemo_gym.rollouts.progress import ProgressDisplay, ProgressState, say
+from nemo_gym.rollouts.preflight import ROWS_READ, check_beforehand, find_mistakes
+from nemo_gym.rollouts.progress import ProgressDisplay, say
 from nemo_gym.rollouts.report import CollectionReport
-from nemo_gym.rollouts.slots import AdaptiveSlots, limit_note
-from nemo_gym.rollouts.tasks import Task, check_task_file, find_task_file, read_tasks
+from nemo_gym.rollouts.slots import limit_note
+from nemo_gym.rollouts.tally import Tally
+from nemo_gym.rollouts.tasks import Task, find_task_file, read_tasks
 from nemo_gym.rollouts.token_data.example import example_lines
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
@@ -46,29 +44,20 @@ class Collection:
         self.input_path = find_task_file(options.input_jsonl_fpath)
         self.client = client
         self.paths = OutputPaths(Path(options.output_jsonl_fpath))
-        self.counts = Counts(expected=0)
-        self.metrics = Metrics(options.pass_threshold)
+        self.tally = Tally(options.pass_threshold)
         self._collector: Collector | None = None
         self._output: Output | None = None
         self.is_cut_off = False
         self._began_at = 0.0
         self._stop_reason: str | None = None
         self._stops_reading = threading.Event()
-        self._resumed = 0
         self._notes: list[str] = []
         self._token_data = TokenDataMasking(options.check_token_ids)
         self._example: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise ConfigError for everything that can be known before work begins; writes nothing."""
-        mistakes: list[Mistake] = []
-        for check in (self._check_input, self._check_output, self._check_agent):
-            try:
-                check()
-            except ConfigError as error:
-                mistakes += error.mistakes
-        if mistakes:
-            raise ConfigError(*mistakes)
+        check_beforehand(self.options, self.client, self.input_path, self.paths)
 
     async def run(self) -> CollectionReport:
         """Collect; returns the report, also of a collection that was stopped.
@@ -110,7 +99,7 @@ class Collection:
             self._collector = collector = self._make_collector(output)
             if self._stop_reason is not None:
                 collector.stop(self._stop_reason)
-            with ProgressDisplay(self._progress) as display:
+            with ProgressDisplay(lambda: self.tally.progress(collector)) as display:
                 self._display = display
                 showing = asyncio.ensure_future(display.keep_showing())
                 try:
@@ -144,17 +133,16 @@ class Collection:
     def report(self) -> CollectionReport:
         """Write the metrics and return the report of a collection that has ended."""
         for record in self._settled.earlier_failures():  # a stop came before they could be tried again
-            self.counts.add_failure(record)
+            self.tally.counts.add_failure(record)
         report = self._report()
         write_json(self.paths.metrics, {**report.metrics, "seconds": round(report.seconds, 3)})
         return report
 
     def _report(self) -> CollectionReport:
-        metrics, seconds = self.metrics.as_dict(self.counts), time.monotonic() - self._began_at
+        counts, resumed = self.tally.counts, self.tally.resumed
+        metrics, seconds = self.tally.metrics.as_dict(counts), time.monotonic() - self._began_at
         why = self._collector.stopped_because if self._collector is not None else self._stop_reason
-        return CollectionReport(
-            self.counts, metrics, self.paths, seconds, self._resumed, tuple(self._notes), why, self._example
-        )
+        return CollectionReport(counts, metrics, self.paths, seconds, resumed, tuple(self._notes), why, self._example)
 
     async def _preflight(self, first: Iterable[Task]) -> None:
         """Raise ConfigError for what would make every rollout fail; `first` are some that have to be generated."""
@@ -164,7 +152,7 @@ class Collection:
                 raise ConfigError(*mistakes)
 
     def _say_limit(self) -> None:
-        note = limit_note(self.options.num_samples_in_parallel, self.counts.not_settled)
+        note = limit_note(self.options.num_samples_in_parallel, self.tally.counts.not_settled)
         if note is not None:
             say(note)
 
@@ -184,28 +172,16 @@ class Collection:
     def _work(self, settled: ResumeState) -> Iterator[Work]:
         return work_left(self._tasks(), self.options.num_repeats, settled)
 
-    def _check_input(self) -> None:
-        check_task_file(self.input_path)
-
-    def _check_output(self) -> None:
-        check_output_path(self.paths.rollouts, self.input_path)
-        if not (self.options.resume or self.options.overwrite) and self.paths.rollouts.exists():
-            fix = "+resume=true continues it, +overwrite=true starts anew"
-            raise ConfigError(Mistake(f"{self.paths.rollouts} exists", where="output_jsonl_fpath", fix=fix))
-
-    def _check_agent(self) -> None:
-        check_agent_is_known(self.client, self.options.agent_name, self.input_path)
-
     def _make_manifest(self) -> Manifest:
         tasks = read_task_set(task.line for task in self._tasks())
-        self.counts.expected = tasks.count * self.options.num_repeats
-        self.metrics.sent = self._sent_fields(tasks)
+        self.tally.counts.expected = tasks.count * self.options.num_repeats
+        self.tally.metrics.sent = self._sent_fields(tasks)
         manifest = make_manifest(
             tasks,
             num_repeats=self.options.num_repeats,
             agent_name=self.options.agent_name,
             params=self.options.responses_create_params,
-            server_config=OmegaConf.to_container(self.client.global_config_dict),  # type: ignore[arg-type]
+            server_config=cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict)),
         )
         unseen = ", ".join(unseen_code(manifest))
         if unseen:
@@ -223,30 +199,25 @@ class Collection:
         except DamagedFileError as error:
             fix = "+overwrite=true starts anew and moves the old files aside; or repair the file"
             raise ConfigError(Mistake(str(error), where="output_jsonl_fpath", fix=fix)) from error
-        self._resumed = self.counts.settled
-        if self._resumed:
-            self._notes.append(f"resumed: {self._resumed} of {self.counts.expected} rollouts were settled before")
+        counts = self.tally.counts
+        self.tally.resumed = counts.settled
+        if counts.settled:
+            self._notes.append(f"resumed: {counts.settled} of {counts.expected} rollouts were settled before")
         return settled
 
     def _read_earlier(self) -> ResumeState:
-        settled = ResumeState.read(self.paths, self._count_earlier, self._reading_is_stopped)
+        settled = ResumeState.read(self.paths, self.tally.add_earlier, self._reading_is_stopped)
         for record in settled.final_failures():
-            self.counts.add_failure(record)
+            self.tally.counts.add_failure(record)
         return settled
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
-        """Read whole files beside the event loop, which goes on hearing signals; raises ReadingStopped after a stop."""
+        """Read whole files in a thread: the event loop still receives signals. Raises ReadingStopped after a stop."""
         try:
             return await asyncio.to_thread(read)
         except asyncio.CancelledError:
             self._stops_reading.set()
             raise
-
-    def _count_earlier(self, rollout: StoredRollout) -> None:
-        is_masked = rollout.outcome == "masked"
-        self.counts.add_verified(is_masked=is_masked, kind=rollout.failure_kind)
-        if not is_masked:
-            self.metrics.add(rollout.task_index or 0, rollout.reward or 0.0, rollout.line.text)
 
     def _make_collector(self, output: Output) -> Collector:
         options = self.options
@@ -263,33 +234,8 @@ class Collection:
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._settled.forget_failure(outcome.key)
-        self._count(outcome)
+        self.tally.add(outcome)
         self._display.update()
-
-    def _count(self, outcome: Outcome) -> None:
-        self.counts.add(outcome)
-        if not isinstance(outcome, Failed) and not outcome.is_masked:
-            self.metrics.add(outcome.key[0], outcome.reward, outcome.line)
-
-    def _progress(self) -> ProgressState:
-        counts = self.counts
-        in_flight = self._collector.in_flight if self._collector is not None else 0
-        return ProgressState(
-            done=counts.scored + counts.masked,
-            failed=counts.failed,
-            in_flight=in_flight,
-            expected=counts.expected,
-            mean_reward=self.metrics.mean_reward,
-            at_start=self._resumed,
-            limit=self._adaptive_limit(),
-            failed_by_kind=counts.failed_by_kind,
-            retries=self._collector.retries if self._collector is not None else 0,
-            latency_p50_s=self._collector.latency_p50_s if self._collector is not None else None,
-        )
-
-    def _adaptive_limit(self) -> int | None:
-        slots = None if self._collector is None else self._collector.slots
-        return slots.limit if isinstance(slots, AdaptiveSlots) else None
 
 
 def _begun(work: Iterator[Work]) -> Iterator[Work]:

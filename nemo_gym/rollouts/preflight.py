@@ -5,16 +5,19 @@ One small call to each model server, one look at each verifier and its tools. No
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from nemo_gym.collections.files import OutputPaths, check_output_path
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import AGENTS_KIND, KINDS, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.global_config import get_first_server_config_dict
+from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
-from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of, read_tasks
+from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of, check_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.http.response import failure_of
@@ -35,6 +38,31 @@ Row = dict[str, Any]
 def is_agent(block: Any) -> bool:
     """Tell whether a value of a run's configuration is an agent."""
     return hasattr(block, "keys") and AGENTS_KIND in block
+
+
+def check_beforehand(
+    options: RolloutCollectionConfig, client: ServerClient, input_path: Path, paths: OutputPaths
+) -> None:
+    """Raise ConfigError with every mistake in the options that can be known without asking a server."""
+    mistakes: list[Mistake] = []
+    for check in (
+        partial(check_task_file, input_path),
+        partial(_check_output, options, input_path, paths),
+        partial(check_agent_is_known, client, options.agent_name, input_path),
+    ):
+        try:
+            check()
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(*mistakes)
+
+
+def _check_output(options: RolloutCollectionConfig, input_path: Path, paths: OutputPaths) -> None:
+    check_output_path(paths.rollouts, input_path)
+    if not (options.resume or options.overwrite) and paths.rollouts.exists():
+        fix = "+resume=true continues it, +overwrite=true starts anew"
+        raise ConfigError(Mistake(f"{paths.rollouts} exists", where="output_jsonl_fpath", fix=fix))
 
 
 def check_agent_is_known(client: ServerClient, agent_name: str | None, input_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which Python a program runs by, and what of the host's files it sees at level `namespaces`."""
+"""Which Python runs a program, and which of the host's files it sees at level `namespaces`."""
 
 import os
 import sys

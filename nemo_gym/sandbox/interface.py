@@ -57,7 +57,7 @@ class SandboxResult:
         stdout: Standard output, at most `SandboxLimits.output_bytes` long.
         stderr: Standard error, bounded the same way.
         level: What stood between the program and the host.
-        limit_hit: The limit that ended the program, where that is known. A program that hears of a limit by itself
+        limit_hit: The limit that ended the program, where that is known. A program that is told of a limit itself
             (MemoryError, "file too large", "resource temporarily unavailable") goes on, and this stays None.
     """
 

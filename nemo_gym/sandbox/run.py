@@ -8,19 +8,22 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from nemo_gym.sandbox import bubblewrap, entrypoint, supervisor
+from nemo_gym.sandbox import bubblewrap, entrypoint
 from nemo_gym.sandbox.allocation import Scratch
 from nemo_gym.sandbox.entrypoint import EntrypointSpec
 from nemo_gym.sandbox.filesystem import FilesystemView, base_python
 from nemo_gym.sandbox.interface import SandboxError, SandboxLevel, SandboxLimits, SandboxResult
 from nemo_gym.sandbox.seccomp import filter_program
-from nemo_gym.sandbox.supervisor import SupervisorSpec
+from nemo_gym.sandbox.supervisor.main import STATUS_FD, SupervisorReport, SupervisorSpec
 
 # How long the supervisor may need beyond the program's own time before it is taken for stuck.
 GRACE_S = 10.0
 _PIECE_BYTES = 65_536
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); from supervisor.main import main; main(int(sys.argv[2]))",
+    os.path.dirname(__file__),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Run:
             user=self.user,
             adds_own_tasks=self.level == "rlimits" and self.user is None,
             seccomp=filter_program().hex(),
-            status_fd=supervisor.STATUS_FD,
+            status_fd=STATUS_FD,
         )
         return json.dumps(spec._asdict())
 
@@ -119,7 +122,7 @@ class SupervisedRun:
 
     async def _supervisor(self, control_fd: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(base_python(), "-I", "-S", os.fspath(supervisor.__file__), str(control_fd)),
+            *(base_python(), "-I", "-S", "-c", *_SUPERVISOR, str(control_fd)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -149,7 +152,8 @@ class SupervisedRun:
                 )
         except TimeoutError:
             raise SandboxError(f"the sandbox did not end within {GRACE_S:g} s after the program's time") from None
-        return self._result(json.loads(report) if report else {"error": "its supervisor died"}, stdout, stderr)
+        made = SupervisorReport(**json.loads(report)) if report else SupervisorReport(error="its supervisor died")
+        return self._result(made, stdout, stderr)
 
     async def end(self) -> None:
         """End what still runs; returns when the supervisor is gone, after `GRACE_S` at the latest."""
@@ -186,10 +190,10 @@ class SupervisedRun:
             await pipe.drain()
         pipe.close()
 
-    def _result(self, report: dict[str, Any], stdout: bytes, stderr: bytes) -> SandboxResult:
-        if "error" in report:
+    def _result(self, report: SupervisorReport, stdout: bytes, stderr: bytes) -> SandboxResult:
+        if report.error is not None:
             said = stderr[-500:].decode(errors="replace").strip()
-            raise SandboxError(f"the program was not run: {report['error']}" + (f"\n{said}" if said else ""))
-        if self._too_much_output:
+            raise SandboxError(f"the program was not run: {report.error}" + (f"\n{said}" if said else ""))
+        if self._too_much_output or report.limit_hit == "stopped":  # it is stopped for nothing else before its end
             return SandboxResult(None, stdout, stderr, self._run.level, "output")
-        return SandboxResult(report["exit_status"], stdout, stderr, self._run.level, report["limit_hit"])
+        return SandboxResult(report.exit_status, stdout, stderr, self._run.level, report.limit_hit)

@@ -18,7 +18,7 @@ from nemo_gym.sandbox.filesystem import filesystem_view
 from nemo_gym.sandbox.interface import RequiredLevel, SandboxLevel, SandboxLimits, SandboxResult
 from nemo_gym.sandbox.level import granted_level, python_for_programs
 from nemo_gym.sandbox.run import Run, SupervisedRun
-from nemo_gym.sandbox.supervisor import remove_tree
+from nemo_gym.sandbox.supervisor.removal import remove_tree
 
 PROGRAM = "main.py"
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NewType, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 Stage = Literal["admission", "seed", "agent", "verification", "cleanup"]
@@ -127,7 +128,7 @@ class RolloutError(Exception):
     verification starts from it.
     """
 
-    def __init__(self, failure: Failure, trajectory: dict[str, Any] | None = None) -> None:
+    def __init__(self, failure: Failure, trajectory: JsonObject | None = None) -> None:
         super().__init__(f"{failure.kind}: {failure.reason}")
         self.failure = failure
         self.trajectory = trajectory
@@ -162,13 +163,13 @@ def rollout_error(
     )
 
 
-def failure_body(failure: Failure, *, detail: Any = None, trajectory: dict[str, Any] | None = None) -> dict[str, Any]:
+def failure_body(failure: Failure, *, detail: Any = None, trajectory: JsonObject | None = None) -> JsonObject:
     """Return the JSON body that carries `failure`; `detail` is what FastAPI's own error bodies have there.
 
     It is without any secret this process knows, but for the trajectory, which is data.
     """
     said = failure.reason if detail is None else detail
-    body: dict[str, Any] = KNOWN_SECRETS.plain(
+    body: JsonObject = KNOWN_SECRETS.plain(
         {"detail": said, "error": failure.model_dump(mode="json", exclude_none=True)}
     )
     if trajectory is not None:

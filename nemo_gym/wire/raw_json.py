@@ -5,7 +5,7 @@ at each server on the way costs more than everything else a server does. So the 
 opened where somebody has to look, and only what was opened is written anew.
 """
 
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import msgspec
 import orjson
@@ -81,8 +81,8 @@ class RawJson(Generic[Model]):
     def json_parsed(self) -> Model:
         """The object as an instance of the model."""
         if self._parsed is None:
-            self._parsed = self.json_model.model_validate(orjson.loads(self.json_text))  # type: ignore[assignment]
-        return self._parsed  # type: ignore[return-value]
+            self._parsed = cast(Model, self.json_model.model_validate(orjson.loads(self.json_text)))
+        return self._parsed
 
     def json_part(self, name: str) -> ArraysApart:
         """Return a field as text; KeyError when it is not there."""

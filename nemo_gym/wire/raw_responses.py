@@ -1,11 +1,12 @@
 """The Responses API's request and answer as JSON text: what a server on the way looks at, and no more."""
 
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec import Raw
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.openai.responses_items import NeMoGymResponseItem
 from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
@@ -53,9 +54,9 @@ class RawResponseHead(msgspec.Struct):
     model: str
     output: list[Raw]
     status: str | None = None
-    error: dict[str, Any] | None = None
-    incomplete_details: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    error: JsonObject | None = None
+    incomplete_details: JsonObject | None = None
+    usage: JsonObject | None = None
 
 
 _HEAD = msgspec.json.Decoder(RawResponseHead)

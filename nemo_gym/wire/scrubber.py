@@ -11,7 +11,7 @@ MASK = "****"
 
 _MIN_CHARS = 8
 _MIN_DISTINCT_CHARS = 5
-# Written where an endpoint wants no key; to mask them would garble texts that mean something else.
+# Written where an endpoint wants no key; masking them would garble texts that mean something else.
 _PLACEHOLDERS = frozenset(
     [
         "dummy_key",
@@ -45,8 +45,8 @@ def is_telling(value: str) -> bool:
 class Scrubber:
     """Replaces known secrets by "****", as they are or escaped as in JSON, in a URL or in base64.
 
-    A piece of a secret at the very end of a text goes too, where it has 8 characters or more: whoever cut the text did
-    not know. Secrets that are not telling (see `is_telling`) stay.
+    A piece of a secret at the very end of a text goes too, where it has 8 characters or more: whoever cut the text
+    didn't know about the secret. Secrets that are not telling (see `is_telling`) stay.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

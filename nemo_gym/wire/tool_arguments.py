@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from nemo_gym.wire.json_object import JsonObject
+
 MAX_DEPTH = 64
 """Deeper nesting is refused: no tool wants it, and JSON libraries each have a limit of their own."""
 
@@ -16,7 +18,7 @@ class ToolArgumentsError(ValueError):
     """The arguments can't be used; the text says why, for the policy to read."""
 
 
-def parse_tool_arguments(text: str) -> dict[str, Any]:
+def parse_tool_arguments(text: str) -> JsonObject:
     """Return the object that a tool call's `arguments` hold; empty text means no arguments.
 
     Raises:
@@ -36,7 +38,7 @@ def parse_tool_arguments(text: str) -> dict[str, Any]:
     return arguments
 
 
-def tool_arguments(text: str) -> dict[str, Any] | None:
+def tool_arguments(text: str) -> JsonObject | None:
     """Return the object that a tool call's `arguments` hold, or None when they hold none; never raises."""
     try:
         return parse_tool_arguments(text)

@@ -5,7 +5,7 @@ the context is full.
 """
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from fastapi import Body, Request, Response
@@ -32,6 +32,7 @@ from nemo_gym.server_utils import (
     run_tool_call,
     unfinished_response,
 )
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_agents.simple_agent.trajectory import Trajectory
 
 # Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
@@ -203,7 +204,7 @@ def _masked(verdict: bytes, failure: Failure) -> bytes:
     return orjson.dumps({**orjson.loads(verdict), **_mask(failure)})
 
 
-def _mask(failure: Failure) -> dict[str, Any]:
+def _mask(failure: Failure) -> JsonObject:
     return {"mask_sample": True, "failure_kind": failure.kind, "failure_reason": failure.reason}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nemo_gym.openai_utils import RESPONSE_DEFAULTS, RawItem, RawOutputItem, RawResponse
 from nemo_gym.server_utils import Failure
+from nemo_gym.wire.json_object import JsonObject
 
 _LARGEST_COUNT = 2**53  # an engine may write any number, and JSON libraries take none that is much larger
 
@@ -20,7 +21,7 @@ class Trajectory:
 
     items: list[RawItem] = field(default_factory=list)
     last: RawResponse | None = None
-    usage: dict[str, Any] | None = None
+    usage: JsonObject | None = None
     mask: Failure | None = None
 
     def add_step(self, response: RawResponse, items: Sequence[RawOutputItem]) -> None:
@@ -34,13 +35,13 @@ class Trajectory:
         if self.last is None:
             raise ValueError("no model call has been answered")
         missing = RESPONSE_DEFAULTS.keys() - self.last.json_fields.keys()
-        update: dict[str, Any] = {"output": self.items, **{key: RESPONSE_DEFAULTS[key] for key in missing}}
+        update: JsonObject = {"output": self.items, **{key: RESPONSE_DEFAULTS[key] for key in missing}}
         if self.usage is not None:
             update["usage"] = self.usage
         return self.last.json_with(**update)
 
 
-def add_usage(total: dict[str, Any] | None, more: dict[str, Any] | None) -> dict[str, Any] | None:
+def add_usage(total: JsonObject | None, more: JsonObject | None) -> JsonObject | None:
     """Return the sum of two usages, count by count; None counts as nothing."""
     if not total or not more:
         return total or more

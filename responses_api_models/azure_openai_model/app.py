@@ -8,7 +8,6 @@ import asyncio
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -25,6 +24,7 @@ from nemo_gym.models.endpoints import (
     endpoint_for,
 )
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
+from nemo_gym.wire.json_object import JsonObject
 
 EntraProvider = Callable[[], str | Awaitable[str]]
 
@@ -40,7 +40,7 @@ class AzureOpenAIModelConfig(BaseResponsesAPIModelConfig):
     )
     api: ApiChoice = Field(default="auto", description="Which API the deployment is asked in; as for openai_model.")
     extra_headers: dict[str, str] = Field(default={}, description="Further headers of each request.")
-    extra_body: dict[str, Any] = Field(default={}, description="Further fields for each request that lacks them.")
+    extra_body: JsonObject = Field(default={}, description="Further fields for each request that lacks them.")
     proxy: str | None = Field(default=None, description="URL of the HTTP proxy on the way to the endpoint.")
 
     @model_validator(mode="after")

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from fastapi import Body
 from pydantic import Field, PrivateAttr
@@ -20,6 +19,7 @@ from nemo_gym.openai_utils import (
     NeMoGymResponseCreateParamsNonStreaming,
 )
 from nemo_gym.server_utils import FailureKind, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.answering import Answer, answer
 from responses_api_models.local_model.chat_template import find_turn_end, read_chat_template
 from responses_api_models.local_model.completion import completion_of, with_thoughts_apart
@@ -128,7 +128,7 @@ class LocalModel(SimpleResponsesAPIModel):
         apart = with_thoughts_apart(completion, template_opens=said.prompt.opens_think)
         return NeMoGymChatCompletion.model_validate(apart)
 
-    async def _complete(self, request: ChatRequest) -> tuple[Answer, dict[str, Any], Sampling]:
+    async def _complete(self, request: ChatRequest) -> tuple[Answer, JsonObject, Sampling]:
         with self._failures():
             if self._engine is None:
                 raise EngineError("the model is not loaded: the server has not started, or is stopping")

@@ -1,16 +1,14 @@
 """The answer as a chat completion, in the form that `nemo_gym.models.chat` turns into a Response."""
 
 import time
-from typing import Any
 from uuid import uuid4
 
 from nemo_gym.models.chat import CallTokenData, split_thoughts
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.answering import Answer
 
 
-def completion_of(
-    answer: Answer, model: str, *, top_logprobs: int | None, data: CallTokenData | None
-) -> dict[str, Any]:
+def completion_of(answer: Answer, model: str, *, top_logprobs: int | None, data: CallTokenData | None) -> JsonObject:
     """Return a completion with one choice; a `<think>` block stays in its text.
 
     Args:
@@ -20,7 +18,7 @@ def completion_of(
         data: Token data of the call, put on the message.
     """
     generation = answer.generation
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
+    message: JsonObject = {"role": "assistant", "content": answer.text}
     if answer.tool_name is not None:
         function = {"name": answer.tool_name, "arguments": answer.text}
         message["content"] = None
@@ -51,7 +49,7 @@ def completion_of(
     }
 
 
-def with_thoughts_apart(completion: dict[str, Any], *, template_opens: bool) -> dict[str, Any]:
+def with_thoughts_apart(completion: JsonObject, *, template_opens: bool) -> JsonObject:
     """Move the `<think>` blocks of the text to `reasoning_content`, and return the completion."""
     message = completion["choices"][0]["message"]
     if message["content"]:
@@ -61,7 +59,7 @@ def with_thoughts_apart(completion: dict[str, Any], *, template_opens: bool) -> 
     return completion
 
 
-def _logprobs(answer: Answer, top_logprobs: int | None) -> dict[str, Any] | None:
+def _logprobs(answer: Answer, top_logprobs: int | None) -> JsonObject | None:
     if top_logprobs is None or answer.tool_name is not None:
         return None
     # The end token is sampled, but no part of the text.

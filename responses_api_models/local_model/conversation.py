@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_gym.models.chat import CallTokenData, ChatRequest
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.llama.generation import ChatMessage, RefusedRequestError
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system", "tool": "tool"}
@@ -92,7 +93,7 @@ def _announced(tool_name: str, arguments: str) -> str:
     return f"I will use {tool_name.replace('_', ' ')}: {arguments}"
 
 
-def _of_chat_message(message: dict[str, Any]) -> list[ChatMessage]:
+def _of_chat_message(message: JsonObject) -> list[ChatMessage]:
     role = _role(message["role"])
     calls = [call.get("function") for call in message.get("tool_calls") or []]
     if None in calls:
@@ -112,7 +113,7 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(map(_part_text, content))
 
 
-def _part_text(part: dict[str, Any]) -> str:
+def _part_text(part: JsonObject) -> str:
     for key in _TEXT_KEYS:
         if isinstance(part.get(key), str):
             return str(part[key])

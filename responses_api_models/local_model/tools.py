@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.llama.generation import RefusedRequestError
 
 _MODES = ("auto", "none", "required")
@@ -54,7 +55,7 @@ def tool_choice(tools: Sequence[Tool], wanted: str | Mapping[str, Any] | None) -
     return ToolChoice("required" if wanted == "required" else "auto", [] if wanted == "none" else tools)
 
 
-def call_schema(tool: Tool) -> dict[str, Any]:
+def call_schema(tool: Tool) -> JsonObject:
     """Return the JSON schema of a call: `{"name": <this tool>, "arguments": <its parameters>}`."""
     arguments = {key: value for key, value in tool.parameters.items() if key not in ("$defs", "definitions")}
     # References inside the parameters count from the root of the schema, so what they refer to moves there.

@@ -1,7 +1,5 @@
 """OpenAI, or any endpoint with a Responses or a Chat Completions API, as the model."""
 
-from typing import Any
-
 from pydantic import Field
 
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig
@@ -15,6 +13,7 @@ from nemo_gym.models.endpoints import (
     endpoint_for,
 )
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
+from nemo_gym.wire.json_object import JsonObject
 
 
 class OpenAIModelConfig(BaseResponsesAPIModelConfig):
@@ -28,7 +27,7 @@ class OpenAIModelConfig(BaseResponsesAPIModelConfig):
     organization: str | None = Field(default=None, description="Sent as OpenAI-Organization.")
     project: str | None = Field(default=None, description="Sent as OpenAI-Project.")
     extra_headers: dict[str, str] = Field(default={}, description="Further headers of each request.")
-    extra_body: dict[str, Any] = Field(default={}, description="Further fields for each request that lacks them.")
+    extra_body: JsonObject = Field(default={}, description="Further fields for each request that lacks them.")
     proxy: str | None = Field(default=None, description="URL of the HTTP proxy on the way to the endpoint.")
 
 

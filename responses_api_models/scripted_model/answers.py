@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nemo_gym.models.chat import CallTokenData, RequestConversionError, attach_token_data, to_chat_request
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model import tokens
 from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.script import Answer, Failure, Usage
 
 _BYTES_PER_TOKEN = 4  # the usual rule of thumb; exact counts come with `usage` and with token data
 
-_SKELETON: dict[str, Any] = {
+_SKELETON: JsonObject = {
     "object": "response",
     "error": None,
     "incomplete_details": None,
@@ -44,7 +45,7 @@ def _start_anew() -> None:
 os.register_at_fork(after_in_child=_start_anew)
 
 
-def response_body(answer: Answer, request: Mapping[str, Any], *, model: str, request_bytes: int) -> dict[str, Any]:
+def response_body(answer: Answer, request: Mapping[str, Any], *, model: str, request_bytes: int) -> JsonObject:
     """Return a complete Response for a request.
 
     Args:
@@ -53,7 +54,7 @@ def response_body(answer: Answer, request: Mapping[str, Any], *, model: str, req
         model: Model name to report.
         request_bytes: Size of the request, from which the input tokens are estimated.
     """
-    response: dict[str, Any] = {
+    response: JsonObject = {
         "id": _fresh_id("resp_"),
         "created_at": int(time.time()),
         **_SKELETON,
@@ -73,7 +74,7 @@ def response_body(answer: Answer, request: Mapping[str, Any], *, model: str, req
     return response
 
 
-def add_token_data(response: dict[str, Any], answer: Answer, request: Mapping[str, Any]) -> None:
+def add_token_data(response: JsonObject, answer: Answer, request: Mapping[str, Any]) -> None:
     """Put token data on the last item of a Response, as a model server does whose trainer asked for it.
 
     Args:
@@ -100,7 +101,7 @@ def add_token_data(response: dict[str, Any], answer: Answer, request: Mapping[st
         response["usage"] |= counts
 
 
-def chat_body(answer: Answer, request: Mapping[str, Any], *, model: str, request_bytes: int) -> dict[str, Any]:
+def chat_body(answer: Answer, request: Mapping[str, Any], *, model: str, request_bytes: int) -> JsonObject:
     """Return a complete chat completion for a request.
 
     Args:
@@ -135,11 +136,11 @@ def _fresh_id(prefix: str) -> str:
     return f"{prefix}{_process}{next(_numbers):016x}"
 
 
-def _output_items(answer: Answer) -> list[dict[str, Any]]:
+def _output_items(answer: Answer) -> list[JsonObject]:
     """Return the raw items, or those of an answer in the short form, with fresh ids."""
     if answer.output is not None:
         return answer.output
-    items: list[dict[str, Any]] = []
+    items: list[JsonObject] = []
     if answer.reasoning is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}]
         items.append({"id": _fresh_id("rs_"), "type": "reasoning", "summary": summary})
@@ -152,12 +153,12 @@ def _output_items(answer: Answer) -> list[dict[str, Any]]:
     return items
 
 
-def _message_item(part: dict[str, Any]) -> dict[str, Any]:
+def _message_item(part: JsonObject) -> JsonObject:
     message = {"id": _fresh_id("msg_"), "type": "message", "role": "assistant", "status": "completed"}
     return {**message, "content": [part]}
 
 
-def _call_item(name: str, arguments: str) -> dict[str, Any]:
+def _call_item(name: str, arguments: str) -> JsonObject:
     call = {"id": _fresh_id("fc_"), "type": "function_call", "status": "completed", "call_id": _fresh_id("call_")}
     return {**call, "name": name, "arguments": arguments}
 
@@ -166,8 +167,8 @@ def _whole_tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**_FUNCTION_TOOL_DEFAULTS, **tool} if tool.get("type") == "function" else tool
 
 
-def _chat_message(items: list[dict[str, Any]]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": _joined(items, "message", "content", "text")}
+def _chat_message(items: list[JsonObject]) -> JsonObject:
+    message: JsonObject = {"role": "assistant", "content": _joined(items, "message", "content", "text")}
     message["refusal"] = _joined(items, "message", "content", "refusal")
     reasoning = _joined(items, "reasoning", "content", "text") or _joined(items, "reasoning", "summary", "text")
     if reasoning is not None:
@@ -178,17 +179,17 @@ def _chat_message(items: list[dict[str, Any]]) -> dict[str, Any]:
     return message
 
 
-def _joined(items: list[dict[str, Any]], kind: str, place: str, field: str) -> str | None:
+def _joined(items: list[JsonObject], kind: str, place: str, field: str) -> str | None:
     """Return this field of all parts of all items of a kind; None when no part has it, unlike an empty text."""
     parts = [str(part[field]) for part in _parts(items, kind, place) if field in part]
     return "".join(parts) if parts else None
 
 
-def _parts(items: list[dict[str, Any]], kind: str, place: str) -> Iterator[Mapping[str, Any]]:
+def _parts(items: list[JsonObject], kind: str, place: str) -> Iterator[Mapping[str, Any]]:
     return (part for item in items if item.get("type") == kind for part in item.get(place) or ())
 
 
-def _tool_call(item: Mapping[str, Any]) -> dict[str, Any]:
+def _tool_call(item: Mapping[str, Any]) -> JsonObject:
     function = {"name": item.get("name"), "arguments": item.get("arguments")}
     return {"id": item.get("call_id"), "type": "function", "function": function}
 
@@ -213,7 +214,7 @@ def _usage(answer: Answer, request_bytes: int, data: tokens.TokenData | None) ->
     return Usage(input_tokens=next(estimates), output_tokens=next(estimates))
 
 
-def _response_usage(answer: Answer, request_bytes: int) -> dict[str, Any]:
+def _response_usage(answer: Answer, request_bytes: int) -> JsonObject:
     counts = _usage(answer, request_bytes, None)
     return {
         "input_tokens": counts.input_tokens,
@@ -224,7 +225,7 @@ def _response_usage(answer: Answer, request_bytes: int) -> dict[str, Any]:
     }
 
 
-def _chat_usage(answer: Answer, request_bytes: int, data: tokens.TokenData | None) -> dict[str, Any]:
+def _chat_usage(answer: Answer, request_bytes: int, data: tokens.TokenData | None) -> JsonObject:
     counts = _usage(answer, request_bytes, data)
     return {
         "prompt_tokens": counts.input_tokens,

@@ -17,6 +17,7 @@ from nemo_gym.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
 )
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.control import CONTROL_PREFIX
 from responses_api_models.scripted_model.endpoint import PATHS, ScriptedEndpoint
@@ -61,7 +62,7 @@ class ScriptedModel(SimpleResponsesAPIModel):
         answer = await self._play("/v1/chat/completions", body.model_dump(exclude_unset=True))
         return NeMoGymChatCompletion.model_validate(answer)
 
-    async def _play(self, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _play(self, path: str, request: JsonObject) -> JsonObject:
         try:
             return await self._endpoint.play(path, request)
         except RequestError as refusal:

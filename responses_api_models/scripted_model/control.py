@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.asgi import (
     HangUpError,
     Receive,
@@ -97,7 +98,7 @@ class EndpointState:
             raise HangUpError
         raise RequestError("The model's weights are being updated.", status=503, code="weights_updating")
 
-    def weights(self) -> dict[str, Any]:
+    def weights(self) -> JsonObject:
         """Return the version, and whether an update is under way."""
         return {"weight_version": self.weight_version, "updating": self._is_updating()}
 
@@ -118,32 +119,32 @@ async def serve_control(state: EndpointState, scope: Scope, receive: Receive, se
     await send_body(send, orjson.dumps(_ROUTES[route](state, query, body)))
 
 
-def _stats(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _stats(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     return state.record.stats()
 
 
-def _reset(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _reset(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     state.reset()
     return state.record.stats()
 
 
-def _last_requests(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _last_requests(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     given = query.get("last", [str(state.settings.keep_requests)])[0]
     if not given.isdecimal():
         raise RequestError(f"'last' must be a number of requests, not {given!r}.", param="last")
     return {"requests": [request.as_json() for request in state.record.last_requests(int(given))]}
 
 
-def _set_faults(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _set_faults(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     state.faults = _valid(FAULTS, body, "faults")
     return {"faults": FAULTS.dump_python(state.faults, mode="json", exclude_unset=True)}
 
 
-def _weights(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _weights(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     return state.weights()
 
 
-def _update_weights(state: EndpointState, query: Query, body: bytes) -> dict[str, Any]:
+def _update_weights(state: EndpointState, query: Query, body: bytes) -> JsonObject:
     state.update_weights(_valid(_WEIGHT_UPDATE, body or b"{}", "weights"))
     return state.weights()
 
@@ -155,7 +156,7 @@ def _valid(kind: TypeAdapter[Sent], body: bytes, param: str) -> Sent:
         raise RequestError(f"{param}: {reasons(error)}", status=422, param=param) from error
 
 
-_ROUTES: dict[str, Callable[[EndpointState, Query, bytes], dict[str, Any]]] = {
+_ROUTES: dict[str, Callable[[EndpointState, Query, bytes], JsonObject]] = {
     "GET /script/stats": _stats,
     "POST /script/reset": _reset,
     "GET /script/requests": _last_requests,

@@ -70,7 +70,7 @@ def responses_conversation(request: Mapping[str, Any]) -> Conversation:
     """Read the body of `POST /v1/responses`.
 
     Raises:
-        RequestError: `input` is neither a text nor a list of objects, or `tools` is no list of objects.
+        RequestError: `input` is neither a text nor a list of objects, or `tools` isn't a list of objects.
     """
     given = request.get("input")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
@@ -81,7 +81,7 @@ def chat_conversation(request: Mapping[str, Any]) -> Conversation:
     """Read the body of `POST /v1/chat/completions`.
 
     Raises:
-        RequestError: `messages` or `tools` is no list of objects.
+        RequestError: `messages` or `tools` isn't a list of objects.
     """
     return Conversation(request, _checked(request.get("messages"), "messages"))
 

@@ -1,6 +1,6 @@
 """The scripted model as a raw ASGI app: an OpenAI-compatible endpoint that plays prepared answers.
 
-Raw, and without validation of the request: in benchmarks what the model costs is taken from what is measured.
+Raw, and without validation of the request: in benchmarks it shares the CPU with what is measured.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.answers import add_token_data, chat_body, response_body
 from responses_api_models.scripted_model.asgi import (
     ClientLeftError,
@@ -35,7 +36,7 @@ class Api(NamedTuple):
 
     name: str
     read: Callable[[Mapping[str, Any]], Conversation]
-    write: Callable[..., dict[str, Any]]
+    write: Callable[..., JsonObject]
 
 
 APIS_BY_PATH = {
@@ -67,7 +68,7 @@ class ScriptedEndpoint:
         except ClientLeftError:
             pass  # nobody is left to answer
 
-    async def play(self, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def play(self, path: str, request: Mapping[str, Any]) -> JsonObject:
         """Return the answer to one model call without any HTTP, after its latency; no faults are played.
 
         Args:
@@ -146,7 +147,7 @@ class ScriptedEndpoint:
         self.state.record.note_key(conversation.task_key())
         return conversation, choose_answer(conversation, self.settings.rules, self.settings.default_answer)
 
-    def _write(self, api: Api, answer: Answer, conversation: Conversation, request_bytes: int) -> dict[str, Any]:
+    def _write(self, api: Api, answer: Answer, conversation: Conversation, request_bytes: int) -> JsonObject:
         model = conversation.request.get("model") or self.settings.model_name
         body = api.write(answer, conversation.request, model=model, request_bytes=request_bytes)
         if self.settings.return_token_id_information and api.name == "responses":
@@ -195,11 +196,11 @@ def _drawn_s(latency: float | tuple[float, float], chance: float) -> float:
     return latency[0] + (latency[1] - latency[0]) * chance if isinstance(latency, tuple) else latency
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def _parsed(raw: bytes) -> JsonObject:
     try:
         request = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise RequestError(f"The request body is no valid JSON: {error}") from error
+        raise RequestError(f"The request body isn't valid JSON: {error}") from error
     if not isinstance(request, dict):
         raise RequestError("The request body must be a JSON object.")
     if request.get("stream"):
@@ -207,6 +208,6 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     return request
 
 
-def _model_list(model_name: str) -> dict[str, Any]:
+def _model_list(model_name: str) -> JsonObject:
     model = {"id": model_name, "object": "model", "created": 0, "owned_by": "scripted"}
     return {"object": "list", "data": [model]}

@@ -6,11 +6,12 @@ server then closes it.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model import tokens
 from responses_api_models.scripted_model.asgi import (
     JSON_TYPE,
@@ -53,7 +54,7 @@ class StatusFault(_Fault):
     code: str | None = Field(default=None, description="OpenAI error code, e.g. context_length_exceeded.")
     message: str | None = Field(default=None, description="Error text; absent: the usual one of the code.")
     headers: dict[str, str] = Field(default_factory=dict, description="Extra headers, e.g. Retry-After.")
-    body: dict[str, Any] | str | None = Field(default=None, description="Whole body instead of an OpenAI error.")
+    body: JsonObject | str | None = Field(default=None, description="Whole body instead of an OpenAI error.")
 
 
 class SlowFault(_Fault):
@@ -155,7 +156,7 @@ async def play_fault(
         await send_body(send, _OTHER_JSON)
 
 
-def spoiled(body: dict[str, Any], fault: TokenDataFault) -> bytes:
+def spoiled(body: JsonObject, fault: TokenDataFault) -> bytes:
     """Return a chat completion or a Response as JSON text after the fault spoilt its token data."""
     if "choices" in body:
         _spoil_completion(body, fault)
@@ -164,7 +165,7 @@ def spoiled(body: dict[str, Any], fault: TokenDataFault) -> bytes:
     return json.dumps(body).encode()  # unlike orjson it writes NaN
 
 
-def _spoiled_item(item: dict[str, Any], problem: str) -> dict[str, Any]:
+def _spoiled_item(item: JsonObject, problem: str) -> JsonObject:
     if not item.keys() >= set(_ITEM_FIELDS.values()):
         return item
     if problem in _ITEM_FIELDS:
@@ -185,7 +186,7 @@ _ITEM_FIELDS = {
 }
 
 
-def _spoil_completion(completion: dict[str, Any], fault: TokenDataFault) -> None:
+def _spoil_completion(completion: JsonObject, fault: TokenDataFault) -> None:
     for choice in completion["choices"]:
         content = (choice.get("logprobs") or {}).get("content") or [{}]
         if fault.problem == "no_token_ids":

@@ -1,9 +1,11 @@
 """What the endpoint was asked: counts, and the last requests themselves. Memory is bounded."""
 
 from collections import Counter, deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
+
+from nemo_gym.wire.json_object import JsonObject
 
 _MAX_KEYS = 200_000
 _OTHER_KEYS = "(other)"
@@ -16,8 +18,8 @@ class RecordedRequest(NamedTuple):
     path: str
     body: bytes
 
-    def as_json(self) -> dict[str, Any]:
-        """Return number, path and body; a body that is no JSON is told as text."""
+    def as_json(self) -> JsonObject:
+        """Return number, path and body; a body that isn't JSON is given as text."""
         try:
             body = orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -80,7 +82,7 @@ class Record:
         """Count a fault that is being played."""
         self.faults_by_kind[kind] += 1
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> JsonObject:
         """Return all counts."""
         return {
             "requests": self.requests,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.asgi import RequestError, reasons
 from responses_api_models.scripted_model.conversation import Conversation, When
 
@@ -30,7 +31,7 @@ class Call(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(description="Tool name; any text, so that unknown and hostile names can be played.")
-    arguments: dict[str, Any] | str = Field(
+    arguments: JsonObject | str = Field(
         default_factory=dict, description="An object, sent as its JSON; or a text sent as it is, e.g. broken JSON."
     )
 
@@ -72,7 +73,7 @@ class Answer(BaseModel):
     call: Call | None = Field(default=None, description="One tool call.")
     calls: list[Call] = Field(default_factory=list, description="Several tool calls of one step, in order.")
     reasoning: str | None = Field(default=None, description="Reasoning text before the message and the calls.")
-    output: list[dict[str, Any]] | None = Field(
+    output: list[JsonObject] | None = Field(
         default=None, description="Responses output items, sent unchanged (token ids, unknown types, ...)."
     )
     incomplete: Literal["max_output_tokens", "content_filter"] | None = Field(

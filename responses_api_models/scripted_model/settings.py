@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from nemo_gym import PARENT_DIR
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.faults import Fault
 from responses_api_models.scripted_model.script import Answer, Latency, Rule
 
@@ -65,7 +66,7 @@ def load_settings(path: Path) -> ScriptedSettings:
     return _StrictSettings.model_validate(written if instance is None else instance)
 
 
-def _instance(written: Any) -> dict[str, Any] | None:
+def _instance(written: Any) -> JsonObject | None:
     """Return the block below `<instance>.responses_api_models.scripted_model`, without what the launcher reads."""
     blocks = written.values() if isinstance(written, dict) else ()
     for block in blocks:

@@ -8,6 +8,7 @@ call's prompt. So that call's prompt ids begin with all ids of this one, if the 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.conversation import Item, chat_conversation, text_of
 
@@ -64,7 +65,7 @@ def prompt_ids(messages: Sequence[Item], tools: Sequence[Item], *, begin_answer:
     return [*ids, SPECIAL_IDS["assistant"]] if begin_answer else ids
 
 
-def tokenize(request: Mapping[str, Any]) -> dict[str, Any]:
+def tokenize(request: Mapping[str, Any]) -> JsonObject:
     """Answer `POST /tokenize`: the ids of `prompt`, or of `messages` and `tools` as a chat completion is given them.
 
     Raises:
@@ -83,7 +84,7 @@ def tokenize(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"count": len(ids), "max_model_len": _MAX_MODEL_LEN, "tokens": ids, "token_strs": strings}
 
 
-def detokenize(request: Mapping[str, Any]) -> dict[str, Any]:
+def detokenize(request: Mapping[str, Any]) -> JsonObject:
     """Answer `POST /detokenize`: the text of `tokens`, with the names of special ids, as vLLM's route does.
 
     Raises:
@@ -95,7 +96,7 @@ def detokenize(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt": b"".join(map(_bytes_of, ids)).decode("utf-8", "replace")}
 
 
-def log_prob_entries(request: Mapping[str, Any], data: TokenData) -> list[dict[str, Any]]:
+def log_prob_entries(request: Mapping[str, Any], data: TokenData) -> list[JsonObject]:
     """Return `choices[].logprobs.content`; `top_logprobs`, when asked for, names the sampled token only."""
     as_ids, top = request.get("return_tokens_as_token_ids"), request.get("top_logprobs")
     entries = []

@@ -1,6 +1,6 @@
 """Chat Completions endpoints as the model: vLLM, SGLang, or any other; with token data where they give it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import Body, FastAPI
@@ -13,6 +13,7 @@ from nemo_gym.models.endpoints import ChatEndpoint, EndpointModel, TokenSource
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI, RawParams, RawResponse
 from nemo_gym.server_utils import SESSION_ID_HEADER
 from nemo_gym.servers.http.retry import RetryLimit
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.vllm_model.chat_template import ChatTemplate
 from responses_api_models.vllm_model.sglang_tokens import SGLangTokens
 from responses_api_models.vllm_model.template_check import TemplateCheck
@@ -38,8 +39,8 @@ class VLLMModelConfig(BaseResponsesAPIModelConfig):
     replace_developer_role_with_system: bool = Field(
         default=False, description="For chat templates that know no developer messages."
     )
-    chat_template_kwargs: dict[str, Any] = Field(default={}, description="Passed to the chat template.")
-    extra_body: dict[str, Any] = Field(default={}, description="Further fields for each request that lacks them.")
+    chat_template_kwargs: JsonObject = Field(default={}, description="Passed to the chat template.")
+    extra_body: JsonObject = Field(default={}, description="Further fields for each request that lacks them.")
     engine: Literal["vllm", "sglang"] = Field(
         default="vllm", description="Whose routes give token data; without token data any endpoint will do."
     )
@@ -130,11 +131,11 @@ class VLLMModel(EndpointModel):
             await self._template.check(params.json_value("tools"))
         return await super().responses(params)
 
-    async def endpoints(self) -> list[dict[str, Any]]:
+    async def endpoints(self) -> list[JsonObject]:
         """Return the endpoints: `url`, `in_flight` calls, `is_down`."""
         return self._client.endpoints.state()
 
-    async def replace_endpoints(self, body: Endpoints, only_here: bool = False) -> list[dict[str, Any]]:
+    async def replace_endpoints(self, body: Endpoints, only_here: bool = False) -> list[JsonObject]:
         """Ask other endpoints from now on, in every worker; what is in flight at the old ones ends there."""
         if only_here or not self.config.worker_urls:
             self._client.endpoints.replace(body.urls)
@@ -148,14 +149,14 @@ class VLLMModel(EndpointModel):
                 headers={SESSION_ID_HEADER: f"w{index}-endpoints"},
             )
             answer.raise_for_status()
-        states: list[dict[str, Any]] = orjson.loads(answer.body)
+        states: list[JsonObject] = orjson.loads(answer.body)
         return states
 
-    async def tokenize(self, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    async def tokenize(self, body: JsonObject = Body()) -> JsonObject:
         """Pass a request on to the engine's `/tokenize`."""
         return await self._client.create_tokenize(**{"model": self.config.model, **body})
 
-    async def detokenize(self, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    async def detokenize(self, body: JsonObject = Body()) -> JsonObject:
         """Pass a request on to the engine's `/detokenize`."""
         answer = await self._client.send("/detokenize", {"model": self.config.model, **body}, at_root=True)
         return self._client.decoded(answer)

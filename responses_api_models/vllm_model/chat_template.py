@@ -10,6 +10,7 @@ from typing import Any
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.server_utils import rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.vllm_model.template_check import leaves_tools_out
 
 _ANSWER = "<the answer stands here>"
@@ -45,7 +46,7 @@ class ChatTemplate:
             what = f"{server}.chat_template: {path} isn't a chat template that can be read: {error}"
             raise ConfigError(Mistake(what, fix="name a .jinja file, or the model's tokenizer_config.json")) from error
 
-    def render(self, body: dict[str, Any]) -> str:
+    def render(self, body: JsonObject) -> str:
         """Return the prompt of a chat request; raises RolloutError `model_bad_request` when the template refuses it."""
         values = {**body.get("chat_template_kwargs", {}), "messages": _decoded_arguments(body["messages"])}
         values["add_generation_prompt"] = True
@@ -61,7 +62,7 @@ class ChatTemplate:
             raise leaves_tools_out(self._server, "give chat_template a template that knows tools")
         return prompt
 
-    def after_answer(self, body: dict[str, Any], answer_index: int) -> str:
+    def after_answer(self, body: JsonObject, answer_index: int) -> str:
         """Return what the template writes behind the answer at that index. Raises like `render`."""
         messages = list(body["messages"])
         messages[answer_index] = {"role": "assistant", "content": _ANSWER}
@@ -86,7 +87,7 @@ def _decoded_arguments(messages: list[Any]) -> list[Any]:
     ]
 
 
-def _decoded_call(call: dict[str, Any]) -> dict[str, Any]:
+def _decoded_call(call: JsonObject) -> JsonObject:
     function = call.get("function") or {}
     try:
         return {**call, "function": {**function, "arguments": json.loads(function["arguments"])}}

@@ -15,10 +15,11 @@ from nemo_gym.models.chat import CallTokenData
 from nemo_gym.models.endpoints import Earlier
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
 from nemo_gym.server_utils import rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.vllm_model.chat_template import ChatTemplate
 from responses_api_models.vllm_model.token_data import checked_token_data, invalid, one_version
 
-Body = dict[str, Any]
+Body = JsonObject
 _SAME_NAMES = (
     *("temperature", "top_p", "top_k", "min_p", "stop", "stop_token_ids", "ignore_eos", "min_new_tokens"),
     *("frequency_penalty", "presence_penalty", "repetition_penalty", "logit_bias", "regex", "ebnf"),

@@ -6,6 +6,7 @@ from typing import Any
 from nemo_gym.models.chat.tools import chat_tools
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
 from nemo_gym.server_utils import RolloutError, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 
 _MESSAGES = [{"role": "user", "content": "x"}]
 
@@ -40,7 +41,7 @@ class TemplateCheck:
         if not self._is_good:
             raise leaves_tools_out(self._name, "start the engine with a template that knows tools (--chat-template)")
 
-    async def _shows(self, tools: list[dict[str, Any]]) -> bool:
+    async def _shows(self, tools: list[JsonObject]) -> bool:
         ask = self._client.create_tokenize
         try:
             plain, with_tools = await asyncio.gather(

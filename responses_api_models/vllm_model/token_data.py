@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from nemo_gym.models.chat import CallTokenData
 from nemo_gym.server_utils import RolloutError, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 
 
 def checked_token_data(
@@ -45,7 +46,7 @@ def checked_token_data(
     return CallTokenData(prompt, generated, list(log_probs), versions)
 
 
-def chat_token_data(server: str, completion: dict[str, Any]) -> CallTokenData:
+def chat_token_data(server: str, completion: JsonObject) -> CallTokenData:
     """Return the token data of a chat completion that was asked for with `return_token_ids` and `logprobs`.
 
     Raises:
@@ -62,14 +63,14 @@ def chat_token_data(server: str, completion: dict[str, Any]) -> CallTokenData:
     )
 
 
-def one_version(version: Any, generated: Any) -> list[dict[str, Any]] | None:
+def one_version(version: Any, generated: Any) -> list[JsonObject] | None:
     """Return the weight versions of an answer that names one for all its tokens; None when it names none."""
     if version is None or not isinstance(generated, list):
         return None
     return [{"version": str(version), "start": 0, "end": len(generated)}]
 
 
-def log_probs_of(choice: dict[str, Any]) -> list[Any] | None:
+def log_probs_of(choice: JsonObject) -> list[Any] | None:
     """Return the log-probability of each sampled token in a choice of chat or generate; None without any."""
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
@@ -83,7 +84,7 @@ def invalid(server: str, what: str) -> RolloutError:
     return rollout_error("token_data_invalid", f"{server}: {what}", server=server)
 
 
-def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
+def _first_choice(completion: JsonObject) -> JsonObject:
     choices = completion.get("choices")
     return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
 

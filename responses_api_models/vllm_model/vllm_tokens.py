@@ -19,6 +19,7 @@ from nemo_gym.models.endpoints import Earlier
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
 from nemo_gym.server_utils import RolloutError, rollout_error
 from nemo_gym.servers.http.model_endpoint import NoSuchRouteError
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.vllm_model.token_data import chat_token_data, checked_token_data, log_probs_of
 
 _CHAT = "/chat/completions"
@@ -27,7 +28,7 @@ _GENERATE = "/inference/v1/generate"
 _PLACEHOLDERS = ("x", "y")
 _log = logging.getLogger("nemo_gym.model")
 
-Body = dict[str, Any]
+Body = JsonObject
 
 
 class VLLMTokens:

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
-from nemo_gym.commands.init_resources_server import write_server
+from nemo_gym.commands.environments.init_resources_server import write_server
 from tests.contract.environment import SHIPPED, Environment
 
 GENERATED = "generated_for_the_contract"

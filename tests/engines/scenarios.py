@@ -26,6 +26,7 @@ from nemo_gym.openai_utils import RawParams
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.serving.testing import serving_in_threads
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_json import encode
 from responses_api_models.vllm_model.app import VLLMModel, VLLMModelConfig
 from tests.engines.cases.requests import CAPITAL, DICTATED, MODEL, TOOLS
@@ -35,7 +36,7 @@ from tests.engines.recordings import Call, Exchange, Recording, save
 from tests.engines.setup_engines import EnginesHome
 from tests.free_port import free_port
 
-Answers = list[dict[str, Any]]
+Answers = list[JsonObject]
 _TOOLS = responses_tools(TOOLS)
 
 
@@ -51,17 +52,17 @@ class Scenario:
 
     profile: str
     play: Callable[[VLLMModel], Awaitable[Answers]]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: JsonObject = field(default_factory=dict)
 
 
-async def ask(model: VLLMModel, items: Sequence[Any], **params: Any) -> dict[str, Any]:
+async def ask(model: VLLMModel, items: Sequence[Any], **params: Any) -> JsonObject:
     """Return the model server's Response, decoded."""
     body = {"input": list(items), "temperature": 0, "max_output_tokens": 60, **params}
-    answer: dict[str, Any] = json.loads((await model.responses(RawParams(encode(body)))).json_text)
+    answer: JsonObject = json.loads((await model.responses(RawParams(encode(body)))).json_text)
     return answer
 
 
-async def converse(model: VLLMModel, start: Sequence[Any], steps: Sequence[dict[str, Any]], say: str) -> Answers:
+async def converse(model: VLLMModel, start: Sequence[Any], steps: Sequence[JsonObject], say: str) -> Answers:
     """Ask once for each of `steps`, which are further parameters; calls are answered with `say`, messages too."""
     items, answers = list(start), Answers()
     for params in steps:
@@ -101,7 +102,7 @@ SCENARIOS = {
 
 def vllm_model(address: str, **settings: Any) -> VLLMModel:
     """Return a model server in front of an endpoint."""
-    server: dict[str, Any] = {"host": "", "port": 0, "entrypoint": "", "name": "policy_model", "wait_for_engine_s": 30}
+    server: JsonObject = {"host": "", "port": 0, "entrypoint": "", "name": "policy_model", "wait_for_engine_s": 30}
     endpoint = {"base_url": f"{address}/v1", "api_key": API_KEY, "model": MODEL}
     config = VLLMModelConfig(**{**server, **endpoint, **settings})
     return VLLMModel(config=config, server_client=MagicMock(spec=ServerClient))

@@ -39,6 +39,12 @@ def test_no_module_hides_from_the_linter_in_a_folder_without_init(package: str) 
     assert [path for path in folder.rglob("*.py") if not (path.parent / "__init__.py").exists()] == []
 
 
+def test_every_room_of_the_commands_keeps_its_commands_apart() -> None:
+    (apart,) = [contract for contract in CONTRACTS if contract["name"] == "commands don't know each other"]
+    rooms = [info.name for info in pkgutil.iter_modules(import_module("nemo_gym.commands").__path__) if info.ispkg]
+    assert apart["containers"] == sorted(f"nemo_gym.commands.{room}" for room in rooms)
+
+
 def test_the_floors_are_in_the_order_of_the_architecture() -> None:
     order = (
         "commands",

@@ -28,15 +28,15 @@ def test_import_nemo_gym_loads_nothing_but_the_standard_library() -> None:
         "resources_servers.example_judged_answers.app",
         "responses_api_models.openai_model.app",
         "responses_api_agents.simple_agent.app",
-        "nemo_gym.commands.run",
-        "nemo_gym.commands.collect",
-        "nemo_gym.commands.e2e",
+        "nemo_gym.commands.servers.run",
+        "nemo_gym.commands.rollouts.collect",
+        "nemo_gym.commands.rollouts.e2e",
     ],
 )
 def test_servers_and_commands_do_not_load_what_only_some_runs_need(module: str) -> None:
     assert not loaded_by(f"import {module}") & HEAVY
 
 
-@pytest.mark.parametrize("module", ["nemo_gym.commands.run", "nemo_gym.commands.collect"])
+@pytest.mark.parametrize("module", ["nemo_gym.commands.servers.run", "nemo_gym.commands.rollouts.collect"])
 def test_a_command_does_not_load_the_web_framework_before_it_has_checked_its_arguments(module: str) -> None:
     assert not loaded_by(f"import {module}") & ALSO_HEAVY_FOR_COMMANDS

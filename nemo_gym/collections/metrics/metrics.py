@@ -91,7 +91,7 @@ class Metrics:
 
     Args:
         pass_threshold: A rollout solves its task at this reward or more.
-        sent: Names of the fields of the task rows, which are no results; may be set until the first rollout.
+        sent: Names of the fields of the task rows, which aren't results; may be set until the first rollout.
     """
 
     def __init__(self, pass_threshold: float = 1.0, sent: Container[str] = ()) -> None:

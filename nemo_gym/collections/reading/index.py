@@ -106,7 +106,7 @@ class RolloutIndex:
         self._forget()
 
     def refresh(self) -> FileChange:
-        """Take in what the file has become since the last time; a file that isn't the same any more is read anew.
+        """Read what was added to the file since the last time; a file that was replaced is read from the start.
 
         Raises:
             OSError: The file can't be read.

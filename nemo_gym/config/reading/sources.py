@@ -20,11 +20,11 @@ from nemo_gym.config.keys import (
     HEAD_SERVER_KEY_NAME,
     default_values,
 )
-from nemo_gym.config.paths import candidate_paths, component_configs, find_file, shown
+from nemo_gym.config.paths import candidate_paths, component_configs, shown
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.limits import problem_of_values, size_mistake
 from nemo_gym.config.reading.merged import COMMAND_LINE, Source, merge
-from nemo_gym.config.reading.yaml_file import read_yaml_file
+from nemo_gym.config.reading.yaml_file import find_yaml_file, read_yaml_file
 from nemo_gym.config.secrets import mask_secrets
 
 
@@ -53,7 +53,11 @@ class ConfigFiles:
             self.mistakes += error.mistakes
             return
         for path in paths:
-            file = find_file(path, beside=source.folder)
+            try:
+                file = find_yaml_file(path, beside=source.folder)
+            except ConfigError as error:
+                self.mistakes += error.mistakes
+                continue
             if file is None:
                 self.mistakes.append(_not_found(path, source.folder, where))
             else:
@@ -183,12 +187,12 @@ def names_head(command_line: CommandLine | None) -> bool:
 
 def _dotenv(path: Path | None) -> list[Source]:
     """A path that a program names may not exist: programs pass a fixed one."""
-    file = find_file(_DOTENV if path is None else path)
+    file = find_yaml_file(_DOTENV if path is None else path)
     return [Source(shown(file), read_yaml_file(file), file.parent)] if file else []
 
 
 def _bounded(name: str, values: Mapping[str, Any] | DictConfig) -> Source:
-    # Before anything recurses into it; OmegaConf's own containers have a bound already.
+    # Checked before anything recurses into it; OmegaConf's own containers have a limit already.
     problem = problem_of_values(values)
     if problem:
         raise ConfigError(size_mistake(problem, name))

@@ -1,18 +1,22 @@
-"""YAML text as plain data, or the mistake in it with file, line and column."""
+"""A YAML file found, and its text as plain data; or the mistake in it with file, line and column."""
 
+import errno
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.paths import shown
+from nemo_gym.config.paths import candidate_paths, shown
 from nemo_gym.config.reading.limits import TextSize, size_mistake
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_text
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_LINE_SHOWN = 120
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _KEY = re.compile(r"\s*-?\s*[\"']?([\w.\-]+)[\"']?\s*:")
 
 
@@ -48,6 +52,24 @@ def load_trusted_yaml(text: str) -> Any:
     return yaml.load(text, _SafeLoader)
 
 
+def find_yaml_file(path: str | Path, *, beside: Path | None = None) -> Path | None:
+    """Return the first existing file among `candidate_paths(path)`, or None.
+
+    Raises:
+        ConfigError: It can't be told whether a file is there.
+    """
+    for place in candidate_paths(path, beside=beside):
+        try:
+            if stat.S_ISREG(os.stat(place).st_mode):
+                return place
+        except ValueError:  # a NUL, which no file name has
+            continue
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FILE:  # a folder that may not be entered, a loop of symbolic links
+                raise _unreadable(place, error) from error
+    return None
+
+
 def read_yaml_file(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file; an empty file is an empty mapping.
 
@@ -57,9 +79,7 @@ def read_yaml_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            Mistake(f"can't read {shown(path)}: {error.strerror}", fix="check its permissions")
-        ) from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise ConfigError(Mistake(f"{shown(path)} isn't UTF-8 text", fix="save it as UTF-8")) from error
     return parse_yaml(text, shown(path))
@@ -83,6 +103,12 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         what = f"{source} holds {_a(values)}, not a mapping of keys to values"
         raise ConfigError(Mistake(what, where=source, fix="write 'key: value' lines at the top level"))
     return values
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    """Return the error for a file that is there, or may be, and can't be read."""
+    fix = "check the path, and the permissions of the file and of the folders above it"
+    return ConfigError(Mistake(f"can't read {shown(path)}: {error.strerror}", fix=fix))
 
 
 def _check_size(text: str, source: str) -> None:

@@ -43,7 +43,7 @@ def _served_app(
 def _entering_when_started(app: ASGIApp, name: str, started: MutableMapping[str, ASGIApp]) -> ASGIApp:
     """Return `app` as it is, except that it enters itself in `started` when its start-up is complete.
 
-    Until then a call of another server, from a `startup` say, goes to its socket, and waits there as it would anywhere.
+    Until then a call from another server (from a `startup`, say) goes to its socket, and waits there as usual.
     """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Python environments of servers: the current one where it suffices, else one of their own.
+"""Python environments of servers: the current one where that is enough, otherwise one of their own.
 
 An environment of its own is keyed by everything that shapes it, shared by servers that ask for the same, and found
 again at once next time: `<home>/environments/<key>`. It is built aside, then renamed into place.

@@ -1,4 +1,4 @@
-"""One server process: started with its socket, its output in a log, heard on its status pipe, stopped as a group."""
+"""One server process: started with its socket, logged, followed on its status pipe, stopped as a group."""
 
 import asyncio
 import contextlib

@@ -19,7 +19,7 @@ async def supervise(
     say: Callable[[str, str], None],
     give_up: Callable[[ManagedProcess], None],
 ) -> None:
-    """Keep one process up until cancelled, or until it has died too often: then its state is failed, `give_up` told."""
+    """Keep one process up until cancelled, or until it has died too often: then it is failed, and `give_up` is told."""
     deaths: list[float] = []
     reason = await server.until_death()
     while True:

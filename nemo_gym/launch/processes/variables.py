@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import OmegaConf
@@ -31,7 +31,7 @@ from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY
 
 def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:
     """Return the configuration as plain data, with the addresses of every instance filled in. It holds secrets."""
-    plain: Any = OmegaConf.to_container(config.global_config_dict, resolve=True)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config.global_config_dict, resolve=True))
     plain[HEAD_SERVER_KEY_NAME]["host"] = config.head_host
     for instance in config.instances:
         block = plain[instance.name][instance.kind][instance.implementation]
@@ -40,10 +40,10 @@ def addressed_config(config: RunConfig, sockets: RunSockets) -> dict[str, Any]:
         ports = sockets.worker_ports_of(instance.name)
         if ports:
             block[WORKER_URLS_KEY] = [http_url(instance.host, port) for port in ports]
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
-def process_configs(processes: Sequence[PlannedProcess], addressed: Mapping[str, Any]) -> dict[str, str]:
+def process_configs(processes: Sequence[PlannedProcess], addressed: dict[str, Any]) -> dict[str, str]:
     """Return the configuration of every process by its name, as YAML: with the secrets of its own servers alone."""
     masked = mask_secrets(addressed)
     masked.pop(CONFIG_PATHS_KEY_NAME, None)  # merged already; a server's folder is the wrong place to look for them

@@ -64,7 +64,7 @@ class ServerConsole:
             self._changed.notify()
 
     def close(self) -> None:
-        """Print what waits, as far as somebody reads it within a second; nothing is printed afterwards."""
+        """Print what is still waiting, if somebody reads it within a second; nothing is printed afterwards."""
         with self._changed:
             self._is_open = False
             self._changed.notify()

@@ -8,7 +8,7 @@ from nemo_gym.models.chat.errors import RequestConversionError, shown
 Part = dict[str, Any]
 _Convert = Callable[[Part], Part]
 
-# What an earlier answer says about its text. It is no part of the prompt, and Chat has no place for it.
+# What an earlier answer says about its text. It isn't part of the prompt, and Chat has no place for it.
 _TEXT_KEYS = frozenset({"type", "text", "annotations", "logprobs"})
 
 

@@ -15,7 +15,7 @@ Item = dict[str, Any]
 _KEYS = frozenset({"role", "content"})
 _TOOL_KEYS = _KEYS | {"tool_call_id"}
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-# What a copy of an earlier answer carries beside its content; `annotations` describe it and are no part of the prompt.
+# What a copy of an earlier answer carries beside its content; `annotations` describe it and aren't part of the prompt.
 _ASSISTANT_KEYS = _KEYS | CALL_FIELDS | {"tool_calls", "refusal", "annotations", *_REASONING_FIELDS}
 _CALL_KEYS = frozenset({"id", "type", "function", "custom", "index"})
 
@@ -23,7 +23,7 @@ _CALL_KEYS = frozenset({"id", "type", "function", "custom", "index"})
 class ItemWriter:
     """Writes chat messages, oldest first, into `items`.
 
-    Reasoning items need an id, which Chat has none for: it is made of the position, so that the same conversation
+    Reasoning items need an id, and Chat has none: it is made from the position, so that the same conversation
     always gives the same ids.
     """
 

@@ -11,7 +11,7 @@ from nemo_gym.models.chat.token_data import CALL_FIELDS, CallTokenData, MessageT
 
 Item = dict[str, Any]
 
-# The API's labels of an item: they name it or say how it ended, and are no part of the prompt.
+# The API's labels of an item: they name it or say how it ended, and aren't part of the prompt.
 _LABELS = frozenset({"type", "id", "status", *CALL_FIELDS})
 _MESSAGE_KEYS = _LABELS | {"role", "content"}
 _REASONING_KEYS = _LABELS | {"summary", "content", "encrypted_content"}

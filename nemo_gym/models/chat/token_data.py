@@ -6,11 +6,11 @@ them to `attach_token_data`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec import Raw
 
 from nemo_gym.wire.failure import rollout_error
+from nemo_gym.wire.json_object import JsonObject
 
 TOKEN_FIELDS = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
 CALL_FIELDS = frozenset({*TOKEN_FIELDS, "weight_versions"})
@@ -32,11 +32,11 @@ class CallTokenData:
     prompt_token_ids: list[int] | Raw
     generation_token_ids: list[int] | Raw
     generation_log_probs: list[float] | Raw | None = None
-    weight_versions: list[dict[str, Any]] | None = None
+    weight_versions: list[JsonObject] | None = None
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> JsonObject:
         """Return the fields as an item or a message carries them; a missing array has no key."""
-        fields: dict[str, Any] = {
+        fields: JsonObject = {
             "prompt_token_ids": self.prompt_token_ids,
             "generation_token_ids": self.generation_token_ids,
         }
@@ -58,7 +58,7 @@ class MessageTokenData:
     data: CallTokenData
 
 
-def token_data_of(carrier: dict[str, Any]) -> CallTokenData | None:
+def token_data_of(carrier: JsonObject) -> CallTokenData | None:
     """Return the token data that an item or a message carries; None without both lists of ids."""
     prompt, generated = carrier.get("prompt_token_ids"), carrier.get("generation_token_ids")
     if not isinstance(prompt, list) or not isinstance(generated, list):
@@ -67,13 +67,13 @@ def token_data_of(carrier: dict[str, Any]) -> CallTokenData | None:
     return CallTokenData(prompt, generated, log_probs if isinstance(log_probs, list) else None)
 
 
-def attach_token_data(output: Sequence[dict[str, Any]], data: CallTokenData) -> None:
+def attach_token_data(output: Sequence[JsonObject], data: CallTokenData) -> None:
     """Put the token data of one model call on the last item of `output`, which must be what that call generated.
 
     Readers expect it there and only there: repeating it on each item would multiply the size of a rollout.
 
     Raises:
-        RolloutError: `token_data_invalid`: there is no item.
+        RolloutError: `token_data_invalid`, when `output` is empty.
     """
     if not output:
         raise rollout_error("token_data_invalid", "the model call made no item that could carry its token data")

@@ -20,11 +20,12 @@ from nemo_gym.models.endpoints.token_source import Earlier, TokenSource
 from nemo_gym.servers.http.model_endpoint import NeMoGymAsyncOpenAI
 from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
 from nemo_gym.wire.failure import rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_json import encode
 from nemo_gym.wire.raw_responses import RawParams, RawResponse
 from nemo_gym.wire.token_arrays import Arrays, array_text
 
-Body = dict[str, Any]
+Body = JsonObject
 _PATH = "/chat/completions"
 
 

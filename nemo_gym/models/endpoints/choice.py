@@ -1,10 +1,11 @@
 """Which API an endpoint is asked in."""
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from nemo_gym.models.endpoints.chat import ChatEndpoint
 from nemo_gym.models.endpoints.responses import ResponsesEndpoint
 from nemo_gym.servers.http.model_endpoint import NoSuchRouteError
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_responses import RawParams, RawResponse
 
 ApiChoice = Literal["responses", "chat", "auto"]
@@ -17,7 +18,7 @@ class ModelEndpoint(Protocol):
         """Answer a Responses request."""
         ...
 
-    async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def complete(self, body: JsonObject) -> JsonObject:
         """Answer a chat request."""
         ...
 
@@ -42,7 +43,7 @@ class AutoEndpoint:
                 return answer
         return await self._chat.respond(params)
 
-    async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def complete(self, body: JsonObject) -> JsonObject:
         """Answer a chat request; raises as the endpoints do."""
         if not self._lacks_chat:
             try:

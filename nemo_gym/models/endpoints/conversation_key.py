@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from nemo_gym.models.chat.think import CLOSE_TAG
+from nemo_gym.wire.json_object import JsonObject
 
 _REMEMBERED = 100_000
 _numbers = itertools.count()
@@ -26,7 +27,7 @@ def request_key(messages: Sequence[Any]) -> str:
     return f"new-{next(_numbers)}"
 
 
-def answer_key(message: dict[str, Any]) -> str:
+def answer_key(message: JsonObject) -> str:
     """Return the key of an assistant message: made of the ids of its tool calls, or of its text."""
     calls = message.get("tool_calls") or []
     ids = [str(call.get("id")) for call in calls if isinstance(call, dict)]
@@ -40,7 +41,7 @@ class AskedConversations:
     def __init__(self) -> None:
         self._digest_by_answer: OrderedDict[str, bytes] = OrderedDict()
 
-    def remember(self, answer: dict[str, Any], messages: Sequence[Any]) -> None:
+    def remember(self, answer: JsonObject, messages: Sequence[Any]) -> None:
         """Note the messages that led to an answer."""
         self._digest_by_answer[answer_key(answer)] = _digest(orjson.dumps(messages))
         while len(self._digest_by_answer) > _REMEMBERED:

@@ -1,13 +1,12 @@
 """An endpoint that speaks the Responses API."""
 
-from typing import Any
-
 from pydantic import ValidationError
 
 from nemo_gym.models.chat import ChatOptions, to_completion, to_responses_request
 from nemo_gym.servers.http.model_endpoint import NeMoGymAsyncOpenAI
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.http_errors import unfinished_response
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_json import encode
 from nemo_gym.wire.raw_responses import RawParams, RawResponse
 from nemo_gym.wire.token_arrays import TokenArrayError
@@ -24,7 +23,7 @@ class ResponsesEndpoint:
     """
 
     def __init__(
-        self, client: NeMoGymAsyncOpenAI, *, name: str, model: str, extra_body: dict[str, Any] | None = None
+        self, client: NeMoGymAsyncOpenAI, *, name: str, model: str, extra_body: JsonObject | None = None
     ) -> None:
         self._client = client
         self._name = name
@@ -51,7 +50,7 @@ class ResponsesEndpoint:
             raise rollout_error(unfinished[0], f"{self._name}: {unfinished[1]}", server=self._name)
         return response
 
-    async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def complete(self, body: JsonObject) -> JsonObject:
         """Return what the endpoint's Response says, as a chat completion. Raises as `respond` does."""
         params = to_responses_request(body)
         response = await self.respond(RawParams(encode(params)))

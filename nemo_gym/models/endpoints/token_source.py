@@ -1,9 +1,10 @@
 """What an engine's own routes have to offer where token data is recorded."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from nemo_gym.models.chat.token_data import CallTokenData
+from nemo_gym.wire.json_object import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class TokenSource(Protocol):
     """Asks an engine so that it says which tokens it was given and which it sampled."""
 
     async def complete(
-        self, body: dict[str, Any], earlier: Earlier | None, rollout: str
-    ) -> tuple[dict[str, Any], CallTokenData]:
+        self, body: JsonObject, earlier: Earlier | None, rollout: str
+    ) -> tuple[JsonObject, CallTokenData]:
         """Return the completion and the tokens of the call.
 
         Args:

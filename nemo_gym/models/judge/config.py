@@ -1,14 +1,15 @@
 """The settings of a judge: one block in the configuration of a resources server."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from nemo_gym.config.schema import ModelServerRef
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
 
 
-def _without_input(params: dict[str, Any]) -> dict[str, Any]:
+def _without_input(params: JsonObject) -> JsonObject:
     if params.get("input"):
         raise ValueError("leave `input` out: it is made from `system` and `prompt`")
     return NeMoGymResponseCreateParamsNonStreaming.model_validate({**params, "input": ""}).model_dump(
@@ -26,7 +27,7 @@ class JudgeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     judge_model_server: ModelServerRef = Field(description="The model server of the judge.")
-    judge_responses_create_params: Annotated[dict[str, Any], AfterValidator(_without_input)] = Field(
+    judge_responses_create_params: Annotated[JsonObject, AfterValidator(_without_input)] = Field(
         default={}, description="Parameters of every call, such as temperature, max_output_tokens and text.format."
     )
     system: str | None = Field(default=None, description="System message, sent as it is.")

@@ -17,7 +17,7 @@ from nemo_gym.servers.http.head_lookup import fetch_global_config, find_run
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
-from nemo_gym.servers.http.transport import request
+from nemo_gym.servers.http.transport import RequestOptions, request
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
 from nemo_gym.wire.failure import RolloutError
 
@@ -70,7 +70,7 @@ class ServerClient:
         return BaseServerConfig(host=host, port=port)
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
-        """Send a request to an instance; see `nemo_gym.servers.transport.request` for the arguments."""
+        """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""
         app = self._local_apps.get(server_name)
         try:
             if app is not None:
@@ -102,17 +102,17 @@ class ServerClient:
         return url
 
     async def _request_in_memory(
-        self, app: ASGIApp, server_name: str, url_path: str, method: str, options: dict[str, Any]
+        self, app: ASGIApp, server_name: str, url_path: str, method: str, options: RequestOptions
     ) -> HttpResponse:
         return await request_in_memory(
             app, method, self.base_url(server_name) + url_path, server=server_name, **options
         )
 
-    async def _send(self, server_name: str, url: str, method: str, options: dict[str, Any]) -> HttpResponse:
+    async def _send(self, server_name: str, url: str, method: str, options: RequestOptions) -> HttpResponse:
         # Redirects are not followed: the token would go with the request, wherever that leads.
         return await request(method, url, server=server_name, **{**self._with_token(options), "allow_redirects": False})
 
-    def _with_token(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _with_token(self, options: RequestOptions) -> RequestOptions:
         """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
         if self._token is None:
             return options
@@ -124,7 +124,7 @@ class ServerClient:
         return {**options, "headers": headers}
 
     async def _request_over_http(
-        self, server_name: str, url_path: str, method: str, options: dict[str, Any]
+        self, server_name: str, url_path: str, method: str, options: RequestOptions
     ) -> HttpResponse:
         url = self.base_url(server_name)
         workers = self._workers.get(server_name)

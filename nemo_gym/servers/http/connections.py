@@ -1,4 +1,4 @@
-"""The connections of this process: how many there may be, how many in the making, and the client that holds them."""
+"""The connections of this process: how many there may be, how many may open at once, and the client that holds them."""
 
 import asyncio
 import atexit
@@ -39,9 +39,10 @@ def descriptor_limit() -> int:
 def max_connections() -> int:
     """Return how many connections this process may open.
 
-    About as many as it accepts: an agent has one from its caller and one to whom it asks for each rollout, so neither
-    end may take more than half of the descriptors. Beyond that, requests wait for a connection instead of failing for
-    want of a descriptor. Where there are few, idle connections and the process's own files are a large part.
+    About as many as it accepts: for each rollout an agent has one from its caller and one to the server it asks, so
+    neither end may take more than half of the descriptors. Beyond that, requests wait for a connection instead of
+    failing for want of a descriptor. Where descriptors are few, idle connections and the process's own files take up a
+    large part of them.
     """
     limit = descriptor_limit()
     share = _SHARE_OF_DESCRIPTORS if limit >= _FEW_DESCRIPTORS else _SHARE_OF_FEW_DESCRIPTORS
@@ -126,7 +127,7 @@ def get_global_aiohttp_client() -> aiohttp.ClientSession:
     """Return this event loop's client: no cookie jar, no read timeout, at most `max_connections`.
 
     `asyncio.run` closes it at its end; a program that runs its loop in another way may
-    `await close_global_aiohttp_client()`, and needs not.
+    `await close_global_aiohttp_client()`, but doesn't have to.
     """
     return _pool().session
 

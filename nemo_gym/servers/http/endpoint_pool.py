@@ -82,7 +82,7 @@ class EndpointPool:
 
         Args:
             rollout: Calls with the same text stay together; None: each goes where the least is to do.
-            besides: Endpoints that this call has tried in vain.
+            besides: Endpoints that this call has tried without success.
         """
         endpoint = self._choose(rollout, besides)
         endpoint.in_flight += 1

@@ -30,7 +30,7 @@ def get_json(url: str, token: str | None, timeout_s: float) -> Any:
     The token goes to this address alone: not along a redirect, and not to a proxy that the environment names.
 
     Raises:
-        OSError: There is none; urllib's HTTPError for an error status.
+        OSError: Nothing answers; urllib's HTTPError for an error status.
         ValueError: It isn't JSON.
     """
     asked = urllib.request.Request(url)

@@ -1,4 +1,4 @@
-"""The answer to one request, read whole, with the face of aiohttp's response."""
+"""The answer to one request, read whole, with the interface of aiohttp's response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ class HttpResponse:
             raise failure_of(self)
 
     def release(self) -> None:
-        """Nothing to do: aiohttp's face."""
+        """Nothing to do: part of aiohttp's interface."""
 
     async def __aenter__(self) -> "HttpResponse":
         return self

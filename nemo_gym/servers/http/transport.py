@@ -5,7 +5,7 @@ import errno
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from multidict import CIMultiDict
@@ -16,6 +16,9 @@ from nemo_gym.servers.http.json_body import encode_json
 from nemo_gym.servers.http.response import HttpResponse, cookie_header
 from nemo_gym.servers.http.retry import TRANSPORT_LIMITS, RetryCounter, RetryLimit, TransportLimits
 from nemo_gym.wire.failure import Delivery, FailureKind, RolloutError, rollout_error
+
+RequestOptions: TypeAlias = dict[str, Any]
+"""Keyword arguments of `request`."""
 
 _LOCAL_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
@@ -42,6 +45,7 @@ async def request(
     deadline: Deadline | None = None,
     server: str = "",
     limits: TransportLimits = TRANSPORT_LIMITS,
+    auth: aiohttp.BasicAuth | None = None,
     **kwargs: Any,
 ) -> HttpResponse:
     """Send one request and return its answer, whatever its status.
@@ -54,15 +58,15 @@ async def request(
             caller bounds the call.
         server: Name of the peer, for errors.
         limits: How often and how long each class of error is retried, and the largest answer.
+        auth: Sent as the `Authorization` header.
         kwargs: aiohttp's own (`data`, `params`, …).
 
     Raises:
         RolloutError: `transport_unreachable`, `transport_dropped`, `transport_local_resource`, `transport_timeout`
             (aiohttp's own `timeout`), or the deadline's kind.
+        ValueError: Both `auth` and an `Authorization` header.
     """
-    sent_headers = CIMultiDict(headers or {})
-    if cookies:
-        sent_headers["cookie"] = cookie_header(cookies)
+    sent_headers = headers_of_call(headers, cookies, auth)
     if json is not None:
         kwargs["data"] = encode_json(json)
         sent_headers["content-type"] = "application/json"
@@ -70,6 +74,20 @@ async def request(
     call = _Call(method, url, sent_headers, kwargs, server or mask_text(url), replay_safe, limits)
     async with connection_turn():
         return await bounded(call.send(), deadline, call.server, method, url)
+
+
+def headers_of_call(
+    headers: Any, cookies: Mapping[str, Any] | None, auth: aiohttp.BasicAuth | None
+) -> CIMultiDict[str]:
+    """Return the headers that a call begins with; raises ValueError for both `auth` and an `Authorization` header."""
+    sent: CIMultiDict[str] = CIMultiDict(headers or {})
+    if cookies:
+        sent["cookie"] = cookie_header(cookies)
+    if auth is not None:  # aiohttp is given the header: its own `auth` is deprecated
+        if "authorization" in sent:
+            raise ValueError("a call has an Authorization header or `auth`, not both")
+        sent["authorization"] = auth.encode()
+    return sent
 
 
 async def bounded(
@@ -99,7 +117,7 @@ class _Call:
     method: str
     url: str
     headers: CIMultiDict[str]
-    options: dict[str, Any]
+    options: RequestOptions
     server: str
     replay_safe: bool
     limits: TransportLimits
@@ -128,7 +146,7 @@ class _Call:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts: list[bytes] = []
         size_bytes, announced = 0, response.content_length or 0
-        # Counted while it comes in: an answer in chunks, or compressed, does not say how long it is.
+        # Counted as it arrives: a chunked or compressed answer doesn't say how long it is.
         while max(size_bytes, announced) <= self.limits.max_answer_bytes:
             part = await response.content.readany()
             if not part:

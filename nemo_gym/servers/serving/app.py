@@ -63,7 +63,7 @@ class ServerApp(FastAPI):
     async def respond_directly(self, scope: Scope, receive: Receive, raw: bytes) -> tuple[Response, Headers] | None:
         """Return the response for a caller in this process, and its headers, without ASGI's messages.
 
-        None when the request has to take the way of ASGI.
+        None when the request has to go through ASGI.
         """
         endpoint = self._lean_endpoint(scope)
         session = self._with_sessions.own_session(scope) if endpoint is not None else None
@@ -106,7 +106,7 @@ class ServerApp(FastAPI):
         return found
 
     def policy_for(self, scope: Scope) -> EndpointPolicy | None:
-        """Return what holds for a request that FastAPI's router answers; None for one that only reads, or isn't a tool.
+        """Return the policy for a request that FastAPI's router answers; None for one that only reads, or isn't a tool.
 
         Plain Starlette routes and mounted apps are left to their author, and so is a path that no route has.
         """

@@ -1,6 +1,6 @@
 """Authentication in front of an app: a request from the network needs the run's token and a host name that is ours.
 
-Pure ASGI, around the app where sockets are served. What a server of the same process calls in memory does not pass it.
+Pure ASGI, around the app where sockets are served. Calls between servers of one process don't pass through it.
 """
 
 from collections.abc import Awaitable
@@ -39,7 +39,7 @@ class TokenAuthMiddleware:
 
     Args:
         app: The app that is protected.
-        token: What a request must show on every route but `GET /health`; None lets everyone in.
+        token: What a request must present on every route but `GET /health`; None lets everyone in.
         loopback_name: For an app that listens on loopback alone: the name it is called by, beside those that every
             machine has for itself. None, for one that others reach, does not look at the Host header.
     """

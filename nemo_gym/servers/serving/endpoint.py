@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.servers.http.asgi_call import AsgiCall
 from nemo_gym.servers.http.disconnect import DisconnectWatcher
-from nemo_gym.servers.http.in_memory import InMemoryRequest
 from nemo_gym.servers.http.json_body import encode_result
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.handler import Handler, HandlerExit
@@ -32,7 +32,7 @@ class Endpoint:
     """ASGI application for one handler.
 
     Args:
-        policy: What holds for this endpoint.
+        policy: The rules of this endpoint.
         app: Has the author's exception handlers.
         handler: The lean way into the handler.
         framework: FastAPI's way to it, where there is no lean one.
@@ -117,7 +117,7 @@ class Endpoint:
 
     async def _through_framework(self, scope: Scope, raw: bytes) -> Response:
         assert self._framework is not None
-        call = InMemoryRequest(self._framework, scope, raw, self._policy.server_name, log_errors=False)
+        call = AsgiCall(self._framework, scope, raw, self._policy.server_name, log_errors=False)
         made = await call.response(scope["method"], scope["path"])
         if call.error is not None and not call.has_responded:
             raise call.error if isinstance(call.error, Exception) else HandlerExit(repr(call.error)) from call.error

@@ -1,4 +1,4 @@
-"""What holds for one endpoint, beside its handler."""
+"""The policy of one endpoint: everything about it except its handler."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class EndpointPolicy:
         timeout_setting: What the error at the deadline names.
         wrap: Called with request, raw body and the handler's call; calls it, or raises.
         check_result: Gets what the handler returned; returns what is sent, or raises.
-        passes_token_arrays: The handler passes token arrays on without a look at them: it sees marks in their places.
+        passes_token_arrays: The handler passes token arrays on without looking at them: it sees marks in their places.
     """
 
     server_name: str

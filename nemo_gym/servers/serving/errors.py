@@ -95,7 +95,7 @@ def _unforeseen(error: Exception, policy: EndpointPolicy) -> Failure:
 
 
 def _log_once(error: Exception, policy: EndpointPolicy, request_id: str, where: str) -> None:
-    """Log the traceback of an error the first time, and then that it came again: a broken verifier raises always."""
+    """Log an error's traceback the first time, then only that it came again: a broken verifier raises every time."""
     key = f"{policy.server_name} {type(error).__name__} {where}"
     _seen[key] = _seen.get(key, 0) + 1
     # Logging itself fails where a handler has closed this process's output; the caller gets its response all the same.

@@ -1,4 +1,4 @@
-"""The lean way into a handler: it gets the request, a response to set cookies on, and one body, as it asks for them."""
+"""The short path into a handler, which gets what it asks for: the request, a response to set cookies on, one body."""
 
 import asyncio
 import contextlib

@@ -113,7 +113,7 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
 
 
 def hosted(served: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "AppServer":
-    """Return the server for an app, with which wants the token of its callers unless that is None."""
+    """Return the server for an app, which asks its callers for the token unless that is None."""
     is_local = all(is_loopback(listener.getsockname()[0]) for listener in served.listeners)
     app = TokenAuthMiddleware(served.app, token, served.advertised_host if is_local else None)
     config = uvicorn_config(app, lifespan)

@@ -73,13 +73,13 @@ class BaseServer(BaseModel):
         """
         name = name or os.environ[NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME]
         block = get_first_server_config_dict(get_global_config_dict(), name)
-        settings: Any = OmegaConf.to_container(block, resolve=True)
-        config_class: Any = cls.model_fields["config"].annotation
+        settings = cast(dict[str, Any], OmegaConf.to_container(block, resolve=True))
+        config_class = cast(type[BaseRunServerInstanceConfig], cls.model_fields["config"].annotation)
         unknown = unknown_keys(config_class, settings, where=name)
         try:
             config = config_class.model_validate({**settings, "name": name})
         except ValidationError as error:
-            # Without the value: at a missing key it is the whole block, API keys and all.
+            # Without the value: for a missing key it is the whole block, API keys included.
             mistakes = [
                 Mistake(d["msg"], where=".".join([name, *map(str, d["loc"])]))
                 for d in error.errors(include_url=False, include_input=False)
@@ -89,7 +89,7 @@ class BaseServer(BaseModel):
             raise ConfigError(*unknown.mistakes)
         if unknown.plain and not own_worker_index():
             _log.warning("%s: no server reads these settings: %s", name, ", ".join(unknown.plain))
-        return config  # type: ignore[no-any-return]
+        return config
 
 
 class SimpleServer(BaseServer):
@@ -108,7 +108,7 @@ class SimpleServer(BaseServer):
         return app
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
-        """Return what holds for the endpoint at `path`: failure kinds, deadline, session rules."""
+        """Return the policy of the endpoint at `path`: failure kinds, deadline, session rules."""
         return EndpointPolicy(server_name=self.config.name)
 
     def session_cookie_name(self) -> str:

@@ -1,19 +1,18 @@
 """The tools of an environment, as its routes describe them."""
 
-from typing import Any
-
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from nemo_gym.servers.sessions.tools import RESERVED_PATHS
+from nemo_gym.wire.json_object import JsonObject
 
 
-def list_tools(app: FastAPI) -> list[dict[str, Any]]:
+def list_tools(app: FastAPI) -> list[JsonObject]:
     """Return every POST route that is a tool, as a function tool of the Responses API.
 
     Name: the path without its slash. Description: the handler's docstring. Parameters: the body's JSON schema. A route
-    made with `include_in_schema=False` is none.
+    made with `include_in_schema=False` isn't a tool.
     """
     return [
         _tool(route)
@@ -32,9 +31,9 @@ def has_unlisted_tools(app: FastAPI) -> bool:
     return any("{" in route.path for route in posts)
 
 
-def _tool(route: APIRoute) -> dict[str, Any]:
+def _tool(route: APIRoute) -> JsonObject:
     body = route.body_field.field_info.annotation if route.body_field is not None else None
-    schema: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+    schema: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
     if isinstance(body, type) and issubclass(body, BaseModel):
         schema = body.model_json_schema()
     return {

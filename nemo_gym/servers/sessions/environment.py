@@ -21,7 +21,7 @@ _JSON = {"content-type": "application/json"}
 
 
 class EnvironmentClient:
-    """One resources server, as an agent deals with it: keeps what holds for all rollouts.
+    """One resources server, as an agent deals with it: keeps what all rollouts share.
 
     Args:
         server_name: The instance.

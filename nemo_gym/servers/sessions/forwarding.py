@@ -49,7 +49,7 @@ async def _ask(worker_url: str, scope: Scope, body: bytes) -> HttpResponse:
             headers.add(name.decode(), value.decode("latin-1"))
     token = token_in_environment()
     if token is not None:
-        headers[TOKEN_HEADER] = token  # the caller showed it to this server, and the next one wants it too
+        headers[TOKEN_HEADER] = token  # the caller presented it to this server, and the next one asks for it too
     return await request(
         scope["method"],
         worker_url + target.decode(),

@@ -6,7 +6,6 @@ for a tool that raised or hung, text plus a failure that the agent's settings de
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -14,6 +13,7 @@ from nemo_gym.servers.http.response import HttpResponse, carried_failure, failur
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.environment import EnvironmentSession
 from nemo_gym.wire.failure import Failure, RolloutError
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.tool_arguments import ToolArgumentsError, parse_tool_arguments
 
 _MAX_NAME_SHOWN = 80
@@ -86,7 +86,7 @@ def _said(response: HttpResponse) -> str:
     return detail if isinstance(detail, str) else orjson.dumps(detail).decode()
 
 
-def _place(detail: dict[str, Any]) -> str:
+def _place(detail: JsonObject) -> str:
     where = detail.get("loc")
     keys = where[1:] if isinstance(where, list) else []
     return f"{'.'.join(map(str, keys))}: " if keys else ""

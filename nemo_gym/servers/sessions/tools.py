@@ -6,13 +6,13 @@ It is asked for its tools, so that no task row can declare a route that isn't a 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
+from nemo_gym.wire.json_object import JsonObject
 
 RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session"})
 """A policy can never reach these."""
@@ -25,7 +25,7 @@ _ONE_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def is_tool_name(name: str) -> bool:
-    """Tell whether `/<name>` is one path segment, needs no escape, and is none of a resources server's own routes."""
+    """Tell whether `/<name>` is one path segment, needs no escape, and isn't one of a resources server's own routes."""
     return _ONE_PATH_SEGMENT.fullmatch(name) is not None and f"/{name}" not in RESERVED_PATHS
 
 
@@ -36,7 +36,7 @@ _LISTS_NONE = (404, 405)
 class OfferedTools:
     """The tools of one environment as `GET /tools` lists them; `is_all`: it has no others."""
 
-    tools: list[dict[str, Any]]
+    tools: list[JsonObject]
     is_all: bool
 
     @classmethod
@@ -49,12 +49,12 @@ class OfferedTools:
             raise failure_of(answer)
         return cls(orjson.loads(answer.body), is_all=answer.headers.get(MORE_TOOLS_HEADER) != "1")
 
-    def callable_among(self, declared: Iterable[dict[str, Any]]) -> set[str]:
+    def callable_among(self, declared: Iterable[JsonObject]) -> set[str]:
         """Return the names that a policy may call: of declared functions that are offered, and safe as a path."""
         names = {name for name in map(_function_name, declared) if name is not None and is_tool_name(name)}
         return names & {str(tool.get("name")) for tool in self.tools} if self.is_all else names
 
 
-def _function_name(tool: dict[str, Any]) -> str | None:
+def _function_name(tool: JsonObject) -> str | None:
     name = tool.get("name")
     return name if tool.get("type", "function") == "function" and isinstance(name, str) else None

@@ -27,7 +27,7 @@ class NeMoGymChatCompletionMessageToolCall(TypedModel):
 
 
 class NeMoGymChatCompletionMessageOtherToolCall(OpenModel):
-    """A call of a tool that is no function, e.g. `custom`; its fields are attributes."""
+    """A call of a tool that isn't a function, e.g. `custom`; its fields are attributes."""
 
     id: str
     type: str

@@ -5,11 +5,12 @@ Messages and tools are typed dictionaries: plain dicts at run time, extra keys a
 Source: https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from typing import Annotated, Any, Literal, Required
+from typing import Annotated, Literal, Required
 
 from pydantic import AfterValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.open_model import NonStreamingParams
 from nemo_gym.wire.openai.training import TokenIDs, TokenLogProbs
 
@@ -49,7 +50,7 @@ class NeMoGymChatCompletionDeveloperMessageParam(TypedDict, total=False):
 class NeMoGymChatCompletionUserMessageParam(TypedDict, total=False):
     """What the user says; parts may also be images, audio or files."""
 
-    content: Required[str | list[dict[str, Any]]]
+    content: Required[str | list[JsonObject]]
     role: Required[Literal["user"]]
     name: str
 
@@ -76,12 +77,12 @@ class NeMoGymChatCompletionAssistantMessageParam(TypedDict, total=False):
     """An earlier answer of the model; `content` may be absent when it called tools."""
 
     role: Required[Literal["assistant"]]
-    content: str | list[dict[str, Any]] | None
+    content: str | list[JsonObject] | None
     tool_calls: list[NeMoGymChatCompletionMessageToolCallParam]
     refusal: str | None
     name: str
-    audio: dict[str, Any] | None
-    function_call: dict[str, Any] | None
+    audio: JsonObject | None
+    function_call: JsonObject | None
 
 
 @with_config(_OPEN)
@@ -122,7 +123,7 @@ class NeMoGymFunctionDefinition(TypedDict, total=False):
 
     name: Required[str]
     description: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
     strict: bool | None
 
 
@@ -134,11 +135,11 @@ class NeMoGymChatCompletionToolParam(TypedDict):
     type: Literal["function"]
 
 
-def check_message(message: dict[str, Any]) -> dict[str, Any]:
+def check_message(message: JsonObject) -> JsonObject:
     """Check that a chat message says who speaks; it is returned as it is.
 
     Raises:
-        ValueError: `role` is missing or no string.
+        ValueError: `role` is missing or isn't a string.
     """
     if not isinstance(message.get("role"), str):
         raise ValueError("a message is an object with a `role`")
@@ -153,7 +154,7 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
 
     Attributes:
         max_completion_tokens: Limit of generated tokens, reasoning included, >= 1.
-        max_tokens: The same under its older name, which many engines know only.
+        max_tokens: The same under its older name, the only one that many engines know.
         n: Number of answers, >= 1.
         temperature: 0 (always the likeliest token) to 2.
         top_p: Probability mass that sampling draws from, 0 to 1.
@@ -162,10 +163,10 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
 
     model_config = ConfigDict(extra="ignore")
 
-    messages: list[Annotated[dict[str, Any], AfterValidator(check_message)]]
+    messages: list[Annotated[JsonObject, AfterValidator(check_message)]]
     model: str | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tools: list[JsonObject] | None = None
+    tool_choice: str | JsonObject | None = None
     parallel_tool_calls: bool = True
 
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -177,22 +178,22 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(NonStreamingParams):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     seed: int | None = None
     stop: str | list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
 
-    audio: dict[str, Any] | None = None
+    audio: JsonObject | None = None
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    function_call: str | dict[str, Any] | None = None
-    functions: list[dict[str, Any]] | None = None
+    function_call: str | JsonObject | None = None
+    functions: list[JsonObject] | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
-    prediction: dict[str, Any] | None = None
+    prediction: JsonObject | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     prompt_cache_key: str | None = None
     reasoning_effort: str | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: JsonObject | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
     store: bool | None = None
     user: str | None = None
     verbosity: str | None = None
-    web_search_options: dict[str, Any] | None = None
+    web_search_options: JsonObject | None = None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.open_model import AnyObject, OpenModel
 from nemo_gym.wire.openai.responses_item_kinds import ResponseItem, TextOrItems
 
@@ -74,7 +75,7 @@ class NeMoGymResponse(OpenModel):
     incomplete_details: NeMoGymIncompleteDetails | None = None
     usage: NeMoGymResponseUsage | None = None
     instructions: TextOrItems | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
     temperature: float | None = None
     top_p: float | None = None
 

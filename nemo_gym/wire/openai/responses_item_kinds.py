@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, SerializeAsAny, Tag
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.open_model import OpenModel
 from nemo_gym.wire.openai.responses_items import (
     NeMoGymEasyInputMessage,
@@ -13,8 +14,8 @@ from nemo_gym.wire.openai.responses_items import (
     NeMoGymResponseItem,
     NeMoGymResponseOutputMessage,
     NeMoGymResponseReasoningItem,
+    TextOrList,
     part_type,
-    text_or_list,
 )
 from nemo_gym.wire.openai.training import (
     NeMoGymEasyInputMessageForTraining,
@@ -44,8 +45,8 @@ def item_kind(item: Any) -> str | None:
     """Name the kind of an item given as an object from JSON or as an instance of an item class.
 
     Returns:
-        The tag of `ResponseItem`, with the suffix `_with_tokens` for the `...ForTraining` classes; None when it is no
-        item at all: neither `type`, nor `role`, nor `id`.
+        The tag of `ResponseItem`, with the suffix `_with_tokens` for the `...ForTraining` classes; None when it
+        isn't an item at all: neither `type`, nor `role`, nor `id`.
     """
     if not isinstance(item, dict):
         kind = next((kind for cls in type(item).__mro__ if (kind := _KIND_BY_CLASS.get(cls))), None)
@@ -56,7 +57,7 @@ def item_kind(item: Any) -> str | None:
     return f"{kind}_with_tokens" if kind in _KINDS_WITH_TOKENS and has_token_data(item) else kind
 
 
-def _dict_kind(item: dict[str, Any]) -> str | None:
+def _dict_kind(item: JsonObject) -> str | None:
     item_type = item.get("type")
     if item_type == "message" or (item_type is None and "role" in item):
         return _message_kind(item)
@@ -67,7 +68,7 @@ def _dict_kind(item: dict[str, Any]) -> str | None:
     return "other" if item_type is None and "id" in item else None
 
 
-def _message_kind(message: dict[str, Any]) -> str:
+def _message_kind(message: JsonObject) -> str:
     content = message.get("content")
     # Without `type`, or with plain text, only the short form fits.
     if "type" not in message or not isinstance(content, list):
@@ -105,9 +106,5 @@ NeMoGymResponseInputItem = ResponseItem
 NeMoGymResponseInput = list[ResponseItem]
 """The list form of `input`: a conversation, oldest item first."""
 
-TextOrItems = Annotated[
-    Annotated[str, Tag("text")] | Annotated[NeMoGymResponseInput, Tag("list")],
-    Discriminator(text_or_list),
-    SerializeAsAny(),
-]
+TextOrItems = TextOrList[ResponseItem]
 """A conversation, or the one text of its user."""

@@ -5,7 +5,7 @@ The kinds the framework works with have a class; every other kind is a `NeMoGymR
 Source: https://platform.openai.com/docs/api-reference/responses
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Discriminator, Field, SerializeAsAny, Tag
 
@@ -85,16 +85,19 @@ ContentPart = Annotated[
 """One part of a message; instances pass as they are."""
 
 
-def text_or_list(value: Any) -> str:
-    """Tag of a `str | list` field, so that a mistake inside the list is reported alone, without "not a string"."""
+def _text_or_list(value: Any) -> str:
     return "text" if isinstance(value, str) else "list"
 
 
-TextOrParts = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[ContentPart], Tag("list")],
-    Discriminator(text_or_list),
+_Item = TypeVar("_Item")
+TextOrList = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[_Item], Tag("list")],
+    Discriminator(_text_or_list),
     SerializeAsAny(),
 ]
+"""Like `str | list[_Item]`, but a mistake inside the list is reported alone, without "not a string"."""
+
+TextOrParts = TextOrList[ContentPart]
 """Content of a message or a tool result: plain text, or parts."""
 
 

@@ -3,11 +3,12 @@
 Source: https://platform.openai.com/docs/api-reference/responses/create
 """
 
-from typing import Annotated, Any, Literal, Required
+from typing import Annotated, Literal, Required
 
 from pydantic import AfterValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.open_model import NonStreamingParams
 from nemo_gym.wire.openai.responses_item_kinds import TextOrItems
 
@@ -18,12 +19,12 @@ class NeMoGymFunctionToolParam(TypedDict, total=False):
 
     type: Required[Literal["function"]]
     name: Required[str]
-    parameters: Required[dict[str, Any] | None]
+    parameters: Required[JsonObject | None]
     strict: Required[bool | None]
     description: str | None
 
 
-def check_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def check_tool(tool: JsonObject) -> JsonObject:
     """Check what the framework itself relies on in a declared tool: its type and, of a function, name and schema.
 
     Args:
@@ -31,7 +32,7 @@ def check_tool(tool: dict[str, Any]) -> dict[str, Any]:
             order included, because chat templates print it into the prompt.
 
     Raises:
-        ValueError: No `type`; or a function without a name, or whose `parameters` are no object.
+        ValueError: No `type`; or a function without a name, or whose `parameters` aren't an object.
     """
     if not isinstance(tool.get("type"), str):
         raise ValueError("a tool is an object with a `type`")
@@ -44,7 +45,7 @@ def check_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
-ToolParam = Annotated[dict[str, Any], AfterValidator(check_tool)]
+ToolParam = Annotated[JsonObject, AfterValidator(check_tool)]
 
 
 class NeMoGymResponseCreateParamsNonStreaming(NonStreamingParams):
@@ -62,7 +63,7 @@ class NeMoGymResponseCreateParamsNonStreaming(NonStreamingParams):
 
     input: TextOrItems
     tools: list[ToolParam] = Field(default_factory=list)
-    tool_choice: str | dict[str, Any] = "auto"
+    tool_choice: str | JsonObject = "auto"
     parallel_tool_calls: bool = True
 
     model: str | None = None
@@ -71,19 +72,19 @@ class NeMoGymResponseCreateParamsNonStreaming(NonStreamingParams):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
 
     background: bool | None = None
-    conversation: str | dict[str, Any] | None = None
+    conversation: str | JsonObject | None = None
     include: list[str] | None = None
     max_tool_calls: int | None = None
     previous_response_id: str | None = None
-    prompt: dict[str, Any] | None = None
+    prompt: JsonObject | None = None
     prompt_cache_key: str | None = None
-    reasoning: dict[str, Any] | None = None
+    reasoning: JsonObject | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
     store: bool | None = None
-    text: dict[str, Any] | None = None
+    text: JsonObject | None = None
     truncation: str | None = None
     user: str | None = None

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.llama.generation import ChatMessage, EngineError, Generation, GenerationRequest
 from responses_api_models.local_model.llama.native_client import NativeClient
 from responses_api_models.local_model.llama.native_server import NativeServer, NativeSettings
@@ -146,9 +147,9 @@ class Engine:
         return [token["id"] for token in tokens if isinstance(token["piece"], str)]
 
 
-def _completion_body(request: GenerationRequest, turn_end: int | None) -> dict[str, Any]:
+def _completion_body(request: GenerationRequest, turn_end: int | None) -> JsonObject:
     sampling = request.sampling
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "prompt": list(request.prompt_ids),
         "n_predict": sampling.max_tokens,
         "temperature": sampling.temperature,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nemo_gym.wire.json_object import JsonObject
+
 ChatMessage = dict[str, str]
 """One message for the chat template: `role` (system, user, assistant, tool) and `content`."""
 
@@ -65,7 +67,7 @@ class Generation:
     finish_reason: Literal["stop", "length"]
     token_ids: list[int]
     log_probs: list[float | None]
-    text_tokens: list[dict[str, Any]]
+    text_tokens: list[JsonObject]
     cached_tokens: int
 
 

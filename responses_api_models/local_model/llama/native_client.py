@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 
+from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.local_model.llama.generation import ContextOverflowError, EngineError, RefusedRequestError
 
 _LONGEST_CALL_S = 3600.0
@@ -23,7 +24,7 @@ class NativeClient:
             timeout=aiohttp.ClientTimeout(total=_LONGEST_CALL_S),
         )
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         """Return the decoded answer.
 
         The native server notices within a second that a cancelled call's connection is closed.

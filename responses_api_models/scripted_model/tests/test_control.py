@@ -80,7 +80,7 @@ async def test_models_and_health_answer(client_for):
 @pytest.mark.parametrize(
     ("method", "path", "content", "status", "words"),
     [
-        ("POST", "/v1/responses", b"{", 400, "no valid JSON"),
+        ("POST", "/v1/responses", b"{", 400, "isn't valid JSON"),
         ("POST", "/v1/responses", b"[]", 400, "JSON object"),
         ("POST", "/v1/responses", b"{}", 400, "'input'"),
         ("POST", "/v1/responses", b'{"input": [1]}', 400, "list of objects"),

@@ -30,7 +30,7 @@ def serve():
         connection.close()
 """
 SERVES = TINY + "serve()\n"
-NG_RUN = "from nemo_gym.commands.run import main; main()"
+NG_RUN = "from nemo_gym.commands.servers.run import main; main()"
 
 
 @pytest.fixture

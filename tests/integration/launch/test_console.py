@@ -65,7 +65,7 @@ def test_console_that_nobody_reads_stops_neither_servers_nor_their_logs_nor_ng_s
     wait_for(lambda: logged("chatty").endswith("all said\n"))
     assert logged("chatty").count("\n") == LINES + 1
     wait_for(lambda: any(record.has_head for record, _ in live_runs()))
-    stop = "from nemo_gym.commands.stop import main; main()"
+    stop = "from nemo_gym.commands.servers.stop import main; main()"
     done = subprocess.run([sys.executable, "-c", stop], capture_output=True, text=True, timeout=20, check=False)
     assert "killed" not in done.stdout
     assert run.wait(timeout=10) == 130

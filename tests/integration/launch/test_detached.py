@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nemo_gym.commands.stop import stop as stop_runs
+from nemo_gym.commands.servers.stop import stop as stop_runs
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.launch.live_run import stop_run

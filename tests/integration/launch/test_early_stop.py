@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.commands.stop import stop as stop_runs
+from nemo_gym.commands.servers.stop import stop as stop_runs
 from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.servers.runs.record import live_run_at, live_run_on, live_runs, runs
@@ -25,7 +25,7 @@ class Slow:
             print("loading", flush=True)
             time.sleep(30)
 sys.meta_path.insert(0, Slow())
-from nemo_gym.commands.run import main
+from nemo_gym.commands.servers.run import main
 main()
 """
 

@@ -9,13 +9,20 @@ import pytest
 
 from nemo_gym.launch.launcher import Launcher
 from tests.bounds import NEVER_S
-from tests.integration.launch.conftest import SERVES, TINY, Run
+from tests.integration.launch.conftest import SERVES, TINY, Run, Said
 
 pytestmark = pytest.mark.integration
 READY = "servers are ready"
-# Far below the budget that a stubborn server would use up, and far above what a loaded machine needs to end processes.
-LONG_BUDGET, AT_ONCE_S = "+stop_timeout_s=60", 15.0
 STUBBORN = TINY + "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve()\n"
+# A second after SIGTERM it is there: SIGKILL leaves a server some of the budget.
+UNMOVED = (
+    TINY
+    + "import signal\n"
+    + "def on_sigterm(*_): print('SIGTERM', flush=True); signal.alarm(1)\n"
+    + "signal.signal(signal.SIGTERM, on_sigterm)\n"
+    + "signal.signal(signal.SIGALRM, lambda *_: print('still here', flush=True))\n"
+    + "serve()\n"
+)
 IMPORTING = "import time\nprint('importing for long', flush=True)\ntime.sleep(60)\n"
 STUBBORN_CHILD = (
     TINY
@@ -57,12 +64,17 @@ def test_second_ctrl_c_ends_a_stubborn_server_before_the_stop_budget_is_over(
     run.assert_all_gone()
 
 
-async def test_stubborn_server_is_killed_at_the_end_of_the_stop_budget(
-    add_server: AddServer, launcher_of: Callable[..., Launcher]
+async def test_server_that_ignores_sigterm_is_killed_when_the_default_stop_budget_is_over(
+    add_server: AddServer, launcher_of: Callable[..., Launcher], said: Said
 ) -> None:
-    launcher = launcher_of(add_server("stubborn", STUBBORN), stop_timeout_s=1.0)
+    launcher = launcher_of(add_server("unmoved", UNMOVED))
+    assert launcher.options.stop_timeout_s == 5.0
     await launcher.start()
+    process = launcher.servers["unmoved"].process
+    assert process is not None
     await launcher.stop()
+    assert [line for line in said if line.startswith("[unmoved]")] == ["[unmoved] SIGTERM", "[unmoved] still here"]
+    assert process.returncode == -signal.SIGKILL
     assert launcher.states_now()[0].pid is None
 
 

@@ -29,7 +29,7 @@ KEY = "sk-canary-0815"
 
 
 def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = f"from nemo_gym.commands.{module} import main; main()"
+    code = f"from nemo_gym.commands.servers.{module} import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=HANGS_AFTER_S, check=False
     )

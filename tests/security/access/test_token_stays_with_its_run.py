@@ -85,7 +85,7 @@ def client_of(listener: Listener, **options: Any) -> ServerClient:
 CALLS: dict[str, dict[str, Any]] = {
     "plain": {},
     "own-authorization": {"headers": {"Authorization": "Basic bWU6cGFzcw=="}},
-    "own-auth": {"auth": aiohttp.BasicAuth("me", "pass")},
+    "own-auth": {"auth": aiohttp.BasicAuth.decode("Basic bWU6cGFzcw==")},
     "other-headers": {"headers": {"x-asked": "1"}, "json": {"a": 1}},
 }
 

@@ -86,7 +86,7 @@ async def test_a_stop_while_a_large_output_is_read_ends_the_reading(agent: Agent
             super().add(task_index, reward, line)
             made.stop("interrupted")
 
-    made.metrics = StopsAfterTheFirst(made.options.pass_threshold)
+    made.tally.metrics = StopsAfterTheFirst(made.options.pass_threshold)
     report = await made.run()
     assert 1 <= report.counts.scored < rows
     assert report.stopped_because == "interrupted"

@@ -71,7 +71,7 @@ def test_interrupt_while_a_command_is_imported_ends_it_quietly() -> None:
 
         class Interrupt:
             def find_spec(self, name, path=None, target=None):
-                if name == "nemo_gym.commands.run":
+                if name == "nemo_gym.commands.servers.run":
                     os.kill(os.getpid(), signal.SIGINT)
 
         sys.meta_path.insert(0, Interrupt())
@@ -84,7 +84,8 @@ def test_interrupt_while_a_command_is_imported_ends_it_quietly() -> None:
 def test_interrupt_of_a_command_in_its_work_is_status_130() -> None:
     code = """if True:
         import os, signal
-        from nemo_gym.commands import console, version
+        from nemo_gym.commands import console
+        from nemo_gym.commands.lookup import version
 
         signal.signal(signal.SIGINT, signal.default_int_handler)
         version.show = lambda line: os.kill(os.getpid(), signal.SIGINT)
@@ -122,7 +123,8 @@ def test_closed_streams_change_nothing_but_what_is_seen(
 def test_file_opened_after_a_closed_stream_does_not_become_it(tmp_path: Path) -> None:
     code = """if True:
         import os
-        from nemo_gym.commands import console, version
+        from nemo_gym.commands import console
+        from nemo_gym.commands.lookup import version
 
         version.show = lambda line: print("text") or os.open("file", os.O_CREAT)
         console.ng_version()

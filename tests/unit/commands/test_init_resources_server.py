@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.commands.init_resources_server import init
+from nemo_gym.commands.environments.init_resources_server import init
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.reading.command_line import CommandLine
 

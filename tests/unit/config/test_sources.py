@@ -177,6 +177,16 @@ def test_path_that_no_file_can_have_does_not_exist(folder: Path, path: str) -> N
     assert "doesn't exist" in _error("main.yaml")
 
 
+def test_a_file_that_may_be_there_and_cannot_be_looked_at_is_a_mistake_and_not_ignored(folder: Path) -> None:
+    # A loop of links, since the tests may run as root, who enters every folder.
+    (folder / "env.yaml").unlink()
+    (folder / "env.yaml").symlink_to("env.yaml")
+    said = _error("+config_paths=[env.yaml/a.yaml]")
+    for name in ("env.yaml", "env.yaml/a.yaml"):
+        assert f"config error: can't read {name}: Too many levels of symbolic links\n  fix:   check the path" in said
+    assert said.endswith("\n2 mistakes")
+
+
 def test_deleted_current_folder_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

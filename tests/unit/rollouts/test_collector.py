@@ -289,7 +289,8 @@ async def test_retries_and_the_median_time_are_shown_as_they_are(agent: Agent, c
     agent.answer = answer
     made = collection(3, max_attempts=2, num_samples_in_parallel=1)
     await made.run()
-    shown = made._progress()
+    assert made._collector is not None
+    shown = made.tally.progress(made._collector)
     assert (shown.retries, shown.in_flight, shown.done) == (1, 0, 3)
     assert shown.latency_p50_s is not None
 

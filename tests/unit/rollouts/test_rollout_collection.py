@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 import yaml
@@ -12,27 +10,15 @@ from omegaconf import OmegaConf
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollout_collection import RolloutCollectionConfig, RolloutCollectionHelper, RolloutError
+from tests.head_in_thread import head_in_thread
 from tests.unit.rollouts.conftest import Agent, Row, after, failing
 
 
 @pytest.fixture
 def head(agent: Agent) -> Iterator[BaseServerConfig]:
-    """A head in a thread, since a client asks for the configuration before its event loop goes on."""
     text = json.dumps(yaml.dump(OmegaConf.to_container(agent.client().global_config_dict))).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield BaseServerConfig(host="127.0.0.1", port=server.server_address[1])
-        server.shutdown()
+    with head_in_thread(lambda path: (200, text)) as where:
+        yield where
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ except OSError as error:
 CALLER = """
 import asyncio, sys
 from nemo_gym.sandbox import Sandbox
-asyncio.run(Sandbox(level='best_effort').run(['sh', '-c', 'setsid sleep 60 & sleep 60', sys.argv[1]], timeout_s=60))
+command = ['sh', '-c', 'setsid sleep 60 & sleep 60', sys.argv[1][::-1]]
+asyncio.run(Sandbox(level='best_effort').run(command, timeout_s=60))
 """
 
 
@@ -118,8 +119,9 @@ async def test_program_is_never_root(sandbox: Sandbox) -> None:
 
 async def test_program_does_not_outlive_a_caller_that_is_killed(level: str, sandbox: Sandbox, marker: str) -> None:
     before = scratch_folders()
-    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, marker)
-    assert await until(lambda: len(alive(marker)) > 1, within_s=60)
+    # Reversed for the caller: until a child of it executes something else, it has the caller's command line.
+    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, marker[::-1])
+    assert await until(lambda: alive(marker), within_s=60)
     assert scratch_folders() > before
     caller.send_signal(signal.SIGKILL)
     await caller.wait()

@@ -148,28 +148,21 @@ async def test_a_server_answers_while_plain_handlers_block(
         assert {answer.status_code for answer in await asyncio.gather(*blocked)} == {200}
 
 
+@pytest.mark.parametrize("goes_after_s", [0.7, 0.0], ids=["while-the-server-watches", "before-it-watches"])
 async def test_a_handler_is_cancelled_when_its_caller_has_gone(
-    slow_server: SlowServer, serve_app: Callable[[FastAPI], int], client_for: Callable[..., ServerClient]
+    goes_after_s: float,
+    slow_server: SlowServer,
+    serve_app: Callable[[FastAPI], int],
+    client_for: Callable[..., ServerClient],
 ) -> None:
     slow_server.config.tool_timeout_s = NEVER_S
     client = client_for(slow=serve_app(slow_server.setup_webserver()))
     call = asyncio.create_task(client.post("slow", "/wait", json={}))
     await entered(slow_server)
-    await asyncio.sleep(0.7)  # the server watches its callers by now
+    await asyncio.sleep(goes_after_s)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert await asyncio.to_thread(slow_server.cancelled.wait, HANGS_AFTER_S)
-
-
-async def test_a_caller_gone_before_the_watch_began_is_noticed_too(
-    slow_server: SlowServer, serve_app: Callable[[FastAPI], int], client_for: Callable[..., ServerClient]
-) -> None:
-    slow_server.config.tool_timeout_s = NEVER_S
-    client = client_for(slow=serve_app(slow_server.setup_webserver()))
-    call = asyncio.create_task(client.post("slow", "/wait", json={}))
-    await entered(slow_server)
-    call.cancel()
     assert await asyncio.to_thread(slow_server.cancelled.wait, HANGS_AFTER_S)
 
 

@@ -5,9 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -16,6 +14,7 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.http.head_lookup import find_run
 from nemo_gym.servers.runs.record import started_at
+from tests.head_in_thread import head_in_thread
 
 STARTED = 1_700_000_000.0
 
@@ -31,19 +30,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def head() -> Iterator[BaseServerConfig]:
     """A head of the run `run-1` that tells everyone its health."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/health" else 401)
-            self.end_headers()
-            self.wfile.write(json.dumps({"status": "ok", "name": "head", "run": "run-1"}).encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield BaseServerConfig(host="127.0.0.1", port=server.server_address[1])
-        server.shutdown()
+    text = json.dumps({"status": "ok", "name": "head", "run": "run-1"}).encode()
+    with head_in_thread(lambda path: (200 if path == "/health" else 401, text)) as where:
+        yield where
 
 
 @pytest.fixture

@@ -205,6 +205,16 @@ async def test_a_model_is_sent_without_its_unset_fields_and_cookies_as_they_are(
     assert b"cookie: a=b.c; d=e" in head.lower()
 
 
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+async def test_auth_is_sent_as_a_header_and_not_beside_another_one() -> None:
+    me = aiohttp.BasicAuth.decode("Basic bWU6cGFzcw==")
+    async with Peer(lambda _, writer: writer.write(OK))() as peer:
+        await request("GET", peer.url, auth=me)
+        with pytest.raises(ValueError, match="not both"):
+            await request("GET", peer.url, auth=me, headers={"Authorization": "Bearer x"})
+    assert [b"\r\nauthorization: Basic bWU6cGFzcw==\r\n" in sent for sent in peer.requests] == [True]
+
+
 async def test_an_answer_has_the_interface_of_an_aiohttp_response() -> None:
     wire = b'HTTP/1.1 200 OK\r\nset-cookie: s=1; Path=/\r\nset-cookie: t=2\r\ncontent-length: 9\r\n\r\n{"a": "1"}'
     async with Peer(lambda _, writer: writer.write(wire.replace(b"length: 9", b"length: 10")))() as peer:

@@ -1,7 +1,7 @@
 """Accepting connections, as many as there are descriptors for: the others wait in the kernel's queue.
 
 An event loop's own server accepts whatever comes. Out of descriptors, it hangs up on callers, and none are left for the
-connections that answering the accepted ones takes. So connections are accepted one by one here, and while there are
+connections that answering the accepted ones needs. So connections are accepted one by one here, and while there are
 too many, those that are open close with their next response.
 """
 

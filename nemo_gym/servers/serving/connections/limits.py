@@ -1,8 +1,8 @@
-"""HTTP on one connection, with bounds: a slow or endless sender costs this connection, and never the server.
+"""HTTP on one connection, with bounds: a slow or endless sender costs one connection, never the server.
 
-uvicorn's protocol, and what it lacks: a limit for headers in bytes and seconds, a limit for the body, and an end for a
-body that stalls. There is no timer for each connection: the server looks at all of them once a second (`watch`), and a
-request costs a few assignments. How long the app takes to answer is not bounded here.
+uvicorn's protocol, plus what it lacks: limits for the headers in bytes and seconds, a limit for the body, and an end
+for a body that stalls. Connections have no timers of their own: the server looks at all of them once a second
+(`watch`), and a request costs a few assignments. How long the app takes to answer is not bounded here.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.wire.failure import FailureKind, failure_body, rollout_error
 
 MAX_HEADER_BYTES = 64 * 1024
-# A caller with thousands of requests has connected long before it gets round to each: until the first byte it has time.
+# A caller with thousands of requests connects long before it sends each of them, so the first byte may take its time.
 FIRST_BYTE_WITHIN_S = 120
 HEADERS_WITHIN_S = 10
 BODY_STALLS_AFTER_S = 60
@@ -100,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.config.has_room.set()
 
     def on_message_begin(self) -> None:
-        """A request begins; its headers have their time from here on."""
+        """A request begins; the time for its headers starts here."""
         super().on_message_begin()
         self._awaited, self._since_s, self._header_bytes = Awaited.HEADERS, self.config.now_s, 0
         self._has_begun = True

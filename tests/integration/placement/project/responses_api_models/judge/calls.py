@@ -46,7 +46,7 @@ CALLS |= {
     "quoted": prepared("GET", "/echo/a%20b%2Fc"),
     "headers": prepared("GET", "/echo/h", headers=CIMultiDict([("x-asked", "1"), ("x-asked", "2")])),
     "cookies": prepared("GET", "/echo/c", cookies={"flavour": "vanilla", "size": "2"}),
-    "auth": prepared("GET", "/echo/auth", auth=aiohttp.BasicAuth("me", "pass")),
+    "auth": prepared("GET", "/echo/auth", auth=aiohttp.BasicAuth.decode("Basic bWU6cGFzcw==")),
     "timeouts_in_time": prepared("GET", "/echo/t", timeout=ONE_SECOND, ssl=False),
     "redirect": prepared("POST", "/moved", data=b"carried", headers={"content-type": "text/plain"}),
     "stream": prepared("GET", "/drip"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
-from nemo_gym.commands.run_choice import RunChoice
+from nemo_gym.commands.servers.run_choice import RunChoice
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.live_run import answering, chosen_runs, instances_of

@@ -5,9 +5,9 @@ import sys
 from omegaconf import DictConfig
 
 from nemo_gym import event_loop
-from nemo_gym.commands.collect import collect_until_signal
 from nemo_gym.commands.entry import INTERRUPTED, read_options, run_command
-from nemo_gym.commands.run import RunOptions
+from nemo_gym.commands.rollouts.collect import collect_until_signal
+from nemo_gym.commands.servers.run import RunOptions
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.schema import BaseServerConfig

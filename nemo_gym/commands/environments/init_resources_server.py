@@ -11,7 +11,7 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import RESOURCES_KIND
 from nemo_gym.config.reading.command_line import CommandLine
 
-TEMPLATES = Path(__file__).parents[1] / "templates" / "resources_server"
+TEMPLATES = Path(__file__).parents[2] / "templates" / "resources_server"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

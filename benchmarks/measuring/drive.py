@@ -5,10 +5,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestant import Contestant
+from benchmarks.contestants.contestant import Contestant
 from benchmarks.program import ProgramError, environment, home_in, python_module
 
-ROW = Path(__file__).parent / "floor" / "weather_row.json"
+ROW = Path(__file__).parents[1] / "floor" / "weather_row.json"
 DRIVE_WITHIN_S = 600.0
 
 

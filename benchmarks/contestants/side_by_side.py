@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.endpoint import MockEndpoint, mock_endpoint
-from benchmarks.floor_run import FloorRun, colocated_floor, separate_floor
-from benchmarks.gym_run import GymRun, gym_run
+from benchmarks.contestants.endpoint import MockEndpoint, mock_endpoint
+from benchmarks.contestants.floor_run import FloorRun, colocated_floor, separate_floor
+from benchmarks.contestants.gym_run import GymRun, gym_run
 from benchmarks.options import Options
 
 

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import psutil
 
@@ -30,6 +30,14 @@ class Refused(Exception):
     """`ng_run` ended before it was ready; the text is its own words."""
 
 
+class RunningServer(TypedDict):
+    """What is needed here of a server in the head's list."""
+
+    name: str
+    url: str
+    pid: int
+
+
 @dataclass(frozen=True)
 class GymRun:
     """A run of ours that is ready. `ready_s` is the time from starting `ng_run` to its word that all is ready."""
@@ -38,7 +46,7 @@ class GymRun:
     head_port: int
     ready_s: float
     home: Path
-    servers: tuple[dict[str, Any], ...]
+    servers: tuple[RunningServer, ...]
 
     @property
     def name(self) -> str:
@@ -116,7 +124,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     raise ProgramError(f"ng_run was not ready within {READY_WITHIN_S:g} s; its output ends: {said[-1000:]!r}")
 
 
-def _servers(port: int, home: Path) -> tuple[dict[str, Any], ...]:
+def _servers(port: int, home: Path) -> tuple[RunningServer, ...]:
     asked = urllib.request.Request(f"http://127.0.0.1:{port}/server_instances", headers=request_headers(home, port))
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return tuple(json.load(answer))

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from benchmarks.contestant import Contestant, alternate
-from benchmarks.drive import Driven, drive
-from benchmarks.endpoint import mock_endpoint
-from benchmarks.floor_run import FloorRun
-from benchmarks.gym_run import OURS, Refused, gym_run
+from benchmarks.contestants.contestant import Contestant, alternate
+from benchmarks.contestants.endpoint import mock_endpoint
+from benchmarks.contestants.floor_run import FloorRun
+from benchmarks.contestants.gym_run import OURS, Refused, gym_run
+from benchmarks.measuring.drive import Driven, drive
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.workspace import workspace

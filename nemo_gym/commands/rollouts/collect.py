@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from nemo_gym import event_loop
 from nemo_gym.collections.line_file import OutputError
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
-from nemo_gym.commands.show_rollouts import show_rollouts
+from nemo_gym.commands.rollouts.show_rollouts import show_rollouts
 from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
-from nemo_gym.commands.test import components, test_component
+from nemo_gym.commands.environments.test import components, test_component
 from nemo_gym.config.reading.command_line import CommandLine
 
 

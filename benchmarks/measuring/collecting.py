@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.drive import ROW
-from benchmarks.gym_run import AGENT, GymRun
-from benchmarks.memory import MB
+from benchmarks.contestants.gym_run import AGENT, GymRun
+from benchmarks.measuring.drive import ROW
+from benchmarks.measuring.memory import MB
 from benchmarks.program import BIN, ProgramError, running
 
 SAMPLE_EVERY_S = 0.25

@@ -1,8 +1,8 @@
 """Score existing rollouts again with today's verifier: the servers run, no model is asked."""
 
 from nemo_gym import event_loop
-from nemo_gym.commands.collect import collect_until_signal, connect, end_if_cut_off
 from nemo_gym.commands.entry import read_options, run_command
+from nemo_gym.commands.rollouts.collect import collect_until_signal, connect, end_if_cut_off
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.rollouts.options import ReverifyConfig

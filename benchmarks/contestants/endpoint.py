@@ -6,9 +6,17 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from benchmarks.program import free_port, python_module, running, wait_for_port
+
+
+class EndpointReport(TypedDict):
+    """What the endpoint saw: requests, the most at once, and step times (seconds) by the number of the step."""
+
+    count: int
+    peak: int
+    step_times_s: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -17,10 +25,10 @@ class MockEndpoint:
 
     url: str
 
-    def seen(self) -> dict[str, Any]:
+    def seen(self) -> EndpointReport:
         """Return what the endpoint saw; step times begin anew."""
         with urllib.request.urlopen(self.url, timeout=10) as answer:
-            report: dict[str, Any] = json.load(answer)
+            report: EndpointReport = json.load(answer)
             return report
 
 

@@ -1,0 +1,1 @@
+"""What is compared: ours, the floor, and the mock endpoint that both of them ask."""

@@ -1,0 +1,1 @@
+"""Write an environment, and test what was written."""

@@ -1,0 +1,1 @@
+"""The resolved configuration, the list of commands, the versions."""

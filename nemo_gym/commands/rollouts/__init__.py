@@ -1,0 +1,1 @@
+"""Collect rollouts, score them again, show them."""

@@ -1,0 +1,1 @@
+"""Start servers, see which are up, stop them."""
