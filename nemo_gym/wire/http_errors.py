@@ -19,7 +19,8 @@ def kind_of_status(status: int, otherwise: AnyKind) -> AnyKind:
 
 
 _OVERFLOW = re.compile(
-    r"context[ _](length|window)|maximum context|too many tokens|exceeds? the (available )?context", re.IGNORECASE
+    r"context[ _](length|window)|maximum (context|model length)|too many tokens|exceeds? the (available )?context",
+    re.IGNORECASE,
 )
 _MAX_MESSAGE_CHARS = 500
 _MAX_BYTES_READ = 65_536
