@@ -28,6 +28,7 @@ SCENES = (
     "start_up",
     "loop_lag",
     "stop",
+    "converter",
 )
 HAVE_A_MODE = ("weather", "colocated", "workers")
 DONE, FAILED, INTERRUPTED = 0, 1, 130

@@ -29,7 +29,7 @@ from nemo_gym.servers.serving.testing import serving_in_threads
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_json import encode
 from responses_api_models.vllm_model.app import VLLMModel, VLLMModelConfig
-from tests.engines.cases.requests import CAPITAL, DICTATED, MODEL, TOOLS
+from tests.engines.cases.requests import CAPITAL, DICTATED, HI, MODEL, PLACE, TOOLS
 from tests.engines.engine import API_KEY, PROFILES, Engine
 from tests.engines.record import forget_prompts, send
 from tests.engines.recordings import Call, Exchange, Recording, save
@@ -91,11 +91,17 @@ async def _without_limit(model: VLLMModel) -> Answers:
     return await converse(model, CAPITAL, [{"max_output_tokens": None}] * 2, "Thanks. Say goodbye.")
 
 
+async def _json_schema(model: VLLMModel) -> Answers:
+    text = {"format": {"type": "json_schema", "name": "place", "schema": PLACE, "strict": True}}
+    return [await ask(model, HI, text=text)]
+
+
 _WITH_TOKENS = {"return_token_id_information": True}
 SCENARIOS = {
     "weather": Scenario("vllm_open", _weather, _WITH_TOKENS),
     "cut_off": Scenario("vllm_open", _cut_off, _WITH_TOKENS),
     "without_limit": Scenario("vllm_open", _without_limit, _WITH_TOKENS),
+    "json_schema": Scenario("vllm_open", _json_schema, _WITH_TOKENS),
     "reasoning": Scenario("vllm_reasoning", _reasoning, {**_WITH_TOKENS, "uses_reasoning_parser": True}),
 }
 

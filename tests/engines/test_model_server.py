@@ -1,6 +1,7 @@
 """`vllm_model` in conversations with vLLM: as recorded, and with the engine itself."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,12 @@ def test_answer_that_was_cut_off_is_ended_before_the_next_message() -> None:
     assert END not in first["generation_token_ids"]
     prompt, generated = first["prompt_token_ids"], first["generation_token_ids"]
     assert second["prompt_token_ids"][len(prompt) + len(generated)] == END
+
+
+def test_json_schema_as_recorded_is_kept() -> None:
+    (answer,) = _replayed("json_schema")
+    place = json.loads(answer["output"][0]["content"][0]["text"])
+    assert place.keys() == {"city", "country"}
 
 
 def test_reasoning_of_an_engine_with_a_parser_is_an_item_of_its_own() -> None:

@@ -8,6 +8,8 @@ from unittest.mock import MagicMock
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
+from openai import OpenAI
 from starlette.types import Receive, Scope, Send
 
 from nemo_gym.config.errors import ConfigError
@@ -136,3 +138,12 @@ def test_the_shipped_configuration_has_the_settings_of_the_server() -> None:
     settings = shipped["policy_model"]["responses_api_models"]["azure_openai_model"]
     config = AzureOpenAIModelConfig(**{**HERE, **settings})
     assert config.deployment == "${policy_model_name}"
+
+
+def test_the_official_client_parses_what_both_routes_answer(start: Start) -> None:
+    model, _ = start("chat_plain")
+    with TestClient(model.setup_webserver()) as client:
+        openai = OpenAI(api_key="k", base_url=f"{client.base_url}/v1", http_client=client, max_retries=0)
+        answer = openai.responses.create(model="m", input=CAPITAL)  # type: ignore[arg-type]
+        completion = openai.chat.completions.create(model="m", messages=CAPITAL)  # type: ignore[arg-type]
+    assert answer.output_text == completion.choices[0].message.content == "The capital of France is Paris."

@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from fastapi.testclient import TestClient
+from openai import OpenAI
 
 from nemo_gym.server_utils import ServerClient
 
@@ -167,3 +168,17 @@ async def test_cancelled_generations_free_their_slots_and_the_loop_stays_free() 
     kept.cancel()
     await asyncio.wait([kept])
     await engine.close()
+
+
+def test_the_official_client_parses_what_both_routes_answer(client: TestClient) -> None:
+    openai = OpenAI(api_key="k", base_url=f"{client.base_url}/v1", http_client=client, max_retries=0)
+    answer = openai.responses.create(model="m", input="Say hi.", max_output_tokens=4)
+    assert answer.output[0].type == "message"
+    assert answer.usage is not None
+    called = openai.responses.create(model="m", input=[QUESTION], tools=[WEATHER], tool_choice="required")  # type: ignore[list-item]
+    assert called.output[0].type == "function_call"
+    completion = openai.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "Say hi."}], max_tokens=4, logprobs=True
+    )
+    assert completion.choices[0].message.content
+    assert completion.choices[0].logprobs is not None

@@ -13,6 +13,13 @@ CALL_TEXT = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}
 # This small model only calls a tool on its own when it is told the words.
 DICTATED = [{"role": "user", "content": f"Say exactly:\n{CALL_TEXT}"}]
 
+PLACE = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Paris", "Rome"]}, "country": {"enum": ["France", "Italy"]}},
+    "required": ["city", "country"],
+    "additionalProperties": False,
+}
+
 
 def tool(name: str, description: str) -> dict[str, Any]:
     """Return a tool with one argument, the city, in Chat form; strict, so that forced calls have valid arguments."""

@@ -7,6 +7,7 @@ from tests.engines.cases.requests import (
     HI,
     LOOSE_TOOLS,
     MODEL,
+    PLACE,
     TOOLS,
     WEATHER,
     assistant_call,
@@ -21,12 +22,6 @@ _TWO_CALLS = "\n".join(
     f'<tool_call>\n{{"name": "{name}", "arguments": {{"city": "Paris"}}}}\n</tool_call>'
     for name in ("get_weather", "get_time")
 )
-_PLACE = {
-    "type": "object",
-    "properties": {"city": {"enum": ["Paris", "Rome"]}, "country": {"enum": ["France", "Italy"]}},
-    "required": ["city", "country"],
-    "additionalProperties": False,
-}
 _ANSWERED = [*WEATHER, assistant_call(), tool_result("18 degrees, sunny")]
 _NO_TOOLS_TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 
@@ -62,7 +57,7 @@ CASES: dict[str, list[Call]] = {
     "chat_developer_role": [chat([{"role": "developer", "content": "Be brief."}, *CAPITAL], return_token_ids=True)],
     "chat_text_parts": [chat([{"role": "user", "content": [{"type": "text", "text": "Hi"}]}], return_token_ids=True)],
     "chat_json_schema": [
-        chat(HI, response_format={"type": "json_schema", "json_schema": {"name": "place", "schema": _PLACE}})
+        chat(HI, response_format={"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE}})
     ],
     "chat_template_without_tools": [
         chat(WEATHER, tools=TOOLS, max_tokens=3, chat_template=_NO_TOOLS_TEMPLATE, return_token_ids=True)
