@@ -41,5 +41,5 @@ def _tool(route: APIRoute) -> JsonObject:
         "name": route.path.removeprefix("/"),
         "description": route.description or schema.get("description", ""),
         "parameters": {key: value for key, value in schema.items() if key not in ("title", "description")},
-        "strict": False,
+        "strict": getattr(body, "has_strict_schema", False),
     }
