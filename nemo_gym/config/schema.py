@@ -188,9 +188,9 @@ class InstanceSettings(MaskedRepr):
 
 
 class ResourcesInstanceSettings(InstanceSettings):
-    """An instance of a resources server must say what its tasks are about."""
+    """An instance of a resources server also says what its tasks are about."""
 
-    domain: Domain
+    domain: Domain = Domain.OTHER
 
 
 class HeadSettings(BaseModel):
