@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, Field
 
-from nemo_gym.collections.identity import TaskSet, changed_rows, code_digests, shaping_settings
+from nemo_gym.collections.identity import TaskSet, changed_rows, shaping_settings
 
 MANIFEST_VERSION: Literal[2] = 2
 
@@ -30,7 +30,7 @@ class Manifest(BaseModel):
     num_repeats: int = Field(ge=1)
     settings: dict[str, Any] = Field(description="What shapes the outcome, by dotted key; no addresses, no keys.")
     code: dict[str, str | None] = Field(
-        description="Digest of each server's code and requirements; null: not on the collector's machine."
+        description="Digest of the code and requirements that each server runs; null: not known to the collector."
     )
     versions: dict[str, str]
     started_at: float
@@ -46,15 +46,16 @@ def make_manifest(
     agent_name: str | None,
     params: Mapping[str, Any],
     server_config: Mapping[str, Any],
+    code: Mapping[str, str | None],
 ) -> Manifest:
-    """Return the manifest of a collection that starts now."""
+    """Return the manifest of a collection that starts now; `code` is the digest of each server's, by its name."""
     settings = shaping_settings(agent_name, params, server_config)
     return Manifest(
         num_tasks=tasks.count,
         num_repeats=num_repeats,
         # As they will be read back: a date, say, comes back as text.
         settings=orjson.loads(orjson.dumps(settings, default=str, option=orjson.OPT_NON_STR_KEYS)),
-        code=code_digests(server_config),
+        code=dict(code),
         versions={"nemo-gym": version("nemo-gym"), "python": platform.python_version()},
         started_at=time.time(),
         tasks_digest=tasks.digest,
@@ -81,11 +82,6 @@ def code_differences(old: Manifest, new: Manifest) -> list[str]:
         for name, before in old.code.items()
         if before and (after := new.code.get(name)) and before != after
     ]
-
-
-def unseen_code(manifest: Manifest) -> list[str]:
-    """Return the servers whose code isn't on this machine, so that a change of it goes unnoticed."""
-    return [name for name, digest in manifest.code.items() if digest is None]
 
 
 def with_accepted(old: Manifest, new: Manifest, changes: list[str]) -> Manifest:
