@@ -1,8 +1,9 @@
-"""Agents for environments that no agent of the configuration is for: the simple one, with the environment's own tools."""
+"""Agents for environments that no configured agent is for: the simple one, with the environment's own tools."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from nemo_gym.config.checks.blocks import is_server_name
 from nemo_gym.config.keys import AGENTS_KIND, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.config.reading.merged import MergedConfig, Source
 
@@ -10,21 +11,33 @@ AGENT = "simple_agent"
 POLICY = "policy_model"
 
 
-def default_agents(merged: MergedConfig) -> Source:
-    """Return a source with an agent `<environment>_simple_agent` for each environment that has none.
+def add_default_agents(merged: MergedConfig) -> None:
+    """Add an agent `<environment>_simple_agent` for each environment that has none.
 
     The model is `policy_model`, or the only one there is. Without either nothing is added: the servers may be meant for
-    something else. Every setting of such an agent can be given as for any other.
+    something else. Settings of such an agent can be given as for any other; set to null, it is left out.
     """
     servers = {name: block for name, block in merged.values.items() if isinstance(block, dict)}
     models = [name for name, block in servers.items() if MODELS_KIND in block]
     model = POLICY if POLICY in models else models[0] if len(models) == 1 else None
     if model is None:
-        return Source("defaults", {})
+        return
     agents = [block[AGENTS_KIND] for block in servers.values() if AGENTS_KIND in block]
     served = set(_named(agents))
     environments = [name for name, block in servers.items() if RESOURCES_KIND in block and name not in served]
-    return Source("defaults", {f"{name}_{AGENT}": _agent(name, model) for name in environments})
+    wanted = {f"{name}_{AGENT}": _agent(name, model) for name in environments if is_server_name(name)}
+    merged.add(Source("defaults", _missing(wanted, merged.values)))
+
+
+def _missing(wanted: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of `wanted` that isn't given."""
+    missing: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if key not in given:
+            missing[key] = value
+        elif isinstance(value, dict) and isinstance(given[key], dict) and (inner := _missing(value, given[key])):
+            missing[key] = inner
+    return missing
 
 
 def _agent(environment: str, model: str) -> dict[str, Any]:
