@@ -13,7 +13,7 @@ from tests.unit.environments.conftest import call, message, verify_request
 
 pytestmark = pytest.mark.integration
 PAGE = (ROOT / "docs/writing-environments.md").read_text()
-FILES = re.findall(r"```(?:python|yaml|json)\n# (\S+)\n(.*?)```", PAGE, flags=re.DOTALL)
+FILES = re.findall(r"```(?:python|yaml|text)\n# (\S+)\n(.*?)```", PAGE, flags=re.DOTALL)
 COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
@@ -36,7 +36,7 @@ def _client(folder: Path, name: str, class_name: str) -> TestClient:
 
 
 def test_every_python_block_is_a_file_of_its_own() -> None:
-    assert len(FILES) == len(re.findall(r"```(?:python|yaml|json)\n", PAGE)) == 5
+    assert len(FILES) == len(re.findall(r"```(?:python|yaml|text)\n", PAGE)) == 5
 
 
 def test_the_commands_collect_the_task(written: Path, command: Command) -> None:
