@@ -1,0 +1,1 @@
+"""Proof of an environment without a model."""
