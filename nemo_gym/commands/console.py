@@ -44,6 +44,7 @@ COMMANDS = {
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
+    "check_environment": Command("environments.check_environment", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
     "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),

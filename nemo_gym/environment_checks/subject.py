@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.testing.in_process import InProcess
 from nemo_gym.testing.policy import Answer, Policy, answer_items
 from nemo_gym.testing.session import Scored
@@ -66,10 +67,20 @@ async def solutions(env: InProcess, tasks: Sequence[JsonObject]) -> list[list[An
     """Return the steps that solve each task: of the environment's method `solution`, else of the task's field.
 
     The method names the fields of the task that it needs, or `task`, a pydantic model of them. Steps are answers of a
-    policy (`nemo_gym.testing.Answer`): one, or a list of them. Ends they with a call, a message follows.
+    policy (`nemo_gym.testing.Answer`): one, or a list of them. After a last step with a call comes a message.
+
+    Raises:
+        ConfigError: One isn't a solution.
     """
     method = getattr(env.server, SOLUTION, None)
-    return [_steps(task.get(SOLUTION) if method is None else await _computed(method, task)) for task in tasks]
+    found = []
+    for index, task in enumerate(tasks):
+        try:
+            found.append(_steps(task.get(SOLUTION) if method is None else await _computed(method, task)))
+        except ValueError as error:
+            fix = f"a {SOLUTION} is a list of {{message: …}} and {{call: {{name, arguments}}}}"
+            raise ConfigError(Mistake(str(error), where=f"{SOLUTION} of task {index}", fix=fix)) from error
+    return found
 
 
 async def _computed(method: Callable[..., Any], task: JsonObject) -> Any:

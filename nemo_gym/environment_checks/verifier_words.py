@@ -3,6 +3,7 @@
 import ast
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,21 +12,25 @@ from nemo_gym.testing.in_process import InProcess
 _MAX_WORDS = 40
 _MAX_CHARS = 200
 _NOT_WORDS = frozenset({"host", "name", "entrypoint", "domain", "description", "datasets"})
-_ALWAYS = ("correct", "[[A=B]]", "reward: 1.0")
+_ALWAYS = ("correct", "[[A=B]]", "reward: 1")
 
 
 def verifier_words(env: InProcess) -> list[str]:
     """Return texts of the environment's module and of its settings, such as a judge's labels; at most 43."""
     settings = env.server.config.model_dump(mode="json", exclude=set(_NOT_WORDS), exclude_defaults=True)
-    module = sys.modules.get(type(env.server).__module__)
-    try:
-        tree = ast.parse(inspect.getsource(module)) if module is not None else ast.Module([], [])
-    except (OSError, TypeError, SyntaxError):  # written in a notebook, say
-        tree = ast.Module([], [])
-    found = dict.fromkeys([*_in_settings(settings), *_in_code(tree)])
+    server_class = type(env.server)
+    code = [_tree(server_class), _tree(sys.modules.get(server_class.__module__))]
+    found = dict.fromkeys([*_in_settings(settings), *(word for tree in code for word in _in_code(tree))])
     return [*_ALWAYS, *(word for word in found if 0 < len(word.strip()) <= _MAX_CHARS and word != "__main__")][
         : _MAX_WORDS + len(_ALWAYS)
     ]
+
+
+def _tree(source_of: Any) -> ast.AST:
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(source_of)))
+    except (OSError, TypeError, SyntaxError):  # written in a notebook, or made by a decorator
+        return ast.Module([], [])
 
 
 def _in_code(tree: ast.AST) -> Iterator[str]:
