@@ -9,14 +9,14 @@ from typing import Any
 
 from nemo_gym.testing.in_process import InProcess
 
-_MAX_WORDS = 40
+_MAX_WORDS = 20
 _MAX_CHARS = 200
 _NOT_WORDS = frozenset({"host", "name", "entrypoint", "domain", "description", "datasets"})
 _ALWAYS = ("correct", "[[A=B]]", "reward: 1")
 
 
 def verifier_words(env: InProcess) -> list[str]:
-    """Return texts of the environment's module and of its settings, such as a judge's labels; at most 43."""
+    """Return texts of the environment's module and of its settings, such as a judge's labels; at most 23."""
     settings = env.server.config.model_dump(mode="json", exclude=set(_NOT_WORDS), exclude_defaults=True)
     server_class = type(env.server)
     code = [_tree(server_class), _tree(sys.modules.get(server_class.__module__))]
