@@ -31,7 +31,7 @@ class VerifySchema:
             operation = page["paths"]["/verify"]["post"]
             sent = _schema(page, operation["requestBody"])
             answered = _schema(page, operation["responses"]["200"])
-            added = frozenset(answered["properties"]) - frozenset(sent["properties"])
+            added = frozenset(answered.get("properties", ())) - frozenset(sent["properties"])
             return cls(frozenset(sent.get("required", ())), added | {"reward"})
         except (RolloutError, orjson.JSONDecodeError, KeyError, TypeError):
             return None
