@@ -182,6 +182,7 @@ class Collection:
             agent_name=self.options.agent_name,
             params=self.options.responses_create_params,
             server_config=cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict)),
+            input_path=self.input_path,
         )
         unseen = ", ".join(unseen_code(manifest))
         if unseen:
