@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
-from nemo_gym.collections.files import make_folder, sync_folder
-from nemo_gym.collections.line_file import OutputError, encode_line
+from nemo_gym.collections.draft_file import DraftFile
+from nemo_gym.collections.line_file import encode_line
 from nemo_gym.training.format import ColumnKind, Row
 from nemo_gym.training.parquet import ParquetRows
 
@@ -30,7 +29,7 @@ class RowWriter(Protocol):
 class JsonlRows:
     """Rows as lines of JSON."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Any, columns: Mapping[str, ColumnKind]) -> None:
         self._file = file
 
     def write(self, row: Row) -> None:
@@ -60,7 +59,7 @@ class _HashedFile:
 
 
 class Draft:
-    """The draft of one output; leaving the block without `commit` removes it, also when interrupted.
+    """The draft of an export; leaving the block without `commit` removes it.
 
     Args:
         path: The output; its ending decides the form.
@@ -71,21 +70,18 @@ class Draft:
     """
 
     def __init__(self, path: Path, columns: Mapping[str, ColumnKind]) -> None:
-        self._path = path
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+        self._draft = DraftFile(path)
         self._columns = columns
         self.rows = 0
 
     def __enter__(self) -> Self:
-        make_folder(self._path.parent)
+        self._hashed = _HashedFile(self._draft.__enter__().file)
         try:
-            self._file = self._draft.open("wb")
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
-        self._hashed = _HashedFile(self._file)
-        self._writer: RowWriter = (
-            ParquetRows(self._hashed, self._columns) if self._path.suffix == ".parquet" else JsonlRows(self._hashed)  # type: ignore[arg-type]
-        )
+            is_parquet = self._draft.path.suffix == ".parquet"
+            self._writer: RowWriter = (ParquetRows if is_parquet else JsonlRows)(self._hashed, self._columns)
+        except BaseException:
+            self._draft.__exit__(None, None, None)
+            raise
         return self
 
     def write(self, row: Row) -> None:
@@ -94,32 +90,25 @@ class Draft:
         try:
             self._writer.write(row)
         except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+            raise self._draft.error(error) from error
 
     def finish(self) -> str:
-        """Write what is still held and make it survive a power cut; return the SHA-256. Raises OutputError."""
+        """Write what is still held; return the SHA-256 of all of it. Raises OutputError."""
         try:
             self._writer.finish()
-            self._file.flush()
-            os.fsync(self._file.fileno())
         except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+            raise self._draft.error(error) from error
         return self._hashed.sha256.hexdigest()
 
     def commit(self) -> None:
         """Give the draft the output's name; raises OutputError."""
-        try:
-            self._draft.replace(self._path)
-            sync_folder(self._path.parent)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        self._draft.commit()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A full disk may fail both; what matters is that the draft goes.
-        with contextlib.suppress(OSError):
-            self._writer.abandon()
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._draft.unlink(missing_ok=True)
+        try:
+            with contextlib.suppress(OSError):
+                self._writer.abandon()
+        finally:
+            self._draft.__exit__(kind, error, trace)

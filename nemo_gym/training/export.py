@@ -1,7 +1,8 @@
 """One export from start to end: check, read group by group, write, and put everything in place."""
 
-from nemo_gym.collections.files import what_it_is, write_json
-from nemo_gym.collections.reading.reader import CollectionReader
+from nemo_gym.collections.draft_file import check_new_file
+from nemo_gym.collections.files import OutputPaths, write_json
+from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.training.draft import Draft
 from nemo_gym.training.format import ExportFormat
@@ -24,13 +25,13 @@ def export(options: ExportOptions) -> ExportManifest:
         DamagedFileError: The rollout file holds something else.
         OutputError: The output can't be written; nothing is left of it.
     """
-    _check_paths(options)
-    reader = CollectionReader(options.input_jsonl_fpath)
+    files = OutputPaths(options.input_jsonl_fpath).all()
+    for path in (options.output_fpath, manifest_path(options.output_fpath)):
+        check_new_file(path, "output_fpath", overwrite=options.overwrite, inputs=files)
+    reader = open_collection(options.input_jsonl_fpath)
     collection = reader.manifest()
     note = license_note(options.license, collection)
     check_license(note, is_accepted=options.accept_license)
-    reader.index.refresh()
-    _check_damage(reader)
     tally = Tally()
     groups = Groups(reader, tally, options.model)
     form = _format(options, tally)
@@ -64,30 +65,6 @@ def _format(options: ExportOptions, tally: Tally) -> ExportFormat:
     if options.format == "kto":
         return KtoFormat(options, tally)
     return SftFormat(options, tally) if options.format == "sft" else PreferenceFormat(options, tally)
-
-
-def _check_paths(options: ExportOptions) -> None:
-    source, output = options.input_jsonl_fpath, options.output_fpath
-    if (kind := what_it_is(source)) != "a regular file":
-        what = f"{source} is {kind}" + ("" if kind == "missing" else ", not a regular file")
-        raise ConfigError(Mistake(what, where="input_jsonl_fpath", fix="name the rollout file of a collection"))
-    for path in (output, manifest_path(output)):
-        kind = what_it_is(path)
-        if kind == "missing":
-            continue
-        if any(other.exists() and path.samefile(other) for other in CollectionReader(source).paths.all()):
-            what = f"{path} is a file of the collection: it would be overwritten"
-            raise ConfigError(Mistake(what, where="output_fpath", fix="name another output"))
-        if kind != "a regular file":
-            raise ConfigError(Mistake(f"{path} is {kind}, not a regular file", where="output_fpath"))
-        if not options.overwrite:
-            raise ConfigError(Mistake(f"{path} exists", where="output_fpath", fix="+overwrite=true replaces it"))
-
-
-def _check_damage(reader: CollectionReader) -> None:
-    if damaged := reader.index.damaged:
-        what = f"{len(damaged)} lines of {reader.paths.rollouts} aren't rollouts, the first at byte {damaged[0]}"
-        raise ConfigError(Mistake(what, where="input_jsonl_fpath", fix="remove these lines"))
 
 
 def _nothing_left(options: ExportOptions, tally: Tally, failed: int) -> Mistake:

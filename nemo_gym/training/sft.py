@@ -14,16 +14,12 @@ class SftFormat:
 
     Two conversations are the same when they differ in nothing but the ids of their tool calls. `loss_mask` has one
     number for each message (of `prompt` and `completion` together): 1 where the policy wrote it.
-
-    Attributes:
-        given_answers: Rows whose task gave assistant messages of its own, which `loss_mask` excludes.
     """
 
     def __init__(self, options: ExportOptions, tally: Tally) -> None:
         self._options = options
         self._tally = tally
         self._seen = DigestSet()
-        self.given_answers = 0
         in_one = options.layout == "messages"
         conversation: dict[str, ColumnKind] = (
             {"messages": "messages"} if in_one else {"prompt": "messages", "completion": "messages"}
@@ -47,7 +43,6 @@ class SftFormat:
                 self._tally.leave_out(error.reason, rollout, error.detail)
                 continue
             taken += 1
-            self.given_answers += any(message["role"] == "assistant" for message in conversation.prompt)
             yield self._row(rollout, conversation)
 
     def _chosen(self, rollout: Rollout, taken: int) -> Conversation:
@@ -57,6 +52,9 @@ class SftFormat:
         if taken == options.best_of:
             raise LeftOutError("not_among_the_best")
         conversation = conversation_of(rollout, options)
+        if options.layout == "messages" and any(message["role"] == "assistant" for message in conversation.prompt):
+            # In one list, trainers can't tell them from the policy's.
+            raise LeftOutError("answers_in_the_task", "needs +layout=prompt_completion")
         if options.deduplicate and not self._seen.add(conversation.prompt_text + conversation.completion_text):
             raise LeftOutError("duplicate")
         return conversation
