@@ -114,7 +114,7 @@ def _sent_rows(reader: CollectionReader, chosen: "array[int]") -> Iterator[bytes
     path = reader.paths.materialized_inputs
     offsets = dict.fromkeys(chosen, -1)
     for line in iter_lines(path):
-        task = decoded(line).get(TASK_INDEX_KEY)
+        task = decoded(line).get(TASK_INDEX_KEY, -1)
         if offsets.get(task, 0) == -1:  # a task that is chosen and wasn't met yet
             offsets[task] = line.offset
     if missing := [task for task, offset in offsets.items() if offset < 0]:

@@ -1,4 +1,4 @@
-"""Each task of a collection in numbers: how often it was solved, how sure that is, how long and dear its rollouts are."""
+"""Each task of a collection in numbers: how often it was solved, how sure that is, how long its rollouts are."""
 
 import heapq
 import math
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from nemo_gym.analysis.interval import wilson_interval
 from nemo_gym.collections.metrics.measures import RolloutMeasures, measure
 from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
-from nemo_gym.collections.reading.reader import CollectionReader, IndexEntry, StoredRollout
+from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout
 
 _TOKENS_OF_A_PRICE = 1_000_000
 _MEANS = ("steps", "tool_calls", "tool_errors", "input_tokens", "output_tokens")
@@ -75,17 +75,14 @@ def profile_tasks(reader: CollectionReader, settings: ProfileSettings) -> Iterat
         DamagedFileError: The failures file holds something else.
     """
     failed = _failed_by_task(reader)
-    with_rollouts = (
-        (task, list(group)) for task, group in groupby(reader.by_task(), key=lambda pair: pair[0].task_index)
-    )
-    only_failed: Iterator[tuple[int, list[tuple[IndexEntry, StoredRollout]]]] = (
-        (task, []) for task, _ in failed.items()
-    )
+    groups = groupby(reader.by_task(), key=lambda pair: pair[0].task_index)
+    with_rollouts = ((task, [stored for _, stored in group]) for task, group in groups)
+    only_failed: Iterator[tuple[int, list[StoredRollout]]] = ((task, []) for task, _ in failed.items())
     last = -1
     # A task that has both comes twice, with its rollouts first.
     for task, members in heapq.merge(with_rollouts, only_failed, key=lambda pair: (pair[0], not pair[1])):
         if task != last:
-            yield _profile(task, [stored for _, stored in members], int(failed[task]), settings)
+            yield _profile(task, members, int(failed[task]), settings)
         last = task
 
 
@@ -142,7 +139,5 @@ def _variance(rewards: Sequence[float]) -> float | None:
 
 def _cost(means: dict[str, float | None], settings: ProfileSettings) -> float | None:
     prices = ((settings.input_price, means["input_tokens"]), (settings.output_price, means["output_tokens"]))
-    costs = [
-        price * tokens / _TOKENS_OF_A_PRICE for price, tokens in prices if price is not None and tokens is not None
-    ]
-    return math.fsum(costs) if costs else None
+    costs = [price * tokens for price, tokens in prices if price is not None and tokens is not None]
+    return math.fsum(costs) / _TOKENS_OF_A_PRICE if costs else None

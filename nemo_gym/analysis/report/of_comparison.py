@@ -3,6 +3,8 @@
 from nemo_gym.analysis.comparison import BootstrapSettings, ComparedField, Comparison, TaskChange
 from nemo_gym.analysis.report.report import Report, Table, number
 
+_MOVED = ("task", "baseline", "candidate", "difference")
+
 
 def comparison_report(title: str, comparison: Comparison, settings: BootstrapSettings) -> Report:
     """Return the report of a comparison."""
@@ -15,9 +17,7 @@ def comparison_report(title: str, comparison: Comparison, settings: BootstrapSet
         ("rows that differ, not compared", f"{comparison.different_tasks:,}"),
     ]
     changes = [
-        Table(
-            f"Tasks that {verb} most", ("task", "baseline", "candidate", "difference"), [_change(each) for each in of]
-        )
+        Table(f"Tasks that {verb} most", _MOVED, [_change(each) for each in of])
         for verb, of in (("lost", comparison.most_worse), ("gained", comparison.most_better))
         if of
     ]
@@ -44,7 +44,7 @@ def _notes(comparison: Comparison, settings: BootstrapSettings) -> list[str]:
 
 def _field(compared: ComparedField) -> list[str]:
     found = compared.difference
-    interval = "–" if found is None else f"{_signed(found.low)} – {_signed(found.high)}"
+    interval = "-" if found is None else f"{_signed(found.low)} to {_signed(found.high)}"
     return [
         compared.name,
         f"{compared.tasks:,}",
@@ -52,7 +52,7 @@ def _field(compared: ComparedField) -> list[str]:
         number(compared.candidate),
         _signed(compared.candidate - compared.baseline),
         interval,
-        "–" if found is None else f"{found.p_value:.2g}",
+        "-" if found is None else f"{found.p_value:.2g}",
     ]
 
 

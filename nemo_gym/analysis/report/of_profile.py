@@ -71,8 +71,8 @@ class ProfileReport:
             title=self._title,
             facts=self._facts(),
             notes=[
-                f"A rollout solves its task at a reward of {self._settings.pass_threshold:g} or more. Intervals of pass "
-                f"rates are Wilson's, {share}. Masked and failed rollouts enter nothing but their counts."
+                f"A rollout solves its task at a reward of {self._settings.pass_threshold:g} or more. Intervals of "
+                f"pass rates are Wilson's, {share}. Masked and failed rollouts enter nothing but their counts."
             ],
             bars=[Bars("Tasks by pass rate", self._bars())],
             tables=[Table(heading, _COLUMNS, rows)],
@@ -92,12 +92,12 @@ class ProfileReport:
         return [*facts, ("cost", number(self._cost))] if self._cost else facts
 
     def _bars(self) -> list[tuple[str, int]]:
-        ends = [f"{at / _BINS:.1f} – {(at + 1) / _BINS:.1f}" for at in range(_BINS)]
+        ends = [f"{at / _BINS:.1f} to {(at + 1) / _BINS:.1f}" for at in range(_BINS)]
         return list(zip(ends, self._bins, strict=True))
 
 
 def _row(profile: TaskProfile) -> list[str]:
-    interval = f"{number(profile.pass_rate_low)} – {number(profile.pass_rate_high)}"
+    interval = f"{number(profile.pass_rate_low)} to {number(profile.pass_rate_high)}"
     return [
         str(profile.task_index),
         str(profile.n),

@@ -41,9 +41,9 @@ class Report:
 
 
 def number(value: float | None) -> str:
-    """Return a number as people read it: three significant digits, whole numbers from 100 on; "–" for None."""
+    """Return a number as people read it: three significant digits, whole numbers from 100 on; "-" for None."""
     if value is None:
-        return "–"
+        return "-"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

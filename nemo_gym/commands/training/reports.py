@@ -14,6 +14,7 @@ from nemo_gym.collections.draft_file import check_new_file, write_whole
 from nemo_gym.config.errors import ConfigError, Mistake
 
 _MAX_ROWS_PRINTED = 20
+_LEAST_WIDTH = 120  # of a table of ten columns
 
 
 def check_outputs(options: BaseModel, names: Iterable[str], inputs: tuple[Path, ...]) -> None:
@@ -38,6 +39,7 @@ def write_report(report: Report, markdown_path: Path | None, html_path: Path | N
 def print_report(report: Report) -> None:
     """Print facts, notes and the first rows of each table."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.width = max(console.width, _LEAST_WIDTH)
     for table in (Table(report.title, ("", ""), report.facts), *report.tables):
         _print_table(console, table)
     for note in report.notes:
