@@ -68,6 +68,7 @@ def conversation_of(rollout: Rollout, options: ExportOptions) -> Conversation:
     if not messages or messages[-1]["role"] == "assistant":
         raise LeftOutError("continues_an_answer", "the task ends with an assistant message, or has none")
     tools = orjson.dumps(prompt["tools"]).decode() if prompt.get("tools") else _NO_TOOLS
+    made = made[:1] if options.completion == "first_step" else made
     cleaned = _cleaned([*messages, *made], options)
     return Conversation(cleaned[: len(messages)], cleaned[len(messages) :], tools)
 

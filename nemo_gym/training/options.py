@@ -16,6 +16,7 @@ _ONLY_FOR: dict[str, tuple[FormatName, ...]] = {
     "margin": ("preference",),
     "reward_threshold": ("kto",),
     "advantage": ("rl",),
+    "completion": ("preference", "kto"),
     "reasoning": ("sft", "preference", "kto"),
     "developer_role": ("sft", "preference", "kto"),
     "arguments": ("sft", "preference", "kto"),
@@ -56,6 +57,10 @@ class ExportOptions(BaseModel):
         default=0.0, ge=0, description="preference: least difference of the rewards; 0: any that isn't 0."
     )
     reward_threshold: float = Field(default=1.0, description="kto: the label is true from this reward on.")
+    completion: Literal["whole", "first_step"] = Field(
+        default="whole",
+        description="preference, kto: all the policy did, tool results between, or its first message only.",
+    )
     advantage: Literal["mean", "normalized", "leave_one_out"] = Field(
         default="mean",
         description="rl: reward minus the mean of the task's rewards; divided by their standard deviation; or minus "
