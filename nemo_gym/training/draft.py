@@ -84,6 +84,11 @@ class Draft:
             raise
         return self
 
+    @property
+    def open_file(self) -> BinaryIO:
+        """The file that is being written."""
+        return self._draft.file
+
     def write(self, row: Row) -> None:
         """Add a row; raises OutputError."""
         self.rows += 1
