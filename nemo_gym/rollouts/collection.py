@@ -187,6 +187,7 @@ class Collection:
             params=self.options.responses_create_params,
             server_config=server_config,
             code=code.digests,
+            input_path=self.input_path,
         )
 
     def _tell_about(self, code: ServerCode) -> None:

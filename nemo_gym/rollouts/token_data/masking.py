@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nemo_gym.collections.records import Failed, Outcome
-from nemo_gym.rollouts.token_data.check import Violation, find_violation
+from nemo_gym.collections.token_data.check import Violation, find_violation
 from nemo_gym.wire.failure import MAX_REASON_CHARS, FailureKind
 
 KIND: FailureKind = "token_data_invalid"
