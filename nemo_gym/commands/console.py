@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 _INTERRUPTED = 130
 
 RUN = "Run servers"
+PREPARE = "Prepare tasks"
 COLLECT = "Collect rollouts"
 WRITE = "Write an environment"
 LOOK_UP = "Look things up"
@@ -43,6 +44,7 @@ COMMANDS = {
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
+    "prepare_data": Command("data.prepare", PREPARE, "all"),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
