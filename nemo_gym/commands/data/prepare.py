@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from nemo_gym.collections.line_file import OutputBusyError, OutputError
+from nemo_gym.commands.data.outcome import outcome_of
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, run_command
 from nemo_gym.config.datasets import ConfiguredDataset, DatasetEnvironment, load_datasets
 from nemo_gym.config.paths import shown
@@ -14,30 +14,32 @@ from nemo_gym.data.prepare.options import PrepareOptions
 from nemo_gym.data.prepare.preparation import Preparation
 from nemo_gym.data.prepare.rows import EnvironmentNeeds
 from nemo_gym.data.prepare.scope import datasets_in_scope, fetch_missing
+from nemo_gym.data.registries.configured import RegistryAccess, fetch_configured
 from nemo_gym.launch.processes.description import NotDescribed, describe_server
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
 
 
+class PrepareDataOptions(PrepareOptions, RegistryAccess):
+    """Parameters of ng_prepare_data: those of registries are for `should_download`."""
+
+
 def main() -> None:
     """Entry point of ng_prepare_data."""
-    run_command("ng_prepare_data", __doc__ or "", PrepareOptions, prepare)
+    run_command("ng_prepare_data", __doc__ or "", PrepareDataOptions, prepare)
 
 
 def prepare(command_line: CommandLine) -> int:
     """Prepare, and print what was written; status 1: examples lack something."""
     configured = load_datasets(command_line)
-    options = read_options(PrepareOptions, configured.values)
+    options = read_options(PrepareDataOptions, configured.values)
     scope = datasets_in_scope(configured.datasets, options)
-    fetch_missing(scope, options, lambda dataset: None)
+    return outcome_of(lambda: _prepare(options, scope))
+
+
+def _prepare(options: PrepareDataOptions, scope: Sequence[ConfiguredDataset]) -> int:
+    fetch_missing(scope, options, lambda dataset: _fetch(dataset, options))
     preparation = Preparation(options, scope, _Environments(options.check_environments))
-    try:
-        sets = preparation.run()
-    except OutputBusyError as error:
-        print(f"output error: another process is writing {error}", file=sys.stderr)
-        return INCOMPLETE
-    except OutputError as error:
-        print(f"output error: {error}", file=sys.stderr)
-        return INCOMPLETE
+    sets = preparation.run()
     for path in preparation.replaced:
         print(f"replaced the metrics recorded in {shown(path)}")
     for collation in sets:
@@ -46,6 +48,11 @@ def prepare(command_line: CommandLine) -> int:
     for shortcoming in shortcomings:
         print(shortcoming.as_warning(), file=sys.stderr)
     return INCOMPLETE if shortcomings else DONE
+
+
+def _fetch(dataset: ConfiguredDataset, options: PrepareDataOptions) -> None:
+    fetched = fetch_configured(dataset, options, options.data_source)
+    print(f"{shown(dataset.path)}: fetched {fetched}", flush=True)
 
 
 class _Environments:
