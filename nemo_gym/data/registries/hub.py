@@ -20,8 +20,8 @@ from nemo_gym.data.registries.arrival import accept, is_there
 from nemo_gym.data.registries.checksums import Checksum, checksum_of
 from nemo_gym.data.registries.errors import RegistryError, failing_as
 
-SILENCE_S = 30.0
-"""Between two pieces of an answer. The client by itself waits for ever."""
+_SILENCE_ENV, _SILENCE_S = "HF_HUB_ETAG_TIMEOUT", "30"
+"""Seconds without a word from the hub. The client by itself waits for ever, and uses its variable for less."""
 _KIND: Literal["dataset"] = "dataset"
 
 
@@ -51,7 +51,7 @@ class Hub:
 
     def __init__(self, token: str | None) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        get_session().timeout = SILENCE_S
+        get_session().timeout = float(os.environ.get(_SILENCE_ENV, _SILENCE_S))
         self._api = HfApi(token=token or False)
 
     def upload(self, file: HubFile, path: Path, commit: Commit = Commit(), *, collection: str | None = None) -> str:
