@@ -1,5 +1,6 @@
 """Addresses and tokens of registries, and connecting with them."""
 
+import os
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -35,6 +36,7 @@ def connect_gitlab(access: GitlabAccess) -> "MlflowRegistry":
         fix = "set it in env.yaml, with mlflow_tracking_token where the registry wants one"
         raise ConfigError(Mistake("mlflow_tracking_uri is missing", where="env.yaml", fix=fix))
     require_extra("mlflow", "gitlab")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
     from nemo_gym.data.registries.mlflow_registry import MlflowRegistry  # an extra
 
     return MlflowRegistry(access.mlflow_tracking_uri, access.mlflow_tracking_token)
@@ -43,6 +45,7 @@ def connect_gitlab(access: GitlabAccess) -> "MlflowRegistry":
 def connect_hub(access: HubAccess) -> "Hub":
     """Return a client; raises ConfigError where the package is missing."""
     require_extra("huggingface_hub", "hub")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
     from nemo_gym.data.registries.hub import Hub  # an extra
 
     return Hub(access.hf_token)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from huggingface_hub import HfApi, get_session
+from huggingface_hub import HfApi, get_session, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
@@ -50,8 +50,7 @@ class Hub:
     """A client of the hub, or of the one that HF_ENDPOINT names; `token` None: without one."""
 
     def __init__(self, token: str | None) -> None:
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        get_session().timeout = float(os.environ.get(_SILENCE_ENV, _SILENCE_S))
+        _bound_waiting(float(os.environ.get(_SILENCE_ENV, _SILENCE_S)))
         self._api = HfApi(token=token or False)
 
     def upload(self, file: HubFile, path: Path, commit: Commit = Commit(), *, collection: str | None = None) -> str:
@@ -149,6 +148,23 @@ def _failing(doing: str) -> Iterator[None]:
         raise
     except HFValidationError as error:
         raise ConfigError(Mistake(str(error), where="repo_id")) from error
+
+
+def _bound_waiting(seconds: float) -> None:
+    """Give a timeout to every request that the library makes without one, whichever of its clients makes it."""
+    first = get_session()
+
+    def bound(request: Any) -> None:
+        given = request.extensions.get("timeout", {})
+        wanted = {kind: given.get(kind) for kind in ("connect", "read", "write", "pool")}
+        request.extensions["timeout"] = {kind: value or seconds for kind, value in wanted.items()}
+
+    def make() -> Any:
+        # Of the first one's class, which is httpx's or its successor's, depending on the version.
+        hooks = {**first.event_hooks, "request": [*first.event_hooks["request"], bound]}
+        return type(first)(event_hooks=hooks, follow_redirects=first.follow_redirects)
+
+    set_client_factory(make)
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
