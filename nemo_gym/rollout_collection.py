@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed
+from nemo_gym.collections.tasks import agent_of
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.report import CollectionReport
-from nemo_gym.rollouts.tasks import agent_of
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 from nemo_gym.wire.failure import RolloutError

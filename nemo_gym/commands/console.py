@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 _INTERRUPTED = 130
 
 RUN = "Run servers"
+PREPARE = "Prepare tasks"
 COLLECT = "Collect rollouts"
 TRAIN = "Prepare training"
 WRITE = "Write an environment"
@@ -41,6 +42,12 @@ COMMANDS = {
     "run": Command("servers.run", RUN, "all"),
     "status": Command("servers.status", RUN),
     "stop": Command("servers.stop", RUN),
+    "prepare_data": Command("data.prepare", PREPARE),
+    "upload_dataset_to_gitlab": Command("data.upload_to_gitlab", PREPARE),
+    "download_dataset_from_gitlab": Command("data.download_from_gitlab", PREPARE),
+    "delete_dataset_from_gitlab": Command("data.delete_from_gitlab", PREPARE),
+    "upload_dataset_to_hf": Command("data.upload_to_hf", PREPARE),
+    "download_dataset_from_hf": Command("data.download_from_hf", PREPARE),
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),

@@ -137,6 +137,8 @@ class DatasetConfig(MaskedRepr):
         type: What it is for.
         jsonl_fpath: Path of the file; a relative one is looked for like a configuration file.
         num_repeats: Rollouts for each task, at least 1.
+        weight: Share of the rows in a set that is mixed of several datasets, relative to the weights of the others;
+            None where datasets aren't weighted.
         license: Name of the license, e.g. "Apache 2.0".
         gitlab_identifier: A source of the file.
         huggingface_identifier: A source of the file.
@@ -148,6 +150,7 @@ class DatasetConfig(MaskedRepr):
     type: Literal["train", "validation", "example"]
     jsonl_fpath: str
     num_repeats: int = Field(default=1, ge=1)
+    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     license: str | None = None
     gitlab_identifier: GitlabIdentifier | None = None
     huggingface_identifier: HuggingfaceIdentifier | None = None
