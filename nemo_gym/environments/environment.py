@@ -77,7 +77,7 @@ class Environment(SimpleResourcesServer):
         try:
             body = tool.arguments.model_validate(arguments)
         except ValidationError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
         if inspect.iscoroutinefunction(tool.function):
             return await tool.call(self, body, state)
         return await asyncio.to_thread(tool.call, self, body, state)

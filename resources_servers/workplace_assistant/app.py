@@ -78,9 +78,9 @@ class WorkplaceAssistantServer(EmailTools, CalendarTools, AnalyticsTools, Projec
                 await self._play(call.name, call.read_arguments(), workplace)
             except ToolError as error:
                 # Skipped, it would leave nothing to do, and a policy that does nothing would be right.
-                what = f"ground_truth[{number}], {call.name}, can't be done: {error.detail}"
+                what = f"ground_truth[{number}], {call.name}, can't be done: {error.detail.rstrip('.')}"
                 fix = f"tables_path must be the tables that the task was made for; it is {self.config.tables_path}"
-                raise rollout_error("input_invalid", f"{what} {fix}") from error
+                raise rollout_error("input_invalid", f"{what}; {fix}") from error
         return workplace
 
     async def _play(self, name: str, arguments: JsonObject | None, workplace: Workplace) -> None:

@@ -1,12 +1,11 @@
 """The workplace's tables: what a session starts with, and what its tool calls change.
 
-Rows are never changed but replaced, so a session's tables begin as copies of the dictionaries alone, and a row that
-is still the same object is known to be equal.
+A session's table shares its rows with all others until it is changed first, and even then only a dictionary is copied:
+a row is never changed but replaced. What is still the same object is thereby known to be equal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from typing import Any
 
 from nemo_gym.environments import ToolError
@@ -23,17 +22,18 @@ class Table:
 
     Attributes:
         noun: What one row is, for messages to the policy.
-        columns: The first one is the id.
+        columns: The first one is the id, which is a number with zeros before it.
     """
 
-    def __init__(self, noun: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    def __init__(self, noun: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
         self.noun = noun
         self.columns = columns
-        self._rows = {row[columns[0]]: row for row in rows}
+        self._rows = rows
+        self._own_rows: dict[str, Row] | None = None
 
     def copy(self) -> "Table":
         """Return a table of the same rows that changes for itself."""
-        return Table(self.noun, self.columns, self.rows)
+        return Table(self.noun, self.columns, self._rows if self._own_rows is None else dict(self._own_rows))
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -53,22 +53,30 @@ class Table:
     def add(self, *cells: str, id_digits: int = _ID_DIGITS) -> str:
         """Append a row, cells in the order of the columns after the id; return its id, the highest one plus 1."""
         row_id = str(max(map(int, self._rows), default=-1) + 1).zfill(id_digits)
-        self._rows[row_id] = dict(zip(self.columns, (row_id, *cells), strict=True))
+        self._to_change()[row_id] = dict(zip(self.columns, (row_id, *cells), strict=True))
         return row_id
 
     def change(self, row_id: str, column: str, value: str) -> None:
         """Set a cell, which can't be the id; raises ToolError when there is no such row or column."""
         changed = {**self.row(row_id), self._known(column, self.columns[1:]): value}
-        self._rows[row_id] = changed
+        self._to_change()[row_id] = changed
 
     def delete(self, row_id: str) -> None:
         """Remove a row; raises ToolError when there is none."""
-        del self._rows[self.row(row_id)[self.columns[0]]]
+        self.row(row_id)
+        del self._to_change()[row_id]
 
     def is_equal_to(self, other: "Table") -> bool:
         """Tell whether both have the same rows in the same order; upper case counts in a few columns only."""
-        pairs = zip_longest(self.rows, other.rows)
-        return all(a is b or (a is not None and b is not None and _folded(a) == _folded(b)) for a, b in pairs)
+        if self._rows is other._rows:
+            return True
+        pairs = zip(self.rows, other.rows, strict=False)
+        return len(self._rows) == len(other._rows) and all(a is b or _folded(a) == _folded(b) for a, b in pairs)
+
+    def _to_change(self) -> dict[str, Row]:
+        if self._own_rows is None:
+            self._rows = self._own_rows = dict(self._rows)
+        return self._own_rows
 
     def _known(self, column: str, columns: Sequence[str]) -> str:
         if column not in columns:
