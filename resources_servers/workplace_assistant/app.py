@@ -55,7 +55,7 @@ class WorkplaceAssistantServer(EmailTools, CalendarTools, AnalyticsTools, Projec
     def model_post_init(self, context: Any) -> None:
         """Read the tables; raises ConfigError when they can't be used."""
         super().model_post_init(context)
-        self._initial = read_workplace(self.config.tables_path)
+        self._initial = read_workplace(self.config.tables_path.expanduser())
 
     async def new_state(self, ground_truth: GroundTruth | None = None) -> Workplace:
         await self._expected(ground_truth or [])  # a task that can't be scored ends here, before a model is asked
