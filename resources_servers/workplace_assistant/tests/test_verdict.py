@@ -87,7 +87,7 @@ def test_a_cheat_is_never_rewarded(session: Session) -> None:
 
 def test_the_share_of_careful_verdicts_is_the_one_that_the_readme_tells(session: Session) -> None:
     agreed = sum(session.reward(row["ground_truth"], *row["rollout"]) == row["reward"] for row in ADVERSARIAL)
-    told = re.search(r"(\d+) of (\d+) rollouts", (FOLDER / "README.md").read_text())
+    told = re.search(r"(\d+) of (\d+)\s+rollouts", (FOLDER / "README.md").read_text())
     assert told is not None
     assert told.groups() == (str(agreed), str(len(ADVERSARIAL)))
     assert len(ADVERSARIAL) >= 100
