@@ -66,7 +66,8 @@ def _table(noun: str, path: Path) -> Table:
     wrong = next((row[columns[0]] for row in rows if not row[columns[0]].isdecimal()), None)
     if wrong is not None:
         raise _mistake(f"the {columns[0]} {wrong!r} is not a number", path)
-    return Table(noun, columns, {row[columns[0]]: row for row in rows})
+    in_order = sorted(rows, key=lambda row: int(row[columns[0]]))
+    return Table(noun, columns, {row[columns[0]]: row for row in in_order})
 
 
 def _rows(path: Path) -> Sequence[Row]:

@@ -18,22 +18,23 @@ _ID_DIGITS = 8
 
 
 class Table:
-    """Rows of texts by their id, in the order in which they were added.
+    """Rows of texts by their id, in the order of their ids, in which they are also added.
 
     Attributes:
         noun: What one row is, for messages to the policy.
         columns: The first one is the id, which is a number with zeros before it.
     """
 
-    def __init__(self, noun: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
+    def __init__(self, noun: str, columns: Sequence[str], rows: dict[str, Row]) -> None:
         self.noun = noun
         self.columns = columns
         self._rows = rows
-        self._own_rows: dict[str, Row] | None = None
+        self._is_shared = True
 
     def copy(self) -> "Table":
         """Return a table of the same rows that changes for itself."""
-        return Table(self.noun, self.columns, self._rows if self._own_rows is None else dict(self._own_rows))
+        self._is_shared = True
+        return Table(self.noun, self.columns, self._rows)
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -52,7 +53,8 @@ class Table:
 
     def add(self, *cells: str, id_digits: int = _ID_DIGITS) -> str:
         """Append a row, cells in the order of the columns after the id; return its id, the highest one plus 1."""
-        row_id = str(max(map(int, self._rows), default=-1) + 1).zfill(id_digits)
+        last = next(reversed(self._rows), "-1")
+        row_id = str(int(last) + 1).zfill(id_digits)
         self._to_change()[row_id] = dict(zip(self.columns, (row_id, *cells), strict=True))
         return row_id
 
@@ -74,9 +76,9 @@ class Table:
         return len(self._rows) == len(other._rows) and all(a is b or _folded(a) == _folded(b) for a, b in pairs)
 
     def _to_change(self) -> dict[str, Row]:
-        if self._own_rows is None:
-            self._rows = self._own_rows = dict(self._rows)
-        return self._own_rows
+        if self._is_shared:
+            self._rows, self._is_shared = dict(self._rows), False
+        return self._rows
 
     def _known(self, column: str, columns: Sequence[str]) -> str:
         if column not in columns:

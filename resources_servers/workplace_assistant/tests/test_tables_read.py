@@ -50,6 +50,13 @@ def test_a_time_of_day_behind_a_day_is_left_out(folder: Path) -> None:
     assert found["follow_up_by"] == "2023-12-18"
 
 
+def test_the_next_id_follows_the_highest_wherever_it_stands(folder: Path) -> None:
+    header, *rows = (folder / "calendar_events.csv").read_text().splitlines()
+    (folder / "calendar_events.csv").write_text("\n".join([header, *reversed(rows)]))
+    event = {"event_name": "x", "participant_email": "y", "event_start": "2023-12-04", "duration": "5"}
+    assert served(folder).call("calendar_create_event", **event) == "00000300"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -81,7 +81,7 @@ ADVERSARIAL = lines("adversarial.jsonl")
 
 def test_a_cheat_is_never_rewarded(session: Session) -> None:
     cheats = [row for row in ADVERSARIAL if row.get("cheat")]
-    assert len(cheats) >= 40
+    assert f"None of the {len(cheats)} cheats" in (FOLDER / "README.md").read_text()
     assert [row["why"] for row in cheats if session.reward(row["ground_truth"], *row["rollout"]) > 0] == []
 
 
