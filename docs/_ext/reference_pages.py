@@ -1,13 +1,24 @@
 """Reference pages that are made from the code they describe, when the site is built."""
 
+import json
+import runpy
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import yaml
+from pydantic import BaseModel
+
+from nemo_gym.collections.schemas import FORMATS, schema_of
 from nemo_gym.commands.console import COMMANDS
+from nemo_gym.commands.parameters import parameters
+from nemo_gym.config.schema import BaseRunServerInstanceConfig, RunSettings
+from nemo_gym.servers.serving.server import SimpleServer, collecting_served_classes
 from nemo_gym.wire.failure import FAILURE_KINDS, TERMINAL_KINDS
 
+_ROOT = Path(__file__).parents[2]
 _CAUSES = {
     "transport_unreachable": "nobody answers at an address: start what should be there, or correct the address",
     "transport_dropped": "a connection was lost before the answer was there",
@@ -48,6 +59,9 @@ def _write_pages(app: Any) -> None:
     folder = Path(app.srcdir) / "reference"
     _write(folder / "commands.md", _commands())
     _write(folder / "failure-kinds.md", _failure_kinds())
+    _write(folder / "settings.md", _settings())
+    _write(folder / "file-formats.md", _file_formats())
+    _write(folder / "environments.md", _environments())
 
 
 def _write(path: Path, text: str) -> None:
@@ -78,3 +92,59 @@ def _failure_kinds() -> str:
         lines.append(f"| `{kind}` | {_CAUSES[kind]} | {'yes' if kind in TERMINAL_KINDS else ''} |")
     lines += ["", "A server may add kinds of its own, as `<server>:<kind>`.", ""]
     return "\n".join(lines)
+
+
+def _settings() -> str:
+    every = set(BaseRunServerInstanceConfig.model_fields)
+    lines = ["# Settings", "", "Made from the models that read them.", "", "## Of a run", "", *_table(RunSettings)]
+    lines += ["", "## Of every server", "", *_table(BaseRunServerInstanceConfig)]
+    for kind in ("responses_api_models", "responses_api_agents", "resources_servers"):
+        lines += ["", f"## {kind}"]
+        for script in sorted((_ROOT / kind).glob("*/app.py")):
+            lines += ["", f"### {script.parent.name}", ""]
+            lines += _table(_served_class(script).model_fields["config"].annotation, without=every)
+    return "\n".join(lines) + "\n"
+
+
+def _served_class(script: Path) -> type[SimpleServer]:
+    with collecting_served_classes() as served:
+        runpy.run_path(str(script), run_name="__main__")
+    return served[0]
+
+
+def _table(settings: Any, without: Collection[str] = ()) -> list[str]:
+    assert issubclass(settings, BaseModel)
+    rows = [
+        f"| `{one.name}` | {_cell(one.type)} | {_cell(one.default)} | {_cell(one.meaning)} |"
+        for one in parameters(settings)
+        if one.name not in without
+    ]
+    return ["| setting | type | default | meaning |", "| --- | --- | --- | --- |", *rows]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _file_formats() -> str:
+    lines = [
+        "# File formats",
+        "",
+        "JSON Schemas of the files of a collection, made from the models that write and read them.",
+    ]
+    for name in FORMATS:
+        lines += ["", f"## {name}", "", "```json", json.dumps(schema_of(name), indent=1), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _environments() -> str:
+    lines = ["# Environments", "", "What is shipped, made from the configurations.", ""]
+    lines += ["| environment | domain | what it is | example tasks |", "| --- | --- | --- | --- |"]
+    for config in sorted((_ROOT / "resources_servers").glob("*/configs/*.yaml")):
+        for block in (yaml.safe_load(config.read_text()) or {}).values():
+            for name, settings in (block.get("resources_servers") or {}).items() if isinstance(block, dict) else ():
+                rows = config.parents[1] / "data/example.jsonl"
+                count = len(rows.read_text().splitlines()) if rows.exists() else ""
+                what = _cell(str(settings.get("description", "")))
+                lines.append(f"| `{name}` | {settings.get('domain', 'other')} | {what} | {count} |")
+    return "\n".join(lines) + "\n"

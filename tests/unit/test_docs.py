@@ -10,7 +10,13 @@ from nemo_gym.wire.failure import FAILURE_KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("res*/*/README.md")])
-GENERATED = {"commands.md", "failure-kinds.md"}  # docs/_ext writes them when the site is built
+GENERATED = {
+    "commands.md",
+    "settings.md",
+    "failure-kinds.md",
+    "file-formats.md",
+    "environments.md",
+}  # docs/_ext writes them when the site is built
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
