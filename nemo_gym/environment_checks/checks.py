@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_gym.collections.tasks import read_tasks
 from nemo_gym.environment_checks.data import check_data
 from nemo_gym.environment_checks.determinism import check_determinism
 from nemo_gym.environment_checks.isolation import check_isolation
@@ -14,7 +15,6 @@ from nemo_gym.environment_checks.oracle import check_oracle
 from nemo_gym.environment_checks.report import CheckResult, Report
 from nemo_gym.environment_checks.subject import Subject
 from nemo_gym.event_loop import run
-from nemo_gym.rollouts.tasks import read_tasks
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.testing.component import Component, component
 from nemo_gym.testing.in_process import environment

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
+from nemo_gym.collections.tasks import PARAMS_KEY, read_tasks
 from nemo_gym.environment_checks.report import CheckResult, Finding
 from nemo_gym.environment_checks.subject import SOLUTION, Subject
 from nemo_gym.environment_checks.task_texts import leaves_of, prompt_of
-from nemo_gym.rollouts.tasks import PARAMS_KEY, read_tasks
 from nemo_gym.testing.in_process import InProcess
 from nemo_gym.testing.words import response
 from nemo_gym.wire.failure import RolloutError

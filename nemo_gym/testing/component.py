@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import yaml
 
+from nemo_gym.collections.tasks import read_tasks
 from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import MODELS_KIND, RESOURCES_KIND
@@ -14,7 +15,6 @@ from nemo_gym.config.load import load_config
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.processes.component_module import served_class
-from nemo_gym.rollouts.tasks import read_tasks
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.testing.in_process import POLICY, InProcess
 from nemo_gym.wire.json_object import JsonObject
