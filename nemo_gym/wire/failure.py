@@ -31,6 +31,8 @@ FailureKind = Literal[
     "agent_timeout",
     "tool_error",
     "tool_timeout",
+    "turn_error",
+    "turn_timeout",
     "verifier_error",
     "verifier_timeout",
     "judge_failed",
@@ -74,6 +76,7 @@ _STATUS_BY_KIND = {
     "judge_unparseable": 502,
     "transport_timeout": 504,
     "tool_timeout": 504,
+    "turn_timeout": 504,
     "verifier_timeout": 504,
     "agent_timeout": 504,
 }
