@@ -92,7 +92,7 @@ async def test_bad_arguments_are_a_result_the_policy_reads(start_run: StartRun, 
     assert "mask_sample" not in rollout
 
 
-RESERVED_NAMES = ["verify", "seed_session", "close_session", "health", "tools"]
+RESERVED_NAMES = ["verify", "seed_session", "next_turn", "close_session", "health", "tools"]
 PATHS_AS_NAMES = [
     "../verify",
     "visit/../verify",
