@@ -69,7 +69,8 @@ class SimulatedUser:
         A rollout that is verified again hears what it heard before, and no model is asked.
 
         Raises:
-            RolloutError: `turn_error`: the model can't be reached, answers with an error, or has nothing to say.
+            RolloutError: `user_failed`: the model can't be reached, or answers with an error; whether it makes sense to
+                try again is as the error says. `turn_error`: it has nothing to say.
         """
         if rollout.replayed_reply is not None:
             return rollout.replayed_reply
@@ -77,7 +78,7 @@ class SimulatedUser:
         prompt = self._prompt.fill({**values, DIALOGUE: said})
         answers: list[NeMoGymResponse] = []
         for _ in range(1 + self.config.retries):
-            answer = await self._model.answer(prompt, kind="turn_error", stage="agent")
+            answer = await self._model.answer(prompt, kind="user_failed", stage="agent")
             answers.append(answer)
             text = final_text(answer)
             if text and answer.status != "incomplete":

@@ -124,7 +124,7 @@ def test_a_guest_who_is_busy_for_ever_is_a_failure_of_the_rollout_by_name(cafe: 
         tally = check_output(collecting.output, len(TASKS))
     finally:
         cafe.guest.set_faults()
-    assert tally.failed == {"turn_error": len(TASKS)}
+    assert tally.failed == {"user_failed": len(TASKS)}
     for failure in tally.failures:
         assert failure["failure_reason"].startswith("the simulated user user_model answered 429 (model_rate_limited): ")
         assert (failure["stage"], failure["origin"]) == ("agent", {"server": "user_model", "status": 429})

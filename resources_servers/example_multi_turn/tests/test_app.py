@@ -81,20 +81,32 @@ def test_what_the_model_costs_that_plays_the_guest_comes_with_each_turn() -> Non
 
 
 @pytest.mark.parametrize(
-    ("guest", "says"),
+    ("guest", "kind", "says"),
     [
-        ({"default_answer": {"message": " "}}, "no whole message in 3 answers of the simulated user user_model"),
-        ({"default_answer": {"message": "I w", "incomplete": "max_output_tokens"}}, "the last one: 'I w'"),
-        ({"faults": [{"kind": "status", "status": 401}]}, "the simulated user user_model answered 401 (model_auth)"),
+        (
+            {"default_answer": {"message": " "}},
+            "turn_error",
+            "no whole message in 3 answers of the simulated user user_model",
+        ),
+        (
+            {"default_answer": {"message": "I w", "incomplete": "max_output_tokens"}},
+            "turn_error",
+            "the last one: 'I w'",
+        ),
+        (
+            {"faults": [{"kind": "status", "status": 401}]},
+            "user_failed",
+            "the simulated user user_model answered 401 (model_auth)",
+        ),
     ],
 )
 def test_a_model_that_says_nothing_is_a_failure_and_never_the_end_of_the_episode(
-    guest: dict[str, Any], says: str
+    guest: dict[str, Any], kind: str, says: str
 ) -> None:
     client = make(guest)
     client.post("/seed_session", json=TASK)
     failure = client.post("/next_turn", json=request_after("Yes.")).json()["error"]
-    assert (failure["kind"], failure["stage"], failure["origin"]["server"]) == ("turn_error", "agent", "user_model")
+    assert (failure["kind"], failure["stage"], failure["origin"]["server"]) == (kind, "agent", "user_model")
     assert says in failure["reason"]
 
 
