@@ -53,17 +53,22 @@ def _given(function: Callable[..., Any], body: BaseModel, **own: Any) -> dict[st
 def verify_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
     """Return the `verify` of a class whose method `reward` is `function`."""
     body_model = _body_model(owner, function, BaseVerifyRequest, "VerifyRequest")
-    return _rollout_handler(function, state_of, body_model, _verdict, "verify")
+    return _rollout_handler(function, state_of, body_model, _verdict, BaseVerifyResponse, "verify")
 
 
 def turn_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
     """Return the handler of `/next_turn`, as a method, of a class whose method `next_turn` is `function`."""
     body_model = _body_model(owner, function, NextTurnRequest, "NextTurnRequest")
-    return _rollout_handler(function, state_of, body_model, _turn, NEXT_TURN)
+    return _rollout_handler(function, state_of, body_model, _turn, UserTurn, NEXT_TURN)
 
 
 def _rollout_handler(
-    function: Callable[..., Any], state_of: StateOf, body_model: Any, finish: Callable[[Any, Any], Any], name: str
+    function: Callable[..., Any],
+    state_of: StateOf,
+    body_model: Any,
+    finish: Callable[[Any, Any], Any],
+    returned: type[BaseModel],
+    name: str,
 ) -> Any:
     """Return the handler that gives a rollout so far to a method; `finish` gets the body and what that returned."""
     takes_state = STATE in inspect.signature(function).parameters
@@ -78,7 +83,7 @@ def _rollout_handler(
     def handle(self: Any, request: Request, body: Any) -> Any:
         return finish(body, function(self, **arguments(self, request, body)))
 
-    return _annotated(handle_later if inspect.iscoroutinefunction(function) else handle, body_model, name)
+    return _annotated(handle_later if inspect.iscoroutinefunction(function) else handle, body_model, returned, name)
 
 
 def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
@@ -108,7 +113,12 @@ def seed_handler(owner: type, function: Callable[..., Any], keep: Callable[[Any,
         keep(self, request, function(self, **_given(function, body)))
         return BaseSeedSessionResponse()
 
-    return _annotated(seed_later if inspect.iscoroutinefunction(function) else seed, body_model, "seed_session")
+    return _annotated(
+        seed_later if inspect.iscoroutinefunction(function) else seed,
+        body_model,
+        BaseSeedSessionResponse,
+        "seed_session",
+    )
 
 
 def tool_handler(environment: Any, tool: ToolMethod, state_of: StateOf) -> Any:
@@ -124,15 +134,15 @@ def tool_handler(environment: Any, tool: ToolMethod, state_of: StateOf) -> Any:
         return _result(tool.call(environment, body, state(request)))
 
     handler = handle_later if inspect.iscoroutinefunction(tool.function) else handle
-    return _annotated(handler, tool.arguments, tool.name, tool.description)
+    return _annotated(handler, tool.arguments, Any, tool.name, tool.description)
 
 
 def _result(value: Any) -> Any:
     return Response(value, media_type="text/plain") if isinstance(value, str) else value
 
 
-def _annotated(handler: Any, body: type[BaseModel], name: str, description: str | None = None) -> Any:
-    """Give a handler the type of its body, which is known only now."""
-    handler.__annotations__ = {"request": Request, "body": body}
+def _annotated(handler: Any, body: type[BaseModel], returned: Any, name: str, description: str | None = None) -> Any:
+    """Give a handler the types of its body and of what it returns, which are known only now."""
+    handler.__annotations__ = {"request": Request, "body": body, "return": returned}
     handler.__name__, handler.__qualname__, handler.__doc__ = name, name, description
     return handler
