@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from nemo_gym.collections.token_data.check import find_violation
 from nemo_gym.environments import Environment, Rollout, UserReply, Verdict, tool
-from nemo_gym.rollouts.token_data.check import find_violation
 from nemo_gym.wire.environment import ModelUsage
 
 StartRun = Callable[..., Any]
