@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer, ToolError
-from nemo_gym.environments.handlers import seed_handler, tool_handler, verify_handler
+from nemo_gym.environments.handlers import NEXT_TURN, seed_handler, tool_handler, turn_handler, verify_handler
 from nemo_gym.environments.tools import STATE, ToolMethod, tool_methods, typed_parameters
 from nemo_gym.wire.json_object import JsonObject
 
@@ -31,6 +31,9 @@ class Environment(SimpleResourcesServer):
     A session has a state when a parameter `state` has a type. It is made for each session, by calling that type without
     arguments, or by `new_state(self, <fields of the task>)` where the class has one. `close_state(self, state)` gets it
     when the session ends, however it ends.
+
+    `next_turn(self, rollout, state, <fields of the task>)`, where the class has it, is asked for the user's next
+    message whenever the policy ends a turn with one.
     """
 
     config: BaseResourcesServerConfig
@@ -38,6 +41,7 @@ class Environment(SimpleResourcesServer):
 
     tools: ClassVar[dict[str, ToolMethod]] = {}
     """By name."""
+    _take_turn: ClassVar[Any] = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -50,12 +54,16 @@ class Environment(SimpleResourcesServer):
             cls.session_state = (lambda: _Kept(state_type())) if cls.new_state is Environment.new_state else _Kept
         if cls.new_state is not Environment.new_state:
             cls.seed_session = seed_handler(cls, cls.new_state, cls._keep)  # type: ignore[method-assign]
+        if cls.next_turn is not Environment.next_turn:
+            cls._take_turn = turn_handler(cls, cls.next_turn, cls.state)
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with a route for each tool."""
         app = super().setup_webserver()
         for tool in self.tools.values():
             app.post(f"/{tool.name}")(tool_handler(self, tool, type(self).state))
+        if self._take_turn is not None:
+            app.post(f"/{NEXT_TURN}")(self._take_turn)
         return app
 
     def state(self, request: Request) -> Any:
@@ -92,6 +100,13 @@ class Environment(SimpleResourcesServer):
         """Return the reward of a rollout, a float or a `Verdict`; may be a coroutine function."""
         raise NotImplementedError
 
+    def next_turn(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the user's next message, or None when the episode is over; may be a coroutine function.
+
+        A message is a text, a list of content parts of the Responses API, or a `UserReply`.
+        """
+        raise NotImplementedError
+
     def new_state(self, *args: Any, **kwargs: Any) -> Any:
         """Return the state of a new session, made from fields of its task; may be a coroutine function."""
         raise NotImplementedError
@@ -111,7 +126,13 @@ def _state_type(owner: type[Environment]) -> Callable[[], Any] | None:
     """Return the one type that parameters named `state` have; None where none asks for a state."""
     functions = [tool.function for tool in owner.tools.values()]
     functions += [
-        f for f in (owner.reward, owner.close_state) if f not in (Environment.reward, Environment.close_state)
+        own
+        for own, inherited in (
+            (owner.reward, Environment.reward),
+            (owner.next_turn, Environment.next_turn),
+            (owner.close_state, Environment.close_state),
+        )
+        if own is not inherited
     ]
     found: dict[str, Any] = {}
     for function in functions:

@@ -9,15 +9,18 @@ from pydantic import BaseModel, create_model
 
 from nemo_gym.environments.rollout import Rollout
 from nemo_gym.environments.tools import STATE, ToolMethod, typed_parameters
+from nemo_gym.environments.turns import UserReply, user_message
 from nemo_gym.environments.verdict import Verdict
 from nemo_gym.wire.environment import (
     BaseSeedSessionRequest,
     BaseSeedSessionResponse,
     BaseVerifyRequest,
     BaseVerifyResponse,
+    NextTurnRequest,
+    UserTurn,
 )
 
-_ROLLOUT, _TASK = "rollout", "task"
+_ROLLOUT, _TASK, NEXT_TURN = "rollout", "task", "next_turn"
 
 StateOf = Callable[[Any, Request], Any]
 """Returns the state that an environment keeps for the session of a request."""
@@ -50,21 +53,37 @@ def _given(function: Callable[..., Any], body: BaseModel, **own: Any) -> dict[st
 def verify_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
     """Return the `verify` of a class whose method `reward` is `function`."""
     body_model = _body_model(owner, function, BaseVerifyRequest, "VerifyRequest")
+    return _rollout_handler(function, state_of, body_model, _verdict, BaseVerifyResponse, "verify")
+
+
+def turn_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
+    """Return the handler of `/next_turn`, as a method, of a class whose method `next_turn` is `function`."""
+    body_model = _body_model(owner, function, NextTurnRequest, "NextTurnRequest")
+    return _rollout_handler(function, state_of, body_model, _turn, UserTurn, NEXT_TURN)
+
+
+def _rollout_handler(
+    function: Callable[..., Any],
+    state_of: StateOf,
+    body_model: Any,
+    finish: Callable[[Any, Any], Any],
+    returned: type[BaseModel],
+    name: str,
+) -> Any:
+    """Return the handler that gives a rollout so far to a method; `finish` gets the body and what that returned."""
     takes_state = STATE in inspect.signature(function).parameters
 
     def arguments(self: Any, request: Request, body: Any) -> dict[str, Any]:
         own = {_ROLLOUT: Rollout(body), **({STATE: state_of(self, request)} if takes_state else {})}
         return _given(function, body, **own)
 
-    async def verify_later(self: Any, request: Request, body: Any) -> Any:
-        return _verdict(body, await function(self, **arguments(self, request, body)))
+    async def handle_later(self: Any, request: Request, body: Any) -> Any:
+        return finish(body, await function(self, **arguments(self, request, body)))
 
-    def verify(self: Any, request: Request, body: Any) -> Any:
-        return _verdict(body, function(self, **arguments(self, request, body)))
+    def handle(self: Any, request: Request, body: Any) -> Any:
+        return finish(body, function(self, **arguments(self, request, body)))
 
-    return _annotated(
-        verify_later if inspect.iscoroutinefunction(function) else verify, body_model, BaseVerifyResponse, "verify"
-    )
+    return _annotated(handle_later if inspect.iscoroutinefunction(function) else handle, body_model, returned, name)
 
 
 def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
@@ -75,6 +94,11 @@ def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
 
 def _number(reward: Any) -> Any:
     return float(reward) if isinstance(reward, bool | int) else reward
+
+
+def _turn(body: NextTurnRequest, said: Any) -> UserTurn:
+    reply = said if isinstance(said, UserReply) else UserReply(said)
+    return UserTurn(message=user_message(reply.content), usage=reply.usage)
 
 
 def seed_handler(owner: type, function: Callable[..., Any], keep: Callable[[Any, Request, Any], None]) -> Any:

@@ -1,9 +1,11 @@
 """What a verifier sees of a rollout: texts, tool calls with their results, the conversation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from nemo_gym.wire.environment import BaseVerifyRequest
+from nemo_gym.environments.turns import UserReply, Utterance
+from nemo_gym.wire.environment import BaseVerifyRequest, NextTurnRequest
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.openai.responses_items import NeMoGymFunctionCallOutput, NeMoGymResponseFunctionToolCall
@@ -26,7 +28,7 @@ class ToolCall:
 
 
 class Rollout:
-    """A rollout that is to be verified.
+    """A rollout that is to be verified, or as far as it is when the user is to speak.
 
     Attributes:
         response: The last Response, with all items that came after the prompt as its `output`.
@@ -63,6 +65,28 @@ class Rollout:
         """Return the calls of one tool."""
         return [call for call in self.calls if call.name == name]
 
+    @cached_property
+    def turns(self) -> int:
+        """User messages of the episode: the task's, and those that came after it."""
+        return 1 + sum(_is_by(item, "user") for item in self.response.output)
+
+    @cached_property
+    def dialogue(self) -> list[Utterance]:
+        """What user and policy have said to each other, in order, the task's messages included."""
+        given = self._request.responses_create_params.input
+        before = [Utterance("user", given)] if isinstance(given, str) else _utterances(given)
+        return before + _utterances(self.response.output)
+
+    @property
+    def replayed_reply(self) -> UserReply | None:
+        """In `next_turn`, what the user said when this turn was taken before; None: it is taken now.
+
+        A rollout that is verified again gets its session's state back by taking every turn again. A user that would
+        say something else each time, or costs something, returns this instead.
+        """
+        turn = self._request.replayed_turn if isinstance(self._request, NextTurnRequest) else None
+        return None if turn is None else UserReply(None if turn.message is None else turn.message["content"])
+
     @property
     def prompt(self) -> str:
         """The text of the last user message of the task."""
@@ -79,7 +103,16 @@ class Rollout:
 
 
 def _is_answer(item: object) -> bool:
-    return getattr(item, "type", None) == "message" and getattr(item, "role", None) == "assistant"
+    return getattr(item, "type", None) == "message" and _is_by(item, "assistant")
+
+
+def _is_by(item: object, role: str) -> bool:
+    return getattr(item, "role", None) == role
+
+
+def _utterances(items: Iterable[object]) -> list[Utterance]:
+    by_role = ((item, getattr(item, "role", None)) for item in items)
+    return [Utterance(role, _text(item)) for item, role in by_role if role == "user" or role == "assistant"]
 
 
 def _text(message: object) -> str:
