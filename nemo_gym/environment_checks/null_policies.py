@@ -11,7 +11,7 @@ from nemo_gym.environment_checks.task_texts import leaves_of, prompt_of
 from nemo_gym.environment_checks.verifier_words import verifier_words
 from nemo_gym.testing.in_process import InProcess
 from nemo_gym.testing.policy import Answer, Policy, PolicyStep
-from nemo_gym.testing.words import call
+from nemo_gym.testing.words import Item, call
 from nemo_gym.wire.json_object import JsonObject
 
 CHECK = "null policies"
@@ -56,24 +56,32 @@ async def null_policies(env: InProcess, subject: Subject, task: JsonObject) -> d
     options = _options(subject.tasks, task)
     prompt = prompt_of(task)
     policies: dict[str, list[Policy]] = {
-        "empty": [[""]],
-        "I don't know": [["I don't know."]],
-        "echo of the prompt": [[prompt], [prompt.splitlines()[-1] if prompt else ""]],
-        "the verifier's own words": [["\n".join(words)], *([word] for word in words)],
+        "empty": [_always("")],
+        "I don't know": [_always("I don't know.")],
+        "echo of the prompt": [_always(prompt), _always(prompt.splitlines()[-1] if prompt else "")],
+        "the verifier's own words": [_always("\n".join(words)), *map(_always, words)],
         "every option at once": _every_option(options, tools),
-        "very long text": [[_VERY_LONG]],
+        "very long text": [_always(_VERY_LONG)],
     }
     if tools:
         policies["echo of a tool's result"] = [_echo(tool) for tool in tools]
     return policies
 
 
+def _always(*answers: Answer) -> Policy:
+    """Return the policy that gives these answers, and the last of them to whatever comes then."""
+    return lambda step: answers[min(step.index, len(answers) - 1)]
+
+
+def _call(tool: JsonObject, text: str) -> Item:
+    return call(tool["name"], None, **fitting(tool.get("parameters") or {}, text))
+
+
 def _echo(tool: JsonObject) -> Policy:
     def policy(step: PolicyStep) -> Answer:
         if step.index:
             return "\n".join(step.results)
-        arguments = fitting(tool.get("parameters") or {})
-        return call(tool["name"], None, **arguments)
+        return _call(tool, "x")
 
     return policy
 
@@ -81,11 +89,8 @@ def _echo(tool: JsonObject) -> Policy:
 def _every_option(options: list[str], tools: list[JsonObject]) -> list[Policy]:
     boxed = ", ".join(f"\\boxed{{{option}}}" for option in options)
     texts = [", ".join(options), "\n".join(options), boxed, "The answer is " + " or ".join(options)]
-    called = [
-        [[call(tool["name"], None, **fitting(tool.get("parameters") or {}, option)) for option in options], "Done."]
-        for tool in tools
-    ]
-    return [*([text] for text in texts), *called]  # type: ignore[list-item]
+    called = [_always([_call(tool, option) for option in options], "Done.") for tool in tools]
+    return [*map(_always, texts), *called]
 
 
 def _options(tasks: Iterable[JsonObject], own: JsonObject) -> list[str]:

@@ -307,3 +307,19 @@ async def test_a_solution_may_take_the_whole_task_as_a_model() -> None:
             return task.expected
 
     assert (await report_on(Computed, SUMS, "oracle")).is_passed
+
+
+class Turns(Environment):
+    """The user asks again; a last answer alone is enough."""
+
+    def next_turn(self, rollout: Rollout) -> str | None:
+        return "Sure?" if len(rollout.texts) < 2 else None
+
+    def reward(self, rollout: Rollout, expected: str) -> float:
+        return float(rollout.text == expected)
+
+
+async def test_turns_are_played_with_a_message_each_and_null_policies_go_on_to_the_end() -> None:
+    tasks = [{**one, "solution": [{"message": "Let me see."}, {"message": one["expected"]}]} for one in SUMS]
+    report = await report_on(Turns, tasks)
+    assert report.is_passed, str(report)
