@@ -31,6 +31,8 @@ CHECKS: Mapping[str, Callable[[Subject], Awaitable[CheckResult]]] = {
 """By the name under which one can be left out."""
 
 MAX_TASKS = 20
+TASK_FILES = ("example", "train", "validation")
+"""Files of a data folder that hold tasks; others may be anything, such as tables that the environment reads."""
 
 
 async def check_subject(subject: Subject, *, skip: Collection[str] = ()) -> Report:
@@ -75,8 +77,8 @@ def subject_of(
     found: Component, paths: Sequence[str | Path], limit: int = MAX_TASKS, max_reward: float | None = None
 ) -> Subject:
     """Return a component as what is checked."""
-    data = tuple(sorted((found.folder / "data").glob("*.jsonl")))
-    examples = found.folder / "data" / "example.jsonl"
+    places = [found.folder / "data" / f"{name}.jsonl" for name in TASK_FILES]
+    data, examples = tuple(place for place in places if place.is_file()), places[0]
     tasks: list[JsonObject] = []
     for task in read_tasks(examples, limit) if examples.is_file() else ():
         try:
