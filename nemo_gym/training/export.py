@@ -40,7 +40,7 @@ def export(options: ExportOptions) -> ExportManifest:
         for group in groups:
             for row in form.rows(group):
                 draft.write(row)
-        failed = sum(1 for _ in reader.failures())
+        failed = sum(int(count) for _, count in reader.failed_by_task().items())
         if not draft.rows:
             raise ConfigError(_nothing_left(options, tally, failed))
         manifest = export_manifest(
