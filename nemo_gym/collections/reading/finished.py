@@ -27,7 +27,10 @@ def open_collection(rollouts: Path, where: str = "input_jsonl_fpath") -> Collect
     """
     check_rollout_file(rollouts, where)
     reader = CollectionReader(rollouts)
-    reader.index.refresh()
+    try:
+        reader.index.refresh()
+    except OSError as error:
+        raise ConfigError(Mistake(f"cannot read {rollouts}: {error.strerror}", where=where)) from error
     if damaged := reader.index.damaged:
         what = f"{len(damaged)} lines of {rollouts} aren't rollouts, the first at byte {damaged[0]}"
         raise ConfigError(Mistake(what, where=where, fix="remove these lines"))
