@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines lint bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-registries lint bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not registries" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
@@ -45,6 +45,12 @@ test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml adm
 test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then 15 to 30 minutes
 	@$(BIN)/python -m tests.engines.setup_engines
 	@$(BIN)/python -m pytest -q -m engines tests/engines
+
+test-registries: $(READY)  ## Against a real MLflow server, in an environment outside the tree
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
+	    $(UV) venv --quiet --python $(BIN)/python $$folder/venv; \
+	    $(UV) pip install --quiet --python $$folder/venv/bin/python -e '.[dev,gitlab,hub]' 'mlflow>=3.5'; \
+	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider -m registries tests/registries
 
 lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .
