@@ -15,7 +15,7 @@ from tests.free_port import free_port
 
 BIN = Path(sys.executable).parent
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-START_BOUND_S = 120.0
+START_BOUND_S = 280.0
 COMMAND_BOUND_S = 240.0
 
 

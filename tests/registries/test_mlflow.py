@@ -18,7 +18,7 @@ pytest.importorskip("mlflow", reason="make test-registries installs the MLflow c
 from nemo_gym.data.registries.http_file import Patience
 from nemo_gym.data.registries.mlflow_registry import DatasetFile, MlflowRegistry
 
-pytestmark = pytest.mark.registries
+pytestmark = [pytest.mark.registries, pytest.mark.timeout(900)]  # the server starts within the first test
 
 ROW = {"responses_create_params": {"input": "How is the weather?"}}
 MIB = 2**20
