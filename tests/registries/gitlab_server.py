@@ -45,7 +45,8 @@ def gitlab_server(token: str) -> Iterator[str]:
 
         def _mlflow(self, call: str, fields: dict[str, Any]) -> None:
             name = fields.get("name", "")
-            if call == "POST registered-models/create":
+            is_known = any(name == known for known, _ in versions)
+            if call == "POST registered-models/create" or (call == "GET registered-models/get" and is_known):
                 self._send(200, {"registered_model": {"name": name}})
             elif call == "POST model-versions/create":
                 version = next(tag["value"] for tag in fields["tags"] if tag["key"] == "gitlab.version")
@@ -62,7 +63,7 @@ def gitlab_server(token: str) -> Iterator[str]:
                     "status": "RUNNING",
                 }
                 self._send(200, {"run": {"info": info, "data": {}}})
-            elif call == "DELETE registered-models/delete" and any(name == known for known, _ in versions):
+            elif call == "DELETE registered-models/delete" and is_known:
                 for key in [key for key in versions if key[0] == name]:
                     del versions[key]
                 self._send(200, {})

@@ -1,4 +1,4 @@
-"""What GitLab's registry does otherwise than an MLflow server: versions are texts, and have their runs from the start."""
+"""Where GitLab's registry differs from an MLflow server: versions are texts, and have their runs from the start."""
 
 from collections.abc import Iterator
 from pathlib import Path
