@@ -4,6 +4,7 @@ Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
 """
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
+from nemo_gym.environments.answers import answer_after, boxed_answer, json_object, option_letter
 from nemo_gym.environments.environment import Environment
 from nemo_gym.environments.rollout import Rollout, ToolCall
 from nemo_gym.environments.single_answer import single_answer
@@ -17,6 +18,10 @@ __all__ = [
     "ToolCall",
     "ToolError",
     "Verdict",
+    "answer_after",
+    "boxed_answer",
+    "json_object",
+    "option_letter",
     "single_answer",
     "tool",
 ]
