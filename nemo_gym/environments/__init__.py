@@ -6,6 +6,7 @@ Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
 from nemo_gym.environments.answers import answer_after, boxed_answer, json_object, option_letter
 from nemo_gym.environments.environment import Environment
+from nemo_gym.environments.heavy_work import HeavyWork, HeavyWorkConfig, WorkError, WorkLimitExceeded
 from nemo_gym.environments.rollout import Rollout, ToolCall
 from nemo_gym.environments.single_answer import single_answer
 from nemo_gym.environments.tools import tool
@@ -14,10 +15,14 @@ from nemo_gym.environments.verdict import Verdict
 __all__ = [
     "BaseResourcesServerConfig",
     "Environment",
+    "HeavyWork",
+    "HeavyWorkConfig",
     "Rollout",
     "ToolCall",
     "ToolError",
     "Verdict",
+    "WorkError",
+    "WorkLimitExceeded",
     "answer_after",
     "boxed_answer",
     "json_object",

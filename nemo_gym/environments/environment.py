@@ -1,14 +1,17 @@
 """An environment in the short style: a resources server whose routes are made from its methods."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
+from pydantic import PrivateAttr
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
 from nemo_gym.environments.handlers import seed_handler, tool_handler, verify_handler
+from nemo_gym.environments.heavy_work import HeavyWork
 from nemo_gym.environments.tools import STATE, ToolMethod, tool_methods, typed_parameters
 
 
@@ -36,6 +39,8 @@ class Environment(SimpleResourcesServer):
     tools: ClassVar[dict[str, ToolMethod]] = {}
     """By name."""
 
+    _heavy_work: HeavyWork | None = PrivateAttr(default=None)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
@@ -54,6 +59,25 @@ class Environment(SimpleResourcesServer):
         for tool in self.tools.values():
             app.post(f"/{tool.name}")(tool_handler(self, tool, type(self).state))
         return app
+
+    @property
+    def heavy_work(self) -> HeavyWork:
+        """Where functions run that may take long: `await self.heavy_work.run(function, …)`.
+
+        Its bounds are the setting `heavy_work` of a configuration class that has one, a `HeavyWorkConfig`.
+        """
+        if self._heavy_work is None:
+            self._heavy_work = HeavyWork(getattr(self.config, "heavy_work", None))
+        return self._heavy_work
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        async with super()._running():
+            try:
+                yield
+            finally:
+                if self._heavy_work is not None:
+                    await self._heavy_work.close()
 
     def state(self, request: Request) -> Any:
         """Return the state of the request's session; raises the `session_lost` failure when there is none."""
