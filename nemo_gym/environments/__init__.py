@@ -4,7 +4,7 @@ Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
 """
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
-from nemo_gym.environments.answers import answer_after, boxed_answer, json_object, option_letter
+from nemo_gym.environments.answers import answer_after, boxed_answer, boxed_answers, json_object, option_letter
 from nemo_gym.environments.environment import Environment
 from nemo_gym.environments.heavy_work import HeavyWork, HeavyWorkConfig, WorkError, WorkLimitExceeded
 from nemo_gym.environments.rollout import Rollout, ToolCall
@@ -25,6 +25,7 @@ __all__ = [
     "WorkLimitExceeded",
     "answer_after",
     "boxed_answer",
+    "boxed_answers",
     "json_object",
     "option_letter",
     "single_answer",

@@ -22,22 +22,28 @@ def boxed_answer(text: str) -> str | None:
     Braces inside may nest, and `\{` and `\}` are none. Of boxes inside each other the innermost counts. `\boxed 5`
     counts up to the next space, brace, backslash or `$`. A box whose brace never closes, and an empty one, are none.
     """
-    found, starts_at = "", -1
+    boxes = boxed_answers(text)
+    return boxes[-1] if boxes else None
+
+
+def boxed_answers(text: str) -> list[str]:
+    r"""Return the contents of all boxes that count for `boxed_answer`, in the order in which they begin."""
+    found: dict[int, str] = {}
     opened: list[int] = []  # for each open brace: where the content of its box begins; -1: it is no box's
     for token in _BOX_TOKEN.finditer(text):
         if token["bare"] is not None:
-            content, start = token["bare"].rstrip(".,;:!?*"), token.start()
+            found[token.start()] = token["bare"].rstrip(".,;:!?*")
         elif token["brace"] is not None or token[0] == "{":
             opened.append(-1 if token["brace"] is None else token.end())
-            continue
-        elif token[0] == "}" and opened:
-            start = opened.pop()
-            content = text[start : token.start()].strip() if start > starts_at else ""
-        else:
-            continue
-        if content and start > starts_at:
-            found, starts_at = content, start
-    return found or None
+        elif token[0] == "}" and opened and (start := opened.pop()) != -1:
+            # A box around another is only its frame; copying the content on each level would take quadratic time, too.
+            found[start] = "" if _is_frame(found, start) else text[start : token.start()].strip()
+    return [found[start] for start in sorted(found) if found[start]]
+
+
+def _is_frame(found: dict[int, str], start: int) -> bool:
+    """Tell whether the box that was found last begins inside the one that begins at `start`."""
+    return bool(found) and next(reversed(found)) > start
 
 
 def answer_after(text: str, marker: str = "Answer:") -> str | None:
