@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, Field
 
 from nemo_gym.models.chat.think import split_thoughts
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 
 
@@ -31,6 +32,13 @@ class JudgeUsage(BaseModel):
         )
 
 
+class JudgeEvaluation(BaseModel):
+    """One call to the judge in full."""
+
+    responses_create_params: JsonObject
+    response: NeMoGymResponse
+
+
 class Judgement(BaseModel):
     """A reward and where it comes from: fields for the verify response.
 
@@ -45,6 +53,9 @@ class Judgement(BaseModel):
     )
     judge_usage: JudgeUsage = Field(default_factory=JudgeUsage)
     judge_answers: list[str] = Field(default=[], description="The judge's texts, in order, without reasoning.")
+    judge_evaluations: list[JudgeEvaluation] = Field(
+        default=[], exclude=True, description="The calls in full; a verifier adds them to its row if it wants them."
+    )
 
 
 def final_text(response: NeMoGymResponse) -> str:
