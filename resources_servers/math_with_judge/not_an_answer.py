@@ -6,16 +6,18 @@ from nemo_gym.environments import boxed_answer
 
 _NUMBER = r"\$?[-+]?\d+(?:\.\d+)?\$?"
 _OR = r"(?:,?\s*\b(?:or|and)\b(?:\s+(?:maybe|perhaps|even|possibly))?|[,;/]\s)\s*"
-_ALTERNATIVES = re.compile(rf"(?:\bis\b|[:=])\s*(?:either\s+)?{_NUMBER}\s{{0,3}}{_OR}{_NUMBER}", re.IGNORECASE)
+_ALTERNATIVES = re.compile(rf"(?:\bis\b|:)\s*(?:either\s+)?{_NUMBER}\s{{0,3}}{_OR}{_NUMBER}", re.IGNORECASE)
 _BARE_LIST = re.compile(rf"\s*(?:{_NUMBER}[\s,;]+){{2,}}{_NUMBER}[\s.]*")
 _EITHER = re.compile(r"\\(?:lor|vee)\b|\\text\{[^{}]*\bor\b[^{}]*\}|\bor\b")
-_NEGATION = re.compile(r"\b(?:not|wrong|incorrect|false|never|isn't|neither)\b", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:not|wrong|incorrect|false|never|isn't|neither)\b|\\(?:neq?|neg|not)(?![a-z])", re.IGNORECASE
+)
 _LIST = re.compile(r"[,;]|\\(?:lor|vee|pm)\b|\b(?:or|and)\b")
 _OPERATION = re.compile(
     r"(?<=.)[-+*^!]|\\(?:cdot|times|div|sqrt|binom|int|sum|prod|lim|log|ln|sin|cos|tan|gcd|max|min|pmod|bmod)"
 )
 _LOOK = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|[\s{}$]")
-_NUMBERS_SIDE_BY_SIDE = re.compile(r"\d\s+\d")
+_NUMBERS_SIDE_BY_SIDE = re.compile(r"\d(?:\s|~|\\q?quad)+\d")
 
 
 def says_nothing_or_everything(text: str, written: str, expected: str, question: str) -> bool:

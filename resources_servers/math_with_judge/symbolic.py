@@ -44,10 +44,11 @@ def _undelimited(expected: str) -> str:
 
 def _is_left_to_compute(answer: Any, golds: list[Any]) -> bool:
     """Tell whether it has an integral, a sum, a limit or the like, and the expected answer has none."""
-    from sympy import Basic, Derivative, Limit
+    from sympy import Basic, Derivative, Eq, Limit
     from sympy.concrete.expr_with_limits import ExprWithLimits
 
     def left(one: Any) -> bool:
+        one = one.rhs if isinstance(one, Eq) else one
         return isinstance(one, Basic) and bool(one.atoms(Derivative, Limit) or one.has(ExprWithLimits))
 
     return left(answer) and not any(left(gold) for gold in golds)
