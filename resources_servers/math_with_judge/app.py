@@ -10,7 +10,15 @@ from pydantic import Field, PrivateAttr
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import ModelServerRef
-from nemo_gym.environments import BaseResourcesServerConfig, Environment, HeavyWorkConfig, Rollout, Verdict, WorkError
+from nemo_gym.environments import (
+    BaseResourcesServerConfig,
+    Environment,
+    HeavyWorkConfig,
+    Rollout,
+    Verdict,
+    WorkError,
+    boxed_answer,
+)
 from nemo_gym.judge import Judge, JudgeConfig, Judgement
 from nemo_gym.models.chat.think import split_thoughts
 from nemo_gym.wire.json_object import JsonObject
@@ -50,7 +58,7 @@ class LibraryJudgeMathResourcesServer(Environment):
 
     async def _compare(self, expected: str, text: str, question: str) -> tuple[float, str | None]:
         try:
-            reward, extracted = await self.heavy_work.run(compare, expected, text, question)
+            reward, extracted = await self.heavy_work.run(compare, expected, text, boxed_answer(text), question)
         except WorkError:  # it can't be read as mathematics, or computes for ever: no answer that counts
             return 0.0, None
         return reward, extracted

@@ -2,8 +2,6 @@ r"""Texts that have the right value in them and aren't an answer: several at onc
 
 import re
 
-from nemo_gym.environments import boxed_answer
-
 _NUMBER = r"\$?[-+]?\d+(?:\.\d+)?\$?"
 _OR = r"(?:,?\s*\b(?:or|and)\b(?:\s+(?:maybe|perhaps|even|possibly))?|[,;/]\s)\s*"
 _ALTERNATIVES = re.compile(rf"(?:\bis\b|:)\s*(?:either\s+)?{_NUMBER}\s{{0,3}}{_OR}{_NUMBER}", re.IGNORECASE)
@@ -20,16 +18,16 @@ _LOOK = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|[\s{}$]")
 _NUMBERS_SIDE_BY_SIDE = re.compile(r"\d(?:\s|~|\\q?quad)+\d")
 
 
-def says_nothing_or_everything(text: str, written: str, expected: str, question: str) -> bool:
+def says_nothing_or_everything(text: str, box: str | None, written: str, expected: str, question: str) -> bool:
     """Tell whether an answer with the right value in it is none all the same.
 
     Args:
         text: All that the policy wrote.
+        box: Its last box; None: it has none.
         written: The answer in it, as it stands there.
         expected: The expected answer.
         question: Of the task.
     """
-    box = boxed_answer(text)
     if not _LIST.search(expected) and _has_several(text, box):
         return True
     if box is not None and _NEGATION.search(box) and not _NEGATION.search(expected):

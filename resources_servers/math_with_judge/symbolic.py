@@ -9,12 +9,13 @@ from typing import Any
 from resources_servers.math_with_judge.not_an_answer import says_nothing_or_everything
 
 
-def compare(expected: str, text: str, question: str) -> tuple[float, str | None]:
+def compare(expected: str, text: str, box: str | None, question: str) -> tuple[float, str | None]:
     """Return 1.0 or 0.0, and the answer that was found in the text, as math-verify writes it; None: there is none.
 
     Args:
         expected: LaTeX, or plain; may be boxed, or in one pair of `$` or `\\(`.
         text: All that the policy wrote.
+        box: The last box in it; None: it has none.
         question: Of the task; an answer that only repeats an expression of it is none.
     """
     # Here, not above: it takes a second and is an optional package, of which the server itself needs nothing.
@@ -29,7 +30,7 @@ def compare(expected: str, text: str, question: str) -> tuple[float, str | None]
     for one in found:
         if verify(golds, [one], timeout_seconds=None):
             counts = not (_is_left_to_compute(one, golds) or _is_false(one))
-            counts = counts and not says_nothing_or_everything(text, written, expected, question)
+            counts = counts and not says_nothing_or_everything(text, box, written, expected, question)
             return float(counts), str(one)
     return 0.0, str(found[0])
 

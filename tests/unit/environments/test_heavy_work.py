@@ -6,11 +6,21 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fastapi.testclient import TestClient
 
-from nemo_gym.environments import HeavyWork, HeavyWorkConfig, WorkError, WorkLimitExceeded
+from nemo_gym.environments import (
+    BaseResourcesServerConfig,
+    Environment,
+    HeavyWork,
+    HeavyWorkConfig,
+    Rollout,
+    WorkError,
+    WorkLimitExceeded,
+)
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.unit.environments import heavy_functions as work
+from tests.unit.environments.conftest import verify_request
 
 
 @pytest.fixture
@@ -128,6 +138,19 @@ async def test_a_pool_that_nobody_closes_ends_its_processes_when_it_is_no_longer
     heavy = HeavyWork(HeavyWorkConfig(max_processes=1))
     pid = await heavy.run(work.process)
     del heavy
+    await gone(pid)
+
+
+class Pid(Environment):
+    async def reward(self, rollout: Rollout) -> float:
+        return float(await self.heavy_work.run(work.process))
+
+
+async def test_the_processes_of_an_environment_end_with_its_server() -> None:
+    server = Pid(config=BaseResourcesServerConfig(host="", port=0, entrypoint="", name="pid"))
+    with TestClient(server.setup_webserver()) as client:
+        pid = int(client.post("/verify", json=verify_request()).json()["reward"])
+        assert psutil.pid_exists(pid)
     await gone(pid)
 
 
