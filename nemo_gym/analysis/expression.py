@@ -76,6 +76,8 @@ class Condition:
                 return self._comparison([left, *rights], ops, depth)
             case ast.Constant(value=bool() as constant):
                 return lambda values: constant
+        if not isinstance(node, ast.Name | ast.Constant | ast.BinOp | ast.UnaryOp):
+            raise self._not_allowed(node)
         raise self._error(f"'{self._shown(node)}' is neither true nor false", fix="compare it: pass_rate > 0.5")
 
     def _comparison(self, nodes: list[ast.expr], ops: list[ast.cmpop], depth: int) -> _Evaluate:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from nemo_gym.analysis.interval import wilson_interval
 from nemo_gym.collections.metrics.measures import RolloutMeasures, measure
-from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
 from nemo_gym.collections.reading.reader import CollectionReader, StoredRollout
 
 _TOKENS_OF_A_PRICE = 1_000_000
@@ -74,7 +73,7 @@ def profile_tasks(reader: CollectionReader, settings: ProfileSettings) -> Iterat
     Raises:
         DamagedFileError: The failures file holds something else.
     """
-    failed = _failed_by_task(reader)
+    failed = reader.failed_by_task()
     groups = groupby(reader.by_task(), key=lambda pair: pair[0].task_index)
     with_rollouts = ((task, [stored for _, stored in group]) for task, group in groups)
     only_failed: Iterator[tuple[int, list[StoredRollout]]] = ((task, []) for task, _ in failed.items())
@@ -84,16 +83,6 @@ def profile_tasks(reader: CollectionReader, settings: ProfileSettings) -> Iterat
         if task != last:
             yield _profile(task, members, int(failed[task]), settings)
         last = task
-
-
-def _failed_by_task(reader: CollectionReader) -> PagedArray:
-    counted, by_task = ByRollout("B"), PagedArray("I")
-    for record in reader.failures():
-        place = (record.task_index, record.rollout_index)
-        if place not in counted and reader.index.find(*place) is None:
-            counted[place] = 1
-            by_task.add(record.task_index, 1)
-    return by_task
 
 
 def _profile(task: int, members: Sequence[StoredRollout], failed: int, settings: ProfileSettings) -> TaskProfile:

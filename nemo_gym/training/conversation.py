@@ -4,7 +4,9 @@ Source of the form: the conversational formats of TRL (`messages`, or `prompt` a
 messages are those of the Chat Completions API.
 """
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -31,15 +33,16 @@ class Conversation:
     completion: list[Message]
     tools: str
 
-    @property
+    @cached_property
     def prompt_text(self) -> bytes:
         """Messages and tools that the policy was given first, as JSON: two prompts are the same when this is."""
         return orjson.dumps([self.prompt, self.tools])
 
-    @property
+    @cached_property
     def completion_text(self) -> bytes:
         """What policy and tools said, as JSON without the ids of calls, which servers draw at random."""
-        return orjson.dumps([_without_ids(message) for message in self.completion])
+        # In two lists more, it is nested as deeply as in an exported row: what can't be written there, can't here.
+        return orjson.dumps([[[_without_ids(message) for message in self.completion]]])
 
     @property
     def loss_mask(self) -> list[int]:
@@ -67,10 +70,15 @@ def conversation_of(rollout: Rollout, options: ExportOptions) -> Conversation:
     messages = prompt["messages"]
     if not messages or messages[-1]["role"] == "assistant":
         raise LeftOutError("continues_an_answer", "the task ends with an assistant message, or has none")
-    tools = orjson.dumps(prompt["tools"]).decode() if prompt.get("tools") else _NO_TOOLS
     made = made[:1] if options.completion == "first_step" else made
     cleaned = _cleaned([*messages, *made], options)
-    return Conversation(cleaned[: len(messages)], cleaned[len(messages) :], tools)
+    try:
+        tools = orjson.dumps(prompt["tools"]).decode() if prompt.get("tools") else _NO_TOOLS
+        conversation = Conversation(cleaned[: len(messages)], cleaned[len(messages) :], tools)
+        _ = conversation.prompt_text, conversation.completion_text
+    except TypeError as error:  # nested too deeply, or an integer beyond 64 bits
+        raise LeftOutError("not_expressible", str(error)) from error
+    return conversation
 
 
 def _without_ids(message: Message) -> Message:
@@ -121,12 +129,17 @@ def _call(call: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        # Not orjson, which makes a float of a large integer.
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise LeftOutError("arguments_not_an_object", f"a tool call's arguments aren't a JSON object: {text[:100]!r}")
     return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} isn't JSON")
 
 
 def _text(content: Any) -> str:

@@ -2,7 +2,7 @@
 
 from nemo_gym.collections.draft_file import check_new_file
 from nemo_gym.collections.files import OutputPaths, write_json
-from nemo_gym.collections.reading.finished import open_collection
+from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.training.draft import Draft
 from nemo_gym.training.format import ExportFormat
@@ -25,6 +25,7 @@ def export(options: ExportOptions) -> ExportManifest:
         DamagedFileError: The rollout file holds something else.
         OutputError: The output can't be written; nothing is left of it.
     """
+    check_rollout_file(options.input_jsonl_fpath)
     files = OutputPaths(options.input_jsonl_fpath).all()
     for path in (options.output_fpath, manifest_path(options.output_fpath)):
         check_new_file(path, "output_fpath", overwrite=options.overwrite, inputs=files)
@@ -39,7 +40,7 @@ def export(options: ExportOptions) -> ExportManifest:
         for group in groups:
             for row in form.rows(group):
                 draft.write(row)
-        failed = sum(1 for _ in reader.failures())
+        failed = sum(int(count) for _, count in reader.failed_by_task().items())
         if not draft.rows:
             raise ConfigError(_nothing_left(options, tally, failed))
         manifest = export_manifest(

@@ -46,7 +46,7 @@ class ExportManifest(BaseModel):
     used: int
     left_out: dict[str, int] = Field(description="By reason.")
     left_out_examples: dict[str, str] = Field(description="The first of each reason.")
-    failed: int = Field(description="Failure records beside the rollouts, which are never exported.")
+    failed: int = Field(description="Repeats that have a failure and no rollout, which are never exported.")
     tasks: int = Field(description="With at least one rollout in the file.")
     sha256: str = Field(description="Of the exported file.")
     versions: dict[str, str]

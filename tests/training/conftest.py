@@ -38,7 +38,8 @@ class Workbench:
     def environment(self) -> dict[str, str]:
         """No network for the trainers, and our commands first on the path."""
         own = {"NEMO_GYM_HOME": str(self.folder / "home"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-        return {**os.environ, **own, "HF_HUB_OFFLINE": "1", "HF_HOME": str(self.folder / "hf"), "TQDM_DISABLE": "1"}
+        trainers = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(self.folder / "hf"), "TQDM_DISABLE": "1"}
+        return {**os.environ, **own, **trainers, "MODEL": str(self.trainers.model)}
 
     def run(self, *command: str | Path) -> str:
         """Run a command to its end; return what it printed."""

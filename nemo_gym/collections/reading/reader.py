@@ -13,6 +13,7 @@ from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, deco
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.metrics.metrics import MetricsRecord
 from nemo_gym.collections.reading.index import HEADS, FileChange, IndexEntry, OutcomeName, RolloutIndex
+from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
 from nemo_gym.collections.records import FailureRecord, JournalEvent, UnverifiedRecord
 
 __all__ = ["CollectionReader", "FileChange", "IndexEntry", "RolloutIndex", "StoredRollout", "stored_rollout"]
@@ -99,6 +100,16 @@ class CollectionReader:
     def failures(self) -> Iterator[FailureRecord]:
         """Yield the failures, also those that a later start has made good."""
         return (validated(FailureRecord, line) for line in _lines(self.paths.failures))
+
+    def failed_by_task(self) -> PagedArray:
+        """Return how many repeats of each task have a failure and no rollout; wants a refreshed index."""
+        counted, by_task = ByRollout("B"), PagedArray("I")
+        for record in self.failures():
+            place = (record.task_index, record.rollout_index)
+            if place not in counted and self.index.find(*place) is None:
+                counted[place] = 1
+                by_task.add(record.task_index, 1)
+        return by_task
 
     def journal(self) -> Iterator[JournalEvent]:
         """Yield the events in the order in which they happened."""

@@ -8,7 +8,7 @@ from nemo_gym.analysis.options import CompareOptions
 from nemo_gym.analysis.report.of_comparison import comparison_report
 from nemo_gym.collections.files import OutputPaths, write_json
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.collections.reading.finished import open_collection
+from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.commands.training.reports import check_outputs, print_report, write_report
 from nemo_gym.config.reading.command_line import CommandLine
@@ -24,6 +24,8 @@ def compare_collections(command_line: CommandLine) -> int:
     require_known(CompareOptions, command_line)
     options = read_options(CompareOptions, command_line.overrides)
     before, after = options.baseline_jsonl_fpath, options.candidate_jsonl_fpath
+    check_rollout_file(before, "baseline_jsonl_fpath")
+    check_rollout_file(after, "candidate_jsonl_fpath")
     inputs = (*OutputPaths(before).all(), *OutputPaths(after).all())
     check_outputs(options, ("output_fpath", "markdown_fpath", "html_fpath"), inputs)
     baseline = open_collection(before, "baseline_jsonl_fpath")

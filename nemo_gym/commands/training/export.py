@@ -43,7 +43,7 @@ def _lines(options: ExportOptions, manifest: ExportManifest) -> list[str]:
         example = manifest.left_out_examples.get(reason)
         lines.append(f"  {reason}: {count:,}" + (f" ({example})" if example else ""))
     if manifest.failed:
-        lines.append(f"failed rollouts, which are never exported: {manifest.failed:,}")
+        lines.append(f"failed, and never exported: {manifest.failed:,}")
     stated = ", ".join(dict.fromkeys(manifest.license.stated.values())) or "not stated"
     conditions = f" ({', '.join(manifest.license.conditions)})" if manifest.license.conditions else ""
     lines.append(f"license of the task data: {stated}{conditions}")

@@ -9,7 +9,7 @@ from nemo_gym.analysis.task_profile import profile_tasks
 from nemo_gym.collections.draft_file import DraftFile
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.collections.reading.finished import open_collection
+from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.commands.training.reports import check_outputs, print_report, write_report
 from nemo_gym.config.reading.command_line import CommandLine
@@ -24,6 +24,7 @@ def profile(command_line: CommandLine) -> int:
     """Profile; print the report and write what was asked for; return the exit status."""
     require_known(ProfileOptions, command_line)
     options = read_options(ProfileOptions, command_line.overrides)
+    check_rollout_file(options.input_jsonl_fpath)
     outputs = ("output_jsonl_fpath", "markdown_fpath", "html_fpath")
     check_outputs(options, outputs, OutputPaths(options.input_jsonl_fpath).all())
     try:

@@ -8,7 +8,7 @@ from nemo_gym.analysis.options import SelectOptions
 from nemo_gym.analysis.selection import fields, select_tasks
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.collections.reading.finished import open_collection
+from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.commands.training.reports import check_outputs
 from nemo_gym.config.reading.command_line import CommandLine
@@ -28,6 +28,7 @@ def select(command_line: CommandLine) -> int:
     require_known(SelectOptions, command_line)
     options = read_options(SelectOptions, command_line.overrides)
     condition = Condition(options.where, fields())
+    check_rollout_file(options.input_jsonl_fpath)
     tasks = options.tasks_jsonl_fpath
     inputs = (*OutputPaths(options.input_jsonl_fpath).all(), *([tasks] if tasks is not None else []))
     check_outputs(options, ["output_jsonl_fpath"], inputs)

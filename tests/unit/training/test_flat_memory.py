@@ -23,7 +23,8 @@ from nemo_gym.training.export import export
 from nemo_gym.training.options import ExportOptions
 form, source, output = sys.argv[1:]
 manifest = export(ExportOptions(format=form, input_jsonl_fpath=source, output_fpath=output))
-print(manifest.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(manifest.rows, used.ru_maxrss * 1024, round(used.ru_utime + used.ru_stime))
 """
 
 
@@ -58,7 +59,7 @@ def test_export_takes_some_tens_of_bytes_for_each_rollout(source: Path, name: st
     )
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - began
-    rows, peak = map(int, done.stdout.split())
+    rows, peak, cpu_s = map(int, done.stdout.split())
     output.unlink()
-    print(f"\n{name}: {rows:,} rows, {ROLLOUTS / seconds:,.0f} rollouts/s, peak {peak / 2**20:,.0f} MiB")
+    print(f"\n{name}: {rows:,} rows, {seconds:,.0f} s, {cpu_s:,} s of CPU, peak {peak / 2**20:,.0f} MiB")
     assert peak < FLOOR_BYTES + BYTES_PER_ROLLOUT * ROLLOUTS
