@@ -56,6 +56,7 @@ COMMANDS = {
     "compare": Command("training.compare", TRAIN),
     "export": Command("training.export", TRAIN),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
+    "check_environment": Command("environments.check_environment", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
     "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),

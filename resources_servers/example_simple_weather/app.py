@@ -1,7 +1,7 @@
 """Simple weather: the policy must look the weather up before it answers.
 
 Reward: 1.0 when the policy called `get_weather` at least once and ended with a message, else 0.0; a task that names an
-`expected_city` wants a call for that city.
+`expected_city` wants calls for that city, and for no other.
 """
 
 from nemo_gym.environments import BaseResourcesServerConfig, Environment, Rollout, tool
@@ -25,7 +25,7 @@ class SimpleWeatherServer(Environment):
 
     async def reward(self, rollout: Rollout, expected_city: str | None = None) -> float:
         cities = {str((call.arguments or {}).get("city", "")) for call in rollout.calls_of("get_weather")} - {""}
-        looked_up = bool(cities) if expected_city is None else expected_city in cities
+        looked_up = bool(cities) if expected_city is None else cities == {expected_city}
         return float(looked_up and rollout.text != "")
 
 

@@ -1,22 +1,24 @@
-"""Every resources server there is: the shipped ones, and the one that `ng_init_resources_server` makes."""
+"""Every resources server there is: the shipped ones, and those that `ng_init_resources_server` makes."""
+
+from typing import get_args
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
-from nemo_gym.commands.environments.init_resources_server import write_server
+from nemo_gym.commands.environments.init_resources_server import TemplateName, write_server
 from tests.contract.environment import SHIPPED, Environment
 
-GENERATED = "generated_for_the_contract"
+GENERATED = {f"generated_{template}": template for template in get_args(TemplateName)}
 
 
-@pytest.fixture(scope="session", params=[folder.name for folder in SHIPPED] + [GENERATED])
+@pytest.fixture(scope="session", params=[*(folder.name for folder in SHIPPED), *GENERATED])
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    if request.param != GENERATED:
+    if request.param not in GENERATED:
         return Environment(next(folder for folder in SHIPPED if folder.name == request.param))
-    folder = tmp_path_factory.mktemp("project") / "resources_servers" / GENERATED
-    write_server(folder)
+    folder = tmp_path_factory.mktemp("project") / "resources_servers" / request.param
+    write_server(folder, GENERATED[request.param])
     return Environment(folder)
 
 

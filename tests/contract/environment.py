@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from omegaconf import DictConfig
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
+from nemo_gym.environment_checks.fitting import fitting as fitting_value
 from nemo_gym.launch.processes.component_module import served_class
 from nemo_gym.server_utils import BaseServerConfig, ServerClient
 from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.parent for path in ROOT.glob("resources_servers/*/app.py"))
-_EXAMPLE_OF_TYPE = {"string": "Oslo", "integer": 1, "number": 1.5, "boolean": True, "null": None, "array": []}
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,7 @@ def tools_of(app: FastAPI) -> list[dict[str, Any]]:
 
 def fitting(schema: dict[str, Any]) -> Any:
     """Return the smallest value that fits a tool's JSON schema."""
-    return _fitting(schema, schema.get("$defs", {}))
-
-
-def _fitting(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
-    if "$ref" in schema:
-        return _fitting(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    for key in ("const", "default"):
-        if key in schema:
-            return schema[key]
-    if choices := schema.get("enum"):
-        return choices[0]
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return _fitting(choices[0], definitions)
-    if schema.get("type") == "object":
-        properties = schema.get("properties", {})
-        return {name: _fitting(properties[name], definitions) for name in schema.get("required", [])}
-    if schema.get("type") == "array" and schema.get("minItems"):
-        return [_fitting(schema["items"], definitions)] * schema["minItems"]
-    return schema.get("minimum", _EXAMPLE_OF_TYPE.get(schema.get("type", "string"), "Oslo"))
+    return fitting_value(schema, "Oslo")
 
 
 def trajectory(tools: list[dict[str, Any]]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def test_without_a_seeded_session_a_tool_and_a_verdict_are_refused_where_session
         if server.keeps_sessions():
             assert (answer.status_code, kind_of(answer)) == (409, "session_lost"), path
             assert "reward" not in answer.json()
-        else:
-            assert answer.status_code == 200, answer.text
+        else:  # 400: a tool refuses these arguments in words
+            assert answer.status_code == 200 or (path != "/verify" and answer.status_code == 400), answer.text
 
 
 def test_unknown_fields_arrive_at_the_other_end_as_they_were_sent(seeded: TestClient, body: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ OPTIONAL = {
     "huggingface_hub": "extra hub",
     "math_verify": "extra math",
     "sympy": "comes with math_verify",
+    "pytest": "whoever asks for nemo_gym.testing.fixtures has it",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict

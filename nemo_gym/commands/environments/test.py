@@ -58,7 +58,9 @@ def _run_pytest(directory: Path) -> int:
     environment = environment_for(directory, "auto", also=TEST_REQUIREMENTS)
     if not environment.is_built:
         asyncio.run(build(environment, home() / "environments" / f"tests-{directory.name}.log"))
-    command = [str(environment.python), "-m", "pytest", "-q", "-o", "asyncio_mode=auto", str(directory)]
+    settings = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function")
+    options = [word for setting in settings for word in ("-o", setting)]
+    command = [str(environment.python), "-m", "pytest", "-q", *options, str(directory)]
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": python_path(directory)}, check=False).returncode
 
 

@@ -43,6 +43,7 @@ async def test_the_weather_is_the_configured_one_everywhere(server: SimpleWeathe
         pytest.param([call('{"city": "Rome"}'), MESSAGE], "Rome", 1.0, id="looked-up-and-answered"),
         pytest.param([call('{"city": "Rome"}'), MESSAGE], None, 1.0, id="any-city-where-none-is-expected"),
         pytest.param([call('{"city": "Paris"}'), MESSAGE], "Rome", 0.0, id="another-city"),
+        pytest.param([call('{"city": "Rome"}'), call('{"city": "Paris"}'), MESSAGE], "Rome", 0.0, id="every-city"),
         pytest.param([MESSAGE], None, 0.0, id="not-looked-up"),
         pytest.param([call('{"city": "Rome"}')], "Rome", 0.0, id="not-answered"),
         pytest.param([call("{broken"), MESSAGE], None, 0.0, id="broken-arguments"),

@@ -14,6 +14,7 @@ from nemo_gym.config.reading.command_line import CommandLine
     [
         ("mine", "'mine' isn't a folder for a new resources server"),
         ("resources_servers/Mine", "in small letters, digits and _"),
+        ("resources_servers/import", "isn't a folder for a new resources server"),
         ("resources_servers/" + "a" * 300, "File name too long"),
         ("resources_servers/file", "can't make resources_servers/file: Not a directory"),
         ("resources_servers/full", "resources_servers/full exists and is not empty"),
