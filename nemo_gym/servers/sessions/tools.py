@@ -14,7 +14,10 @@ from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.json_object import JsonObject
 
-RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session"})
+MCP_PATH = "/mcp"
+"""Where an environment serves its tools to clients of the Model Context Protocol."""
+
+RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session", MCP_PATH})
 """A policy can never reach these."""
 
 
