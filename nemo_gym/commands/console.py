@@ -46,6 +46,7 @@ COMMANDS = {
     "init_resources_server": Command("environments.init_resources_server", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
+    "list": Command("lookup.list", LOOK_UP),
     "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),
     "help": Command("lookup.help", LOOK_UP),
     "version": Command("lookup.version", LOOK_UP),
