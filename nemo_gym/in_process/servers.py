@@ -1,6 +1,7 @@
 """The servers of a run in memory: the same classes, configuration and apps as in processes, without sockets."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from nemo_gym.global_config import kept_global_config_dict, replace_global_confi
 from nemo_gym.in_process.model_choice import AnswerFunction
 from nemo_gym.launch.plan import LaunchOptions, plan, plan_processes
 from nemo_gym.launch.processes.component_module import served_class
+from nemo_gym.launch.processes.requirements import import_root
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
@@ -113,6 +115,9 @@ class InProcessServers:
             self._started.clear()
 
     def _app(self, instance: ServerInstance, functions: Mapping[str, AnswerFunction]) -> Any:
+        root = str(import_root(instance.directory))
+        if root not in sys.path:
+            sys.path.append(root)  # last: nothing that is installed is hidden
         server: Any = served_class(instance.entrypoint).from_configuration(instance.name)
         server.server_client.use_local_apps(self._started)
         if instance.name in functions:

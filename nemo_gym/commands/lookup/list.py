@@ -125,5 +125,5 @@ def _licence_of(environment: EnvironmentFolder) -> list[str]:
     if environment.distribution is None:
         return []
     metadata = importlib.metadata.metadata(environment.distribution.split()[0])
-    said = metadata.get("License-Expression") or metadata.get("License")
-    return [said] if said else []
+    said = [metadata[key] for key in ("License-Expression", "License") if key in metadata]
+    return said[:1]
