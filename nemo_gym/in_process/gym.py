@@ -46,15 +46,20 @@ class GymSettings:
 
 
 class Gym:
-    """Servers that are up, and rollouts with them. Made by `nemo_gym.gym`."""
+    """Servers that are up, and rollouts with them. Made by `nemo_gym.gym`.
+
+    Attributes:
+        client: Calls the servers by name.
+        agents: Names of all agents.
+        agent_name: Agent of every rollout; None: each row names its own.
+    """
 
     def __init__(self, config: RunConfig, servers: InProcessServers, agent_name: str | None, preflight: bool) -> None:
         self._config = config
         self._servers = servers
+        self.client = servers.client
         self._preflight = preflight
         self.agents = [instance.name for instance in config.instances if instance.kind == AGENTS_KIND]
-        if agent_name is not None:
-            require_server(config.global_config_dict, agent_name, AGENTS_KIND)
         self.agent_name = agent_name or (self.agents[0] if len(self.agents) == 1 else None)
         self._open: set[OutcomeStream] = set()
 
@@ -62,6 +67,8 @@ class Gym:
     async def start(cls, settings: GymSettings) -> "Gym":
         """Return a gym whose servers are ready; raises as `nemo_gym.gym` says."""
         config = await asyncio.to_thread(settings.load)
+        if settings.agent_name is not None:
+            require_server(config.global_config_dict, settings.agent_name, AGENTS_KIND)
         is_function = callable(settings.model)
         functions = {POLICY: settings.model} if callable(settings.model) else {}
         servers = InProcessServers(config, functions, LaunchOptions(colocate=True))
@@ -112,7 +119,7 @@ class Gym:
         first = list(itertools.islice(given, ROWS_READ))
         await self._check(first)
         rows = _Rows(num_repeats)
-        stream = OutcomeStream(self._servers.client, self.agent_name, params or {}, limits or CollectorLimits())
+        stream = OutcomeStream(self.client, self.agent_name, params or {}, limits or CollectorLimits())
         outcomes = stream.of(rows.work(itertools.chain(first, given)))
         self._open.add(stream)
         try:
@@ -137,9 +144,11 @@ class Gym:
         if self.agent_name is None and first and agent_of(first[0].row()) is None:
             fix = "gym(..., agent_name=...), or an agent_ref in each row"
             raise ConfigError(Mistake("there are several agents, or none", "agent_name", self.agents, fix))
-        mistakes = await find_mistakes(self._servers.client, first, self.agent_name) if self._preflight else []
-        if mistakes:
-            raise ConfigError(*mistakes)
+        if self._preflight:
+            mistakes = await find_mistakes(self.client, first, self.agent_name)
+            if mistakes:
+                raise ConfigError(*mistakes)
+            self._preflight = False  # it costs a model call, and what it looks for doesn't change
 
 
 class _Rows:

@@ -54,7 +54,11 @@ class InProcessServers:
         self._values = DictConfig({})
         with _building:  # the servers of one gym must not read the configuration of another
             self._values = replace_global_config_dict(_addressed(config))
-            self._apps = {instance.name: self._app(instance, functions) for instance in self._instances}
+            try:
+                self._apps = {instance.name: self._app(instance, functions) for instance in self._instances}
+            except BaseException:
+                restore_global_config_dict(self._before)
+                raise
         head = BaseServerConfig(host=config.head_host, port=config.head_port)
         self.client = ServerClient(head, self._values)
         self.client.use_local_apps(self._started)

@@ -38,7 +38,7 @@ class McpConnection:
         self.settings = settings
         self._folder = folder
         self._client: Client | None = None
-        self._living: asyncio.Task[None] | None = None
+        self._living: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._opening = asyncio.Lock()
 
@@ -46,7 +46,9 @@ class McpConnection:
         """Connect, and return the tools of the server; raises McpConnectionError."""
         ready: asyncio.Future[list[Tool]] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
-        self._living = asyncio.create_task(self._live(ready, self._over))
+        living = asyncio.create_task(self._live(ready, self._over))
+        self._living.add(living)
+        living.add_done_callback(self._living.discard)
         try:
             async with asyncio.timeout(self.settings.start_timeout_s):
                 return await asyncio.shield(ready)
@@ -60,9 +62,10 @@ class McpConnection:
     async def close(self) -> None:
         """End the connection, and the process where it was started for it; within a few seconds."""
         self._over.set()
-        if self._living is not None and not self._living.done():
-            await asyncio.wait([self._living], timeout=_STOPS_WITHIN_S)
-            self._living.cancel()
+        if self._living:
+            _, late = await asyncio.wait(set(self._living), timeout=_STOPS_WITHIN_S)
+            for living in late:
+                living.cancel()
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> str:
         """Return the result of a call as text for the policy.

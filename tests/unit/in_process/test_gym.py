@@ -122,12 +122,28 @@ async def test_the_configuration_of_the_process_is_what_it_was_before() -> None:
 
 
 async def test_mistakes_are_told_when_it_is_opened_and_nothing_stays() -> None:
+    before = global_config.kept_global_config_dict()
     with pytest.raises(ConfigError, match="no_such_environment"):
         async with nemo_gym.gym("no_such_environment", looks_up):
             pass
     with pytest.raises(ConfigError, match="no responses_api_agents instance named 'nobody'"):
         async with nemo_gym.gym(WEATHER, looks_up, agent_name="nobody"):
             pass
+    misspelt = {WEATHER: {"resources_servers": {WEATHER: {"tool_timeout_s": -1}}}}
+    with pytest.raises(ConfigError, match="tool_timeout_s"):
+        async with nemo_gym.gym(WEATHER, looks_up, config=misspelt):
+            pass
+    assert global_config.kept_global_config_dict() is before
+
+
+async def test_a_model_is_checked_before_the_first_rollout_and_only_then() -> None:
+    block = {"scripted_model": {"default_answer": {"message": "done"}, "keep_requests": 10}}
+    async with nemo_gym.gym(WEATHER, block) as gym:
+        for _ in range(3):
+            await gym.rollout("x")
+        kept = await gym.client.get("policy_model", "/script/requests")
+        asked = [entry["body"]["input"] for entry in (await kept.json())["requests"]]
+    assert asked == ["ping", *[[{"role": "user", "content": "x"}]] * 3]
 
 
 def test_the_blocking_form_gives_the_same_without_await_and_leaves_no_thread() -> None:

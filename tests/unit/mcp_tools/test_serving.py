@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import MagicMock
@@ -168,6 +168,20 @@ async def test_an_environment_takes_tools_from_another_that_serves_them(url: str
     server = {"name": "notebook", "url": f"{url}/mcp", "headers": headers, "tools": ["note"]}
     async with running(OnlyMcp, mcp_servers=[server]) as app:
         assert (await post(app, "/note", {"line": "from afar"})).text == "1 lines"
+
+
+async def test_a_server_at_a_url_that_goes_away_is_a_tool_failure() -> None:
+    config = BaseResourcesServerConfig(host="127.0.0.1", port=0, entrypoint="", name="notebook", mcp=True)
+    app = Notebook(config=config, server_client=MagicMock(spec=ServerClient)).setup_webserver()
+    with ExitStack() as other:
+        port = other.enter_context(serve_in_thread(app))
+        server = {"name": "notebook", "url": f"http://127.0.0.1:{port}/mcp", "call_timeout_s": 20}
+        async with running(OnlyMcp, mcp_servers=[server]) as mine:
+            before = await post(mine, "/note", {"line": "x"})
+            other.close()
+            after = await post(mine, "/note", {"line": "x"})
+    assert "session_lost" in before.json()["detail"]
+    assert after.json()["error"]["kind"] == "tool_error"
 
 
 async def test_without_the_setting_there_is_no_such_path() -> None:
