@@ -194,8 +194,9 @@ class SimpleResourcesServer(BaseResourcesServer):
         """Take the tools of the configured MCP servers, and serve all tools over MCP where that is wanted."""
         async with AsyncExitStack() as opened:
             if self.config.mcp_servers:
-                folder = Path(inspect.getfile(type(self))).parent
-                servers = McpClientTools(self.config.mcp_servers, folder, f"{self.config.name}.mcp_servers")
+                servers = McpClientTools(
+                    self.config.mcp_servers, _folder_of(type(self)), f"{self.config.name}.mcp_servers"
+                )
                 opened.push_async_callback(servers.close)
                 await servers.open(app)
             if self._mcp is not None:
@@ -246,6 +247,13 @@ class SimpleResourcesServer(BaseResourcesServer):
         if isinstance(reward, Real) and not isinstance(reward, bool) and math.isfinite(reward):
             return answer
         raise rollout_error("verifier_error", f"the verifier of {self.config.name} gave {reward!r} as the reward")
+
+
+def _folder_of(server: type) -> Path:
+    try:
+        return Path(inspect.getfile(server)).parent
+    except (OSError, TypeError):  # written in a notebook
+        return Path.cwd()
 
 
 def _reward(answer: Any) -> Any:

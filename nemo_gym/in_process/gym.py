@@ -2,15 +2,19 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from nemo_gym.base_resources_server import SimpleResourcesServer
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.keys import AGENTS_KIND, CONFIG_PATHS_KEY_NAME
+from nemo_gym.config.keys import AGENTS_KIND, CONFIG_PATHS_KEY_NAME, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import RunConfig, load_config
+from nemo_gym.config.paths import CONFIGS_FOLDER
 from nemo_gym.in_process.blocking import BlockingGym
 from nemo_gym.in_process.collecting import OutcomeStream, TaskLike, as_tasks
 from nemo_gym.in_process.model_choice import POLICY, ModelChoice, model_block
@@ -22,7 +26,7 @@ from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
 from nemo_gym.rollouts.tasks import Task, agent_of, read_tasks
 from nemo_gym.servers.http.head_lookup import require_server
 
-Environments = str | Path | Sequence[str | Path]
+Environments = str | Path | Sequence[str | Path] | type[SimpleResourcesServer]
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,31 @@ class GymSettings:
 
     def load(self) -> RunConfig:
         """Return the checked configuration; asks an endpoint for its model where no name is given."""
-        named = [self.environment] if isinstance(self.environment, str | Path) else self.environment
+        if isinstance(self.environment, type):
+            with TemporaryDirectory() as folder:
+                return self._load([_stand_in(Path(folder), self.environment.__name__)])
+        return self._load([self.environment] if isinstance(self.environment, str | Path) else self.environment)
+
+    @property
+    def classes(self) -> dict[str, type[SimpleResourcesServer]]:
+        """The environment by its name, where it is a class of the program."""
+        return {self.environment.__name__: self.environment} if isinstance(self.environment, type) else {}
+
+    def _load(self, named: Sequence[str | Path]) -> RunConfig:
         initial: dict[str, Any] = {**self.config, CONFIG_PATHS_KEY_NAME: [str(name) for name in named]}
         if self.model is not None:
             initial[POLICY] = model_block(self.model, self.model_name, self.api_key)
         return load_config(initial=initial)
+
+
+def _stand_in(folder: Path, name: str) -> Path:
+    """Write the folder that configurations want an environment to have, for one that is a class; return it."""
+    environment = folder / name
+    (environment / CONFIGS_FOLDER).mkdir(parents=True)
+    (environment / "app.py").touch()
+    block = {name: {RESOURCES_KIND: {name: {ENTRYPOINT_KEY_NAME: "app.py"}}}}
+    (environment / CONFIGS_FOLDER / f"{name}.yaml").write_text(json.dumps(block))  # JSON is YAML
+    return environment
 
 
 class Gym:
@@ -71,7 +95,7 @@ class Gym:
             require_server(config.global_config_dict, settings.agent_name, AGENTS_KIND)
         is_function = callable(settings.model)
         functions = {POLICY: settings.model} if callable(settings.model) else {}
-        servers = InProcessServers(config, functions, LaunchOptions(colocate=True))
+        servers = InProcessServers(config, functions, settings.classes, LaunchOptions(colocate=True))
         gym = cls(config, servers, settings.agent_name, preflight=not is_function)
         await servers.start()
         return gym
@@ -219,7 +243,8 @@ def gym(
     processes can't call them.
 
     Args:
-        environment: Name or folder of an environment, a configuration file, or several of them.
+        environment: Name or folder of an environment, a configuration file, or several of them; or the class of an
+            environment, whose name is then the instance's.
         model: The policy model: "local", an endpoint's URL, the name of a model at OpenAI, the configuration of a model
             server (`{"vllm_model": {...}}`), or a function that answers in its place. None: as configured.
         model_name: Name of the model at the URL; None: the only one there.

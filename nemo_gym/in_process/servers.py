@@ -23,6 +23,7 @@ from nemo_gym.launch.processes.requirements import import_root
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.serving.server import SimpleServer
 
 _START_ORDER = (MODELS_KIND, RESOURCES_KIND, AGENTS_KIND)  # a server may call those before it while it starts
 _building = threading.Lock()
@@ -34,6 +35,7 @@ class InProcessServers:
     Args:
         config: The checked configuration.
         functions: Answers in the place of an instance of the scripted model, by its name.
+        classes: Servers whose class the program has itself, by instance.
         options: Bounds of start and stop.
 
     Attributes:
@@ -43,9 +45,17 @@ class InProcessServers:
         ConfigError: A server can't share this process, or its settings have mistakes.
     """
 
-    def __init__(self, config: RunConfig, functions: Mapping[str, AnswerFunction], options: LaunchOptions) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        functions: Mapping[str, AnswerFunction],
+        classes: Mapping[str, type[SimpleServer]],
+        options: LaunchOptions,
+    ) -> None:
         plan_processes(plan(config, options), options)
         self._options = options
+        self._functions = functions
+        self._classes = classes
         self._instances = sorted(config.instances, key=lambda instance: _START_ORDER.index(instance.kind))
         self._started: dict[str, ASGIApp] = {}
         self._stop = asyncio.Event()
@@ -55,7 +65,7 @@ class InProcessServers:
         with _building:  # the servers of one gym must not read the configuration of another
             self._values = replace_global_config_dict(_addressed(config))
             try:
-                self._apps = {instance.name: self._app(instance, functions) for instance in self._instances}
+                self._apps = {instance.name: self._app(instance) for instance in self._instances}
             except BaseException:
                 restore_global_config_dict(self._before)
                 raise
@@ -118,15 +128,20 @@ class InProcessServers:
         finally:
             self._started.clear()
 
-    def _app(self, instance: ServerInstance, functions: Mapping[str, AnswerFunction]) -> Any:
-        root = str(import_root(instance.directory))
-        if root not in sys.path:
-            sys.path.append(root)  # last: nothing that is installed is hidden
-        server: Any = served_class(instance.entrypoint).from_configuration(instance.name)
+    def _app(self, instance: ServerInstance) -> Any:
+        server_class = self._classes.get(instance.name) or _imported(instance)
+        server: Any = server_class.from_configuration(instance.name)
         server.server_client.use_local_apps(self._started)
-        if instance.name in functions:
-            server.answer_with(functions[instance.name])
+        if instance.name in self._functions:
+            server.answer_with(self._functions[instance.name])
         return server.setup_webserver()
+
+
+def _imported(instance: ServerInstance) -> type[SimpleServer]:
+    root = str(import_root(instance.directory))
+    if root not in sys.path:
+        sys.path.append(root)  # last: nothing that is installed is hidden
+    return served_class(instance.entrypoint)
 
 
 def _addressed(config: RunConfig) -> dict[str, Any]:

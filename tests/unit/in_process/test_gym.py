@@ -17,6 +17,7 @@ import pytest
 import nemo_gym
 from nemo_gym import global_config
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.environments import BaseResourcesServerConfig, Environment, Rollout
 from nemo_gym.in_process.collecting import CollectionStoppedError
 from nemo_gym.rollouts.collector import CollectorLimits
 from tests.bounds import HANGS_AFTER_S
@@ -112,6 +113,27 @@ async def test_settings_of_servers_are_given_as_configuration_keys() -> None:
     async with nemo_gym.gym(WEATHER, looks_up, config=warm) as gym:
         result = await gym.rollout("Weather in Paris?")
     assert '"weather_description":"warm"' in str(result.row["response"]["output"][1]["output"])
+
+
+class GuessConfig(BaseResourcesServerConfig):
+    prefix: str = ""
+
+
+class Guess(Environment):
+    """An environment that lies in no folder, as one of a notebook."""
+
+    config: GuessConfig
+
+    def reward(self, rollout: Rollout, number: int) -> float:
+        return float(self.config.prefix + str(number) == rollout.text)
+
+
+async def test_an_environment_may_be_a_class_of_the_program_and_is_configured_by_its_name() -> None:
+    settings = {"Guess": {"resources_servers": {"Guess": {"prefix": "It is "}}}}
+    async with nemo_gym.gym(Guess, lambda params: "It is 7", config=settings) as gym:
+        tasks = [{"responses_create_params": {"input": "Which number?"}, "number": number} for number in (7, 8)]
+        rewards = {result.task["number"]: result.reward async for result in gym.collect(tasks)}
+    assert rewards == {7: 1.0, 8: 0.0}
 
 
 async def test_the_configuration_of_the_process_is_what_it_was_before() -> None:
