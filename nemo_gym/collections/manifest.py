@@ -3,14 +3,17 @@
 import base64
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, Field
 
 from nemo_gym.collections.identity import TaskSet, changed_rows, shaping_settings
+from nemo_gym.config.keys import KINDS
+from nemo_gym.config.paths import find_file
 
 MANIFEST_VERSION: Literal[2] = 2
 
@@ -36,6 +39,9 @@ class Manifest(BaseModel):
     started_at: float
     history: list[ManifestChange] = Field(default=[], description="Changes that were accepted since.")
     tasks_digest: str = Field(description="BLAKE2b, 128 bits, over the digests of all task rows.")
+    licenses: dict[str, str] = Field(
+        default={}, description="License of each data set of the run that states one, by `<server>.<data set>`."
+    )
     row_digests: str = Field(description="Base64: the first 4 bytes of each task row's BLAKE2b.")
 
 
@@ -47,8 +53,12 @@ def make_manifest(
     params: Mapping[str, Any],
     server_config: Mapping[str, Any],
     code: Mapping[str, str | None],
+    input_path: Path | None = None,
 ) -> Manifest:
-    """Return the manifest of a collection that starts now; `code` is the digest of each server's, by its name."""
+    """Return the manifest of a collection that starts now.
+
+    `code` is the digest of each server's code, by its name; of `input_path` only the data set's license is wanted.
+    """
     settings = shaping_settings(agent_name, params, server_config)
     return Manifest(
         num_tasks=tasks.count,
@@ -59,6 +69,7 @@ def make_manifest(
         versions={"nemo-gym": version("nemo-gym"), "python": platform.python_version()},
         started_at=time.time(),
         tasks_digest=tasks.digest,
+        licenses=dict(_licenses(server_config, input_path)),
         row_digests=base64.b64encode(tasks.row_digests).decode(),
     )
 
@@ -89,6 +100,30 @@ def with_accepted(old: Manifest, new: Manifest, changes: list[str]) -> Manifest:
     accepted = ManifestChange(at=time.time(), changes=changes)
     seen = {name: digest for name, digest in new.code.items() if digest is not None}
     return old.model_copy(update={"code": {**old.code, **seen}, "history": [*old.history, accepted]})
+
+
+def _licenses(server_config: Mapping[str, Any], input_path: Path | None) -> Iterator[tuple[str, str]]:
+    """Yield the license of the data set that is the input; when it is none of them, of all that may be mixed in it."""
+    stated = [
+        (f"{name}.{dataset.get('name')}", str(dataset["license"]), dataset.get("jsonl_fpath"))
+        for name, dataset in _datasets(server_config)
+        if dataset.get("license")
+    ]
+    of_input = [each for each in stated if input_path is not None and _is_file(each[2], input_path)]
+    yield from ((name, license) for name, license, _ in of_input or stated)
+
+
+def _datasets(server_config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, block in server_config.items():
+        kinds = [block[kind] for kind in KINDS if kind in block] if isinstance(block, Mapping) else []
+        for settings in (each for kind in kinds if isinstance(kind, Mapping) for each in kind.values()):
+            datasets = settings.get("datasets") if isinstance(settings, Mapping) else None
+            yield from ((name, each) for each in datasets or [] if isinstance(each, Mapping))
+
+
+def _is_file(named: Any, path: Path) -> bool:
+    found = find_file(str(named)) if named else None
+    return found is not None and path.exists() and found.samefile(path)
 
 
 def _task_differences(old: Manifest, new: Manifest) -> list[str]:

@@ -129,7 +129,7 @@ def merge_sources(
     """
     sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
     merged = merge(sources)
-    resolved = _resolved(merged)
+    resolved = resolve_and_hide(merged)
     unresolved = [finding for finding in resolved.findings if not inside_servers(finding, merged)]
     _raise_any(find_typos(sources, own_keys) + unresolved + _run_wide(resolved, merged)[1])
     return _as_dict_config(resolved)
@@ -169,7 +169,7 @@ def check_sources(sources: list[Source], own_keys: Collection[str] = (), *, loca
     merged = merge([_without(source, misspelt) for source in sources])
     add_default_agents(merged)
     add_run_wide_settings(merged)
-    resolved = _resolved(merged)
+    resolved = resolve_and_hide(merged)
     run, findings = _run_wide(resolved, merged)
     inside: list[Finding] = []
     outside: list[Finding] = []
@@ -185,7 +185,7 @@ def check_sources(sources: list[Source], own_keys: Collection[str] = (), *, loca
     return CheckedConfig(run, servers, _as_dict_config(resolved), merged)
 
 
-def _resolved(merged: MergedConfig) -> Resolved:
+def resolve_and_hide(merged: MergedConfig) -> Resolved:
     """Resolve, and hide the secrets in it before anything is printed about it."""
     guard_output()
     learn_secrets(merged.values)

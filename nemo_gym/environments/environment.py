@@ -1,15 +1,18 @@
 """An environment in the short style: a resources server whose routes are made from its methods."""
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
+from pydantic import ValidationError
 
-from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
+from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer, ToolError
 from nemo_gym.environments.handlers import seed_handler, tool_handler, verify_handler
 from nemo_gym.environments.tools import STATE, ToolMethod, tool_methods, typed_parameters
+from nemo_gym.wire.json_object import JsonObject
 
 
 @dataclass
@@ -61,6 +64,23 @@ class Environment(SimpleResourcesServer):
 
     def _keep(self, request: Request, value: Any) -> None:
         super().state(request).value = value
+
+    async def call_tool(self, name: str, arguments: JsonObject, state: Any = None) -> Any:
+        """Call a tool without a request, as when a verifier plays a rollout again on a fresh state.
+
+        Raises:
+            ToolError: There is no such tool, the arguments don't fit, or the tool refuses.
+        """
+        if name not in self.tools:
+            raise ToolError(f"there is no tool named {name!r}")
+        tool = self.tools[name]
+        try:
+            body = tool.arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+        if inspect.iscoroutinefunction(tool.function):
+            return await tool.call(self, body, state)
+        return await asyncio.to_thread(tool.call, self, body, state)
 
     async def verify(self, *args: Any, **kwargs: Any) -> Any:
         """Give the verdict; made from `reward`."""

@@ -62,7 +62,9 @@ def verify_handler(owner: type, function: Callable[..., Any], state_of: StateOf)
     def verify(self: Any, request: Request, body: Any) -> Any:
         return _verdict(body, function(self, **arguments(self, request, body)))
 
-    return _annotated(verify_later if inspect.iscoroutinefunction(function) else verify, body_model, "verify")
+    return _annotated(
+        verify_later if inspect.iscoroutinefunction(function) else verify, body_model, BaseVerifyResponse, "verify"
+    )
 
 
 def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
@@ -87,7 +89,12 @@ def seed_handler(owner: type, function: Callable[..., Any], keep: Callable[[Any,
         keep(self, request, function(self, **_given(function, body)))
         return BaseSeedSessionResponse()
 
-    return _annotated(seed_later if inspect.iscoroutinefunction(function) else seed, body_model, "seed_session")
+    return _annotated(
+        seed_later if inspect.iscoroutinefunction(function) else seed,
+        body_model,
+        BaseSeedSessionResponse,
+        "seed_session",
+    )
 
 
 def tool_handler(environment: Any, tool: ToolMethod, state_of: StateOf) -> Any:
@@ -103,15 +110,15 @@ def tool_handler(environment: Any, tool: ToolMethod, state_of: StateOf) -> Any:
         return _result(tool.call(environment, body, state(request)))
 
     handler = handle_later if inspect.iscoroutinefunction(tool.function) else handle
-    return _annotated(handler, tool.arguments, tool.name, tool.description)
+    return _annotated(handler, tool.arguments, Any, tool.name, tool.description)
 
 
 def _result(value: Any) -> Any:
     return Response(value, media_type="text/plain") if isinstance(value, str) else value
 
 
-def _annotated(handler: Any, body: type[BaseModel], name: str, description: str | None = None) -> Any:
-    """Give a handler the type of its body, which is known only now."""
-    handler.__annotations__ = {"request": Request, "body": body}
+def _annotated(handler: Any, body: type[BaseModel], returned: Any, name: str, description: str | None = None) -> Any:
+    """Give a handler the types of its body and of what it returns, which are known only now."""
+    handler.__annotations__ = {"request": Request, "body": body, "return": returned}
     handler.__name__, handler.__qualname__, handler.__doc__ = name, name, description
     return handler

@@ -104,14 +104,15 @@ class ToolMethod:
 
 
 def tool_methods(owner: type) -> dict[str, ToolMethod]:
-    """Return the tools of a class by name, in the order in which they are written.
+    """Return the tools of a class by name, in the order in which they are written; those of its bases come first.
 
     Raises:
         TypeError: A method can't be a tool: a parameter without a type hint, `*args`, or an impossible name.
     """
     found: dict[str, ToolMethod] = {}
-    methods = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
-    for function in methods.values():
+    names = dict.fromkeys(name for base in (*owner.__mro__[1:], owner) for name in vars(base))
+    for name in names:
+        function = inspect.getattr_static(owner, name)
         options = getattr(function, _MARK, None)
         if isinstance(options, ToolOptions) and callable(function):
             made = _tool_method(owner, function, options)

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from nemo_gym.collections.records import Attempt, Failed, Outcome
+from nemo_gym.collections.tasks import PARAMS_KEY, Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.rollouts.collector import Collector, CollectorLimits, Work
-from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 

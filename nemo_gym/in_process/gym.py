@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
+from nemo_gym.collections.tasks import Task, agent_of, read_tasks
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import AGENTS_KIND, CONFIG_PATHS_KEY_NAME, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import RunConfig, load_config
@@ -23,7 +24,6 @@ from nemo_gym.in_process.servers import InProcessServers
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.rollouts.collector import CollectorLimits, Work
 from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
-from nemo_gym.rollouts.tasks import Task, agent_of, read_tasks
 from nemo_gym.servers.http.head_lookup import require_server
 
 Environments = str | Path | Sequence[str | Path] | type[SimpleResourcesServer]

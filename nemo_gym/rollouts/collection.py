@@ -19,6 +19,7 @@ from nemo_gym.collections.opening import open_output
 from nemo_gym.collections.records import Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.server_code import ServerCode, read_server_code
+from nemo_gym.collections.tasks import Task, find_task_file, read_tasks
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
@@ -28,7 +29,6 @@ from nemo_gym.rollouts.progress import ProgressDisplay, say
 from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.slots import limit_note
 from nemo_gym.rollouts.tally import Tally
-from nemo_gym.rollouts.tasks import Task, find_task_file, read_tasks
 from nemo_gym.rollouts.token_data.example import example_lines
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
@@ -187,6 +187,7 @@ class Collection:
             params=self.options.responses_create_params,
             server_config=server_config,
             code=code.digests,
+            input_path=self.input_path,
         )
 
     def _tell_about(self, code: ServerCode) -> None:

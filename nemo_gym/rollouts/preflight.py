@@ -12,12 +12,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nemo_gym.collections.files import OutputPaths, check_output_path
+from nemo_gym.collections.tasks import PARAMS_KEY, Task, agent_of, check_task_file, read_tasks
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import AGENTS_KIND, KINDS, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
-from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of, check_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.http.response import failure_of

@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nemo_gym.collections.files import OutputPaths, what_it_is
-from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, decoded_as, iter_lines, line_at
+from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, decoded_as, iter_lines, line_at, lines_at
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.metrics.metrics import MetricsRecord
 from nemo_gym.collections.reading.index import HEADS, FileChange, IndexEntry, OutcomeName, RolloutIndex
@@ -89,6 +89,12 @@ class CollectionReader:
         """Return the rollout of a task and repeat as far as the index has been refreshed, or None."""
         entry = self.index.find(task_index, rollout_index)
         return None if entry is None else self.rollout_at(entry.offset)
+
+    def by_task(self) -> Iterator[tuple[IndexEntry, StoredRollout]]:
+        """Yield the last rollout of each place, by task and repeat, as far as the index has been refreshed."""
+        offsets = (entry.offset for entry in self.index.by_place())
+        lines = lines_at(self.paths.rollouts, offsets)
+        return zip(self.index.by_place(), map(stored_rollout, lines), strict=True)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Yield the failures, also those that a later start has made good."""

@@ -15,10 +15,10 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
+from nemo_gym.collections.tasks import Task
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.preflight import PING, find_mistakes
-from nemo_gym.rollouts.tasks import Task
 from nemo_gym.server_utils import ServerClient, rollout_error
 from tests.unit.rollouts.conftest import Agent, MakeCollection, task_line
 
