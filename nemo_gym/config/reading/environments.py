@@ -106,8 +106,8 @@ def _installed() -> Iterator[EnvironmentFolder]:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             spec = importlib.util.find_spec(entry.module)
-        except ImportError:
-            continue  # a distribution whose files are gone
+        except (ImportError, AttributeError, ValueError):
+            continue  # a distribution whose files are gone, or whose entry point isn't one
         for place in (spec.submodule_search_locations if spec is not None else None) or ():
             if os.path.isdir(place):
                 of = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else None
