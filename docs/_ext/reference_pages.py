@@ -57,6 +57,7 @@ def setup(app: Any) -> dict[str, bool]:
 
 def _write_pages(app: Any) -> None:
     folder = Path(app.srcdir) / "reference"
+    folder.mkdir(exist_ok=True)
     _write(folder / "commands.md", _commands())
     _write(folder / "failure-kinds.md", _failure_kinds())
     _write(folder / "settings.md", _settings())

@@ -59,6 +59,7 @@ COMMANDS = {
     "check_environment": Command("environments.check_environment", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
+    "list": Command("lookup.list", LOOK_UP),
     "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),
     "help": Command("lookup.help", LOOK_UP),
     "version": Command("lookup.version", LOOK_UP),

