@@ -17,6 +17,7 @@ _INTERRUPTED = 130
 
 RUN = "Run servers"
 COLLECT = "Collect rollouts"
+LOOK_AT = "Look at rollouts"
 WRITE = "Write an environment"
 LOOK_UP = "Look things up"
 
@@ -43,6 +44,7 @@ COMMANDS = {
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
+    "viewer": Command("rollouts.viewer", LOOK_AT),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),

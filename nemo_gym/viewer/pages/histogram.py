@@ -1,0 +1,77 @@
+"""Many numbers as few: histograms, thinned lines, means over a sequence."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+_MAX_VALUES = 12
+_BINS = 24
+_BUCKETS = 60
+
+
+class Histogram(BaseModel):
+    """How often numbers occur.
+
+    Attributes:
+        edges: Bounds of the bins, one more than `counts`; or as many: then each is the value that is counted.
+    """
+
+    edges: list[float]
+    counts: list[int]
+    n: int
+    mean: float
+    median: float
+    p90: float
+    min: float
+    max: float
+
+
+def histogram(values: Sequence[float]) -> Histogram | None:
+    """Return the histogram of finite numbers; None for none. Up to 12 different values are counted one by one."""
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return None
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    by_value = Counter(ordered)
+    if len(by_value) <= _MAX_VALUES:
+        edges, counts = sorted(by_value), [by_value[value] for value in sorted(by_value)]
+    else:
+        edges, counts = _binned(by_value, low, high)
+    return Histogram(
+        edges=edges,
+        counts=counts,
+        n=len(ordered),
+        mean=math.fsum(ordered) / len(ordered),
+        median=ordered[len(ordered) // 2],
+        p90=ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)],
+        min=low,
+        max=high,
+    )
+
+
+def thinned(values: Sequence[float], most: int) -> list[float]:
+    """Return at most so many of the values, evenly spread, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+
+
+def series_means(values: Sequence[float]) -> list[float | None]:
+    """Return the means of up to 60 equal stretches of a sequence."""
+    buckets = min(_BUCKETS, len(values))
+    bounds = [len(values) * place // buckets for place in range(buckets + 1)] if buckets else []
+    return [math.fsum(values[a:b]) / (b - a) for a, b in itertools.pairwise(bounds)]
+
+
+def _binned(by_value: Counter[float], low: float, high: float) -> tuple[list[float], list[int]]:
+    width = (high - low) / _BINS
+    if not math.isfinite(width) or width <= 0:  # the range is beyond a float, or below its precision
+        return [low, high], [by_value.total()]
+    counts = [0] * _BINS
+    for value, count in by_value.items():
+        counts[min(_BINS - 1, int((value - low) / width))] += count
+    return [low + width * place for place in range(_BINS)] + [high], counts
