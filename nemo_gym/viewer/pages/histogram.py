@@ -10,6 +10,7 @@ from pydantic import BaseModel
 _MAX_VALUES = 12
 _BINS = 24
 _BUCKETS = 60
+_PER_BUCKET = 8
 
 
 class Histogram(BaseModel):
@@ -61,8 +62,8 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
 
 
 def series_means(values: Sequence[float]) -> list[float | None]:
-    """Return the means of up to 60 equal stretches of a sequence."""
-    buckets = min(_BUCKETS, len(values))
+    """Return the means of up to 60 equal stretches of a sequence, each of at least 8 values where there are as many."""
+    buckets = min(_BUCKETS, max(len(values) // _PER_BUCKET, min(len(values), 2)))
     bounds = [len(values) * place // buckets for place in range(buckets + 1)] if buckets else []
     return [math.fsum(values[a:b]) / (b - a) for a, b in itertools.pairwise(bounds)]
 

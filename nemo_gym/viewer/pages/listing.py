@@ -81,4 +81,4 @@ def _preview(follower: Follower, number: int) -> str:
         return ""
     if row.outcome == "failed":
         return str(content.get("failure_reason", ""))[:_PREVIEW_CHARS]
-    return last_message(content, _PREVIEW_CHARS)[:_PREVIEW_CHARS]
+    return " ".join(last_message(content, 2 * _PREVIEW_CHARS).split())[:_PREVIEW_CHARS]

@@ -30,16 +30,16 @@ export function histogram(data, name, low = false) {
   });
   const summary = `mean ${number(data.mean)}, median ${number(data.median)}, 90 % up to ${number(data.p90)}, most ${number(data.max)}`;
   const figure = frame(low, `${name}: ${summary}`, ...bars);
-  if (single) figure.append(values(data, most));
+  if (single) figure.append(values(data));
   else figure.append(axis(number(data.edges[0]), number(data.edges[data.edges.length - 1])));
   figure.append(h("figcaption", {}, summary));
   return figure;
 }
 
 function values(data) {
-  const shown = data.counts.length <= 6 ? data.edges.map((edge) => number(edge)) : [data.edges[0], data.edges[data.edges.length - 1]].map(number);
-  const line = axis(...shown);
-  if (data.counts.length <= 6) for (const span of line.children) span.classList.add("even");
+  const isShort = data.counts.length <= 6;
+  const line = axis(...(isShort ? data.edges : [data.edges[0], data.edges[data.edges.length - 1]]).map(number));
+  if (isShort) for (const span of line.children) span.classList.add("even");
   return line;
 }
 

@@ -74,12 +74,14 @@ export function conversation(page, params) {
 // The calls in order, as buttons that lead to them.
 export function timeline(page) {
   const entries = [];
+  const names = new Map();
+  let wasGenerated = false;
   for (const item of page.items) {
-    if (item.kind === "tool_call") entries.push(["tool", item.name || "tool", item]);
-    else if (item.generated && item.kind !== "tool_result") {
-      const previous = entries[entries.length - 1];
-      if (previous?.[0] !== "model") entries.push(["model", "model", item]);
-    }
+    // What stands between two results came from one model call.
+    if (item.generated && !wasGenerated) entries.push(["model", "model", item]);
+    if (item.kind === "tool_call") names.set(item.call_id, item.name);
+    if (item.kind === "tool_result") entries.push(["tool", names.get(item.call_id) || "tool", item]);
+    wasGenerated = item.generated;
   }
   const steps = entries.slice(0, 100).map(([kind, text, item]) => h("li", { class: kind }, h("button", { onclick: () => jump(item.index) }, visible(text.slice(0, 40)))));
   const rest = entries.length > 100 || page.num_items > page.items.length ? h("li", {}, "…") : null;

@@ -24,9 +24,19 @@ function verdict(page) {
     h("div", { class: "row" }, h("span", { class: "reward" }, number(page.reward)), labelled(page.outcome), page.truncated ? labelled("masked", "truncated") : null),
     page.kind ? h("p", { class: "bad" }, visible(page.kind), page.stage ? ` at ${page.stage}` : "") : null,
     page.reason ? h("p", { class: "text" }, visible(page.reason)) : null,
-    Object.entries(page.verdict).map(([what, part]) => field(what, part)),
+    Object.entries(page.verdict).map(([what, part]) => (what === "reward_parts" && rewardParts(part)) || field(what, part)),
     h("dl", { class: "facts small" }, counts, h("dt", {}, "length of the line"), h("dd", { class: "number" }, bytes(page.length))),
   );
+}
+
+function rewardParts(part) {
+  try {
+    const entries = Object.entries(JSON.parse(part.text));
+    const rows = entries.map(([what, value]) => [h("dt", {}, visible(what)), h("dd", { class: "number" }, visible(typeof value === "number" ? number(value) : JSON.stringify(value)))]);
+    return h("div", { class: "field" }, h("div", { class: "name" }, "parts of the reward"), h("dl", { class: "facts" }, rows));
+  } catch {
+    return null; // shortened, or not an object: shown as it is
+  }
 }
 
 function attempts(page) {

@@ -21,7 +21,7 @@ function columns(params, numbers, tags) {
     count("tool_calls", "Tool calls"),
     count("tool_errors", "Tool errors"),
     count("output_tokens", "Tokens out"),
-    { text: "How it ended", class: "preview", cell: (one) => [(tags[one.key]?.tags ?? []).map((tag) => [labelled("tag", visible(tag)), " "]), one.truncated ? [labelled("masked", "truncated"), " "] : null, visible(one.preview)] },
+    { text: "How it ended", class: "preview", cell: (one) => h("div", { class: "clamp" }, (tags[one.key]?.tags ?? []).map((tag) => [labelled("tag", visible(tag)), " "]), one.truncated ? [labelled("masked", "truncated"), " "] : null, visible(one.preview)) },
   ];
 }
 

@@ -19,7 +19,7 @@ function columns(params) {
     numeric("failed", "Failed"),
     numeric("steps", "Steps"),
     numeric("output_tokens", "Tokens out"),
-    { text: "What is asked", class: "preview", cell: (one) => visible(one.prompt) },
+    { text: "What is asked", class: "preview", cell: (one) => h("div", { class: "clamp" }, visible(one.prompt)) },
   ];
 }
 
