@@ -164,8 +164,10 @@ def _has_fields(line: bytes, conditions: list[Condition]) -> bool:
 
 def _meets(fields: dict[str, msgspec.Raw], condition: Condition) -> bool:
     try:
-        value: Any = orjson.loads(fields[condition.name]) if condition.name in fields else _nested(fields, condition)
-    except orjson.JSONDecodeError:
+        value: Any = (
+            msgspec.json.decode(fields[condition.name]) if condition.name in fields else _nested(fields, condition)
+        )
+    except (msgspec.DecodeError, RecursionError):
         return False
     if value is None:
         return condition.operator == "!="
@@ -176,7 +178,7 @@ def _meets(fields: dict[str, msgspec.Raw], condition: Condition) -> bool:
 
 def _nested(fields: dict[str, msgspec.Raw], condition: Condition) -> Any:
     outer, _, rest = condition.name.partition(".")
-    value = orjson.loads(fields[outer]) if outer in fields else None
+    value = msgspec.json.decode(fields[outer]) if outer in fields else None
     for name in rest.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value

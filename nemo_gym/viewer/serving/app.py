@@ -34,8 +34,8 @@ def _filter(q: str = "", sort: str = "", desc: bool = False) -> Filter:
 Which = Annotated[Filter, Depends(_filter)]
 
 
-def viewer_app(library: Library) -> FastAPI:
-    """Return the app that shows the collections of a library."""
+def viewer_app(library: Library, stopping: asyncio.Event) -> FastAPI:
+    """Return the app that shows the collections of a library. `stopping` ends its streams of events."""
     app = FastAPI(title="ng_viewer", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_reading(library))
     answers = Answers(library)
     _add_pages(app, answers)
@@ -45,8 +45,11 @@ def viewer_app(library: Library) -> FastAPI:
 
     @app.get("/api/events")
     async def events(request: Request, c: str) -> StreamingResponse:
+        async def is_gone() -> bool:
+            return stopping.is_set() or await request.is_disconnected()
+
         await asyncio.to_thread(library.follower, c)
-        return StreamingResponse(events_of(library, c, request.is_disconnected), media_type="text/event-stream")
+        return StreamingResponse(events_of(library, c, is_gone), media_type="text/event-stream")
 
     mimetypes.add_type("text/javascript", ".js")
     app.get("/")(lambda: FileResponse(STATIC / "index.html"))

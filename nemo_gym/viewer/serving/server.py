@@ -40,7 +40,8 @@ async def _serve(path: Path, port: int, say: Callable[[str], None]) -> None:
         what = f"port {port} can't be had: {error.strerror}"
         raise ConfigError(Mistake(what, where="port", fix="name another, or none for a free one")) from error
     port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
-    app = TokenAuthMiddleware(viewer_app(Library(path)), token, HOST)
+    stopping = asyncio.Event()
+    app = TokenAuthMiddleware(viewer_app(Library(path), stopping), token, HOST)
     server = AppServer(uvicorn_config(PageHeaders(LinkAccess(app, token, port))))
     with SignalWatch() as signals:
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -50,6 +51,7 @@ async def _serve(path: Path, port: int, say: Callable[[str], None]) -> None:
         if up.done():
             say(f"viewer: http://{HOST}:{port}/?token={token}")
         await signals.first_or(serving)
+        stopping.set()
         server.should_exit = True
         await signals.second_or(serving)
         server.force_exit = True
