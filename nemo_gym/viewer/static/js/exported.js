@@ -18,10 +18,21 @@ function compared(a, b) {
   return a < b ? -1 : 1;
 }
 
+// One word of a filter: `name<value` on what the table has, or a word of the line.
+function meets(one, word) {
+  const [, field, operator, wanted] = /^([\w.]+)(!=|<=|>=|=|<|>)"?([^"]*)"?$/.exec(word) ?? [];
+  if (!field) return JSON.stringify(one).toLowerCase().includes(word.replaceAll('"', "").toLowerCase());
+  const found = value(one, field);
+  const order = compared(found, typeof found === "number" ? Number(wanted) : wanted);
+  if (operator === "!=") return order !== 0;
+  if (found === null) return false;
+  return (operator.includes("=") && order === 0) || (operator[0] === "<" && order < 0) || (operator[0] === ">" && order > 0);
+}
+
 function rollouts({ q = "", sort = "", desc, offset = 0, limit = 50 }) {
   const all = loaded().rollouts;
-  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-  let found = all.rollouts.filter((one) => words.every((word) => JSON.stringify(one).toLowerCase().includes(word)));
+  const words = q.match(/[^\s"]*"[^"]*"|\S+/g) ?? [];
+  let found = all.rollouts.filter((one) => words.every((word) => meets(one, word)));
   if (sort) found = [...found].sort((a, b) => compared(value(a, sort), value(b, sort)));
   if (desc) found = [...found].reverse();
   return { ...all, total: found.length, rollouts: found.slice(Number(offset), Number(offset) + Number(limit)) };

@@ -1,6 +1,6 @@
 // Fields of a row, and texts that are longer than what was sent.
 
-import { getText } from "./api.js";
+import { exported, getText } from "./api.js";
 import { h, visible } from "./dom.js";
 import { number } from "./format.js";
 
@@ -16,6 +16,7 @@ export function field(name, part) {
 // A button that shows the whole of a shortened text, up to a million characters of it.
 export function more(part, params, item, place) {
   if (part.chars <= part.text.length) return null;
+  if (exported) return h("p", { class: "quiet small" }, `… ${number(part.chars)} characters in all; the exported file has these.`);
   const box = h("div", {});
   const button = h("button", { class: "plain" }, `Show all ${number(part.chars)} characters`);
   button.addEventListener("click", async () => {

@@ -1,6 +1,6 @@
 // The token view: what each call generated, shaded by log-probability, and where a prefix breaks.
 
-import { get } from "./api.js";
+import { exported, get } from "./api.js";
 import { h } from "./dom.js";
 import { number } from "./format.js";
 
@@ -29,7 +29,7 @@ function block(call, params) {
   const box = h("section", { class: "panel" }, h("h2", {}, `Call ${call.call + 1}`), broken(call), h("p", { class: "quiet small" }, facts(call)), list);
   let shown = call.ids.length;
   const next = () => {
-    if (shown >= call.generated_tokens) return;
+    if (exported || shown >= call.generated_tokens) return;
     const button = h("button", {}, `Show more: ${number(shown)} of ${number(call.generated_tokens)} tokens`);
     button.addEventListener("click", async () => {
       const [more] = await get("tokens", { c: params.c, r: params.r, call: call.call, offset: shown });

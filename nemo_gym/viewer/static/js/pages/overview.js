@@ -1,6 +1,6 @@
 // One collection at a glance.
 
-import { get } from "../api.js";
+import { exported, get } from "../api.js";
 import { curve, histogram, outcomes, shares } from "../charts.js";
 import { h, labelled, link, visible } from "../dom.js";
 import { duration, name, number, percent, time } from "../format.js";
@@ -60,7 +60,7 @@ function signal(data, params) {
     "Where there is signal",
     shares(tasks.rates, label),
     h("div", { class: "legend" }, h("span", {}, h("span", { class: "swatch scored-fill" }), `${number(tasks.all_solved)} always solved`), h("span", {}, h("span", { class: "swatch masked-fill" }), `${number(tasks.mixed)} mixed`), h("span", {}, h("span", { class: "swatch failed-fill" }), `${number(tasks.none_solved)} never`)),
-    h("p", { class: "small" }, link(to("tasks", { c: params.c, sort: "spread", desc: "1" }), "Tasks, the most mixed first")),
+    exported ? null : h("p", { class: "small" }, link(to("tasks", { c: params.c, sort: "spread", desc: "1" }), "Tasks, the most mixed first")),
   );
 }
 
