@@ -2,8 +2,9 @@
 
 import itertools
 import math
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
 
@@ -30,25 +31,30 @@ class Histogram(BaseModel):
     max: float
 
 
-def histogram(values: Sequence[float]) -> Histogram | None:
-    """Return the histogram of finite numbers; None for none. Up to 12 different values are counted one by one."""
-    values = [value for value in values if math.isfinite(value)]
-    if not values:
+def histogram(values: Iterable[float]) -> Histogram | None:
+    """Return the histogram of the finite ones among numbers; None for none.
+
+    Up to 12 different values are counted one by one.
+    """
+    by_value = Counter(values)
+    for value in [value for value in by_value if not math.isfinite(value)]:
+        del by_value[value]
+    if not by_value:
         return None
-    ordered = sorted(values)
+    ordered, n = sorted(by_value), by_value.total()
     low, high = ordered[0], ordered[-1]
-    by_value = Counter(ordered)
-    if len(by_value) <= _MAX_VALUES:
-        edges, counts = sorted(by_value), [by_value[value] for value in sorted(by_value)]
+    if len(ordered) <= _MAX_VALUES:
+        edges, counts = ordered, [by_value[value] for value in ordered]
     else:
         edges, counts = _binned(by_value, low, high)
+    below = list(itertools.accumulate(by_value[value] for value in ordered))
     return Histogram(
         edges=edges,
         counts=counts,
-        n=len(ordered),
-        mean=math.fsum(ordered) / len(ordered),
-        median=ordered[len(ordered) // 2],
-        p90=ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)],
+        n=n,
+        mean=math.fsum(value * count for value, count in by_value.items()) / n,
+        median=ordered[bisect_right(below, n // 2)],
+        p90=ordered[bisect_right(below, min(n - 1, n * 9 // 10))],
         min=low,
         max=high,
     )

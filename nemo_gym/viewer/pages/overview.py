@@ -1,6 +1,7 @@
 """The overview of a collection: counts, rewards, where there is signal, what fails; figures as lists of numbers."""
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -153,8 +154,8 @@ def _task_rates(per_task: PerTask) -> TaskRates:
 def _histograms(columns: Any, scored: Sequence[int]) -> dict[str, Histogram]:
     found = {}
     for name, column in columns.items():
-        values = [column[number] for number in scored if number < len(column)]
-        known = histogram([value for value in values if not math.isnan(value)])
+        # A column may be a row shorter while the row is being added.
+        known = histogram(map(column.__getitem__, scored[: bisect_left(scored, len(column))]))
         if known is not None and (known.max or known.min or name in ("steps", "tool_calls")):
             found[name] = known
     return found

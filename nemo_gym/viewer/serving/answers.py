@@ -58,10 +58,15 @@ class Answers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._selections = Selections(library)
+        self._overviews: dict[str, tuple[Follower, Overview]] = {}
 
     def overview(self, name: str) -> Overview:
-        """The overview of a collection."""
-        return overview_of(self.library.follower(name))
+        """The overview of a collection; the last one as long as nothing has changed."""
+        follower = self.library.follower(name)
+        known = self._overviews.get(name)
+        if known is None or known[0] is not follower or known[1].version != follower.version:
+            known = self._overviews[name] = (follower, overview_of(follower))
+        return known[1]
 
     def rollouts(self, name: str, which: Filter, offset: int, limit: int) -> RolloutList:
         """A page of the rollouts that a filter admits."""

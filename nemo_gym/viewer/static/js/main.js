@@ -82,10 +82,12 @@ function place(element) {
   return () => main.querySelectorAll("a, button, select, [tabindex]")[number]?.focus({ preventScroll: true });
 }
 
-function changed() {
+function changed(state) {
+  const reading = document.getElementById("reading");
+  if (reading && state) reading.value = state.progress;
   if (!last.live || waiting) return;
   // A page that takes long is made anew less often.
-  const pause = Math.max(1000, last.took * 8) - (performance.now() - last.at);
+  const pause = Math.min(Math.max(1000, last.took * 8), 10000) - (performance.now() - last.at);
   waiting = setTimeout(() => {
     waiting = null;
     const writes = document.activeElement?.closest?.("input, textarea, select");

@@ -101,7 +101,7 @@ export async function overview(params) {
   const data = await get("overview", { c: params.c });
   const spreads = Object.entries(data.per_rollout).map(([what, spread]) => panel(`${name(what)} per rollout`.replace(/^./, (first) => first.toUpperCase()), histogram(spread, name(what), true)));
   const parts = Object.entries(data.numbers).map(([what, spread]) => panel(visible(what.replace("reward_parts.", "Reward part: ")), histogram(spread, what, true)));
-  const reading = data.progress < 1 ? h("p", {}, h("label", {}, `Being read: ${percent(data.progress)} `, h("progress", { value: data.progress, max: 1 }))) : null;
+  const reading = data.progress < 1 ? h("p", {}, h("label", {}, "Being read ", h("progress", { id: "reading", value: data.progress, max: 1 }))) : null;
   const damage = data.num_damaged ? h("div", { class: "problem-box" }, h("p", {}, `${number(data.num_damaged)} lines can't be read. The first:`), h("p", { class: "mono" }, visible(data.damaged[0]))) : null;
   return {
     title: params.c,
