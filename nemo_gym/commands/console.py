@@ -45,6 +45,7 @@ COMMANDS = {
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
     "viewer": Command("rollouts.viewer", LOOK_AT),
+    "plot": Command("rollouts.plot", LOOK_AT),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),

