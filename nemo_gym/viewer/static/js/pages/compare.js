@@ -17,7 +17,7 @@ function choice(cards, name, value, params) {
   const select = h("select", { id: `choice-${name}` }, h("option", { value: "" }, "choose a collection"));
   for (const card of cards) select.append(h("option", { value: card.name, selected: card.name === value }, card.name));
   select.addEventListener("change", () => go("compare", { ...params, [name]: select.value }));
-  return [h("label", { for: `choice-${name}` }, name.toUpperCase()), select];
+  return h("span", { class: "pair" }, h("label", { for: `choice-${name}` }, name.toUpperCase()), select);
 }
 
 function rows(data, params) {
@@ -42,7 +42,7 @@ function result(data, params) {
     { class: "stack" },
     h("div", { class: "figures" }, figure(signed(data.difference), `B − A, ${interval}`), figure(`${number(data.gained)} / ${number(data.lost)}`, "tasks gained / lost: solved by most rollouts in one and not in the other"), figure(`${number(data.better)} / ${number(data.worse)}`, "tasks with more / less reward in B")),
     h("p", { class: "quiet" }, `${number(data.compared)} tasks in both; ${number(data.only_a)} only in A, ${number(data.only_b)} only in B${left}.`),
-    h("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Tasks" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows(data, params)))),
+    h("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Tasks" }, h("table", { class: "short" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows(data, params)))),
   );
 }
 
