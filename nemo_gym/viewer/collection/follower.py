@@ -64,6 +64,8 @@ class Follower:
             if not self._continues():
                 self._begin()
                 self.version += 1
+            if not len(self.table):  # followed from before its first row on: only now is it known what was sent
+                self.table.sent = _sent_fields(self.paths.materialized_inputs)
             more = self._read_on(self._rollouts, self.table.add_rollout)
             more = self._read_on(self._failures, self.table.add_failure) or more
             self.is_caught_up = not more

@@ -105,6 +105,14 @@ def test_fields_of_the_task_row_are_no_numbers_of_the_verdict(tmp_path: Path) ->
     assert sorted(follower.table.numbers) == ["reward_parts.price", "reward_parts.rooms", "rooms_booked"]
 
 
+def test_what_was_sent_is_known_of_a_collection_followed_from_before_its_first_row(paths: OutputPaths) -> None:
+    follower = caught_up(paths)
+    append(paths.materialized_inputs, orjson.dumps(placed(task_row(0), 0, 0)) + b"\n")
+    append(paths.rollouts, line(0, score=0.5))
+    follower.catch_up()
+    assert sorted(follower.table.numbers) == ["score"]
+
+
 def test_a_large_table_is_kept_and_only_what_is_new_is_read(paths: OutputPaths) -> None:
     append(paths.rollouts, *(line(task, text="x" * 1_000_000) for task in range(20)))
     append(paths.failures, orjson.dumps(failure_record(50, 0)) + b"\n")

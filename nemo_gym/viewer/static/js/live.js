@@ -4,17 +4,23 @@ import { exported } from "./api.js";
 
 let source = null;
 let name = null;
+let notify = () => {};
 
-// Calls `changed(state)` after each change of the collection; `name` null ends it.
-export function follow(collection, changed) {
-  if (collection === name) {
-    if (source) source.onmessage = (event) => changed(JSON.parse(event.data));
-    return;
-  }
+function connect() {
   source?.close();
   source = null;
-  name = collection;
-  if (!collection || exported) return;
-  source = new EventSource(`/api/events?${new URLSearchParams({ c: collection })}`);
-  source.onmessage = (event) => changed(JSON.parse(event.data));
+  // A browser keeps six connections to one host for all its tabs, so a hidden one gives up its own.
+  if (!name || exported || document.hidden) return;
+  source = new EventSource(`/api/events?${new URLSearchParams({ c: name })}`);
+  source.onmessage = (event) => notify(JSON.parse(event.data));
 }
+
+// Calls `changed(state)` at once and after each change of the collection; `collection` null ends it.
+export function follow(collection, changed) {
+  notify = changed;
+  if (collection === name) return;
+  name = collection;
+  connect();
+}
+
+document.addEventListener("visibilitychange", connect);
