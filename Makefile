@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines lint bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-training lint docs bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
@@ -46,11 +46,19 @@ test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, 
 	@$(BIN)/python -m tests.engines.setup_engines
 	@$(BIN)/python -m pytest -q -m engines tests/engines
 
+test-training: $(READY)  ## With real trainers: 5 GB in NEMO_GYM_TRAINING_HOME, then five minutes
+	@$(BIN)/python -m tests.training.setup_training
+	@$(BIN)/python -m pytest -q -m training tests/training
+
 lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
+
+docs: $(READY)  ## The documentation as a site, in build/docs
+	@$(UV) pip install --quiet --python $(BIN)/python --group docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
@@ -62,4 +70,4 @@ lock: $(READY)  ## Choose the newest versions anew
 	    requirements/weights.in -o requirements/weights.txt
 
 clean:  ## Remove .venv and results
-	@rm -rf $(VENV) results
+	@rm -rf $(VENV) results build

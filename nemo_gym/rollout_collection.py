@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed
+from nemo_gym.collections.tasks import agent_of
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.report import CollectionReport
-from nemo_gym.rollouts.tasks import agent_of
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 from nemo_gym.wire.failure import RolloutError
@@ -69,7 +71,8 @@ class RolloutCollectionHelper:
         outcome = await attempt_until_settled(client, row, attempt, policy, _Unlogged())
         if isinstance(outcome, Failed):
             raise outcome.error or RuntimeError(f"a failure without its error: {outcome.record}")
-        return row, {key: value for key, value in outcome.row.items() if key in row or key not in _MARKS}
+        whole = orjson.loads(outcome.line)
+        return row, {key: value for key, value in whole.items() if key in row or key not in _MARKS}
 
 
 _MARKS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)

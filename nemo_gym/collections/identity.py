@@ -1,4 +1,4 @@
-"""What makes a collection the same one when it is started again: its tasks, the settings and the code that shape it."""
+"""What makes a collection the same one when it is started again: its tasks, and the settings that shape it."""
 
 import contextlib
 import hashlib
@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from nemo_gym.config.code_digest import component_digest
-from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, KINDS
-from nemo_gym.config.paths import find_component
+from nemo_gym.config.keys import KINDS
 from nemo_gym.config.secrets import is_secret_key, mask_secrets
 
 ROW_DIGEST_BYTES = 4
@@ -92,30 +90,15 @@ def shaping_settings(
     }
 
 
-def code_digests(server_config: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the digest of each server's code by instance name; None for code that isn't on this machine."""
-    return {name: _code_digest(block) for name, block in server_config.items() if _is_server(block)}
-
-
-def _code_digest(block: Mapping[str, Any]) -> str | None:
-    kind = next(kind for kind in KINDS if kind in block)
-    implementations = block[kind]
-    if not isinstance(implementations, Mapping) or not implementations:
-        return None
-    implementation, settings = next(iter(implementations.items()))
-    entrypoint = settings.get(ENTRYPOINT_KEY_NAME) if isinstance(settings, Mapping) else None
-    folder = find_component(kind, str(implementation), entrypoint)
-    return None if folder is None else component_digest(folder)
-
-
-def _is_server(block: Any) -> bool:
+def is_server(block: Any) -> bool:
+    """Tell whether a value of a run's configuration is a server instance."""
     return isinstance(block, Mapping) and any(kind in block for kind in KINDS)
 
 
 def _server_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, block in config.items():
-        if _is_server(block):
+        if is_server(block):
             flat |= _flat(str(name), block)
     return flat
 

@@ -3,14 +3,17 @@
 import base64
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, Field
 
-from nemo_gym.collections.identity import TaskSet, changed_rows, code_digests, shaping_settings
+from nemo_gym.collections.identity import TaskSet, changed_rows, shaping_settings
+from nemo_gym.config.keys import KINDS
+from nemo_gym.config.paths import find_file
 
 MANIFEST_VERSION: Literal[2] = 2
 
@@ -30,12 +33,15 @@ class Manifest(BaseModel):
     num_repeats: int = Field(ge=1)
     settings: dict[str, Any] = Field(description="What shapes the outcome, by dotted key; no addresses, no keys.")
     code: dict[str, str | None] = Field(
-        description="Digest of each server's code and requirements; null: not on the collector's machine."
+        description="Digest of the code and requirements that each server runs; null: not known to the collector."
     )
     versions: dict[str, str]
     started_at: float
     history: list[ManifestChange] = Field(default=[], description="Changes that were accepted since.")
     tasks_digest: str = Field(description="BLAKE2b, 128 bits, over the digests of all task rows.")
+    licenses: dict[str, str] = Field(
+        default={}, description="License of each data set of the run that states one, by `<server>.<data set>`."
+    )
     row_digests: str = Field(description="Base64: the first 4 bytes of each task row's BLAKE2b.")
 
 
@@ -46,18 +52,24 @@ def make_manifest(
     agent_name: str | None,
     params: Mapping[str, Any],
     server_config: Mapping[str, Any],
+    code: Mapping[str, str | None],
+    input_path: Path | None = None,
 ) -> Manifest:
-    """Return the manifest of a collection that starts now."""
+    """Return the manifest of a collection that starts now.
+
+    `code` is the digest of each server's code, by its name; of `input_path` only the data set's license is wanted.
+    """
     settings = shaping_settings(agent_name, params, server_config)
     return Manifest(
         num_tasks=tasks.count,
         num_repeats=num_repeats,
         # As they will be read back: a date, say, comes back as text.
         settings=orjson.loads(orjson.dumps(settings, default=str, option=orjson.OPT_NON_STR_KEYS)),
-        code=code_digests(server_config),
+        code=dict(code),
         versions={"nemo-gym": version("nemo-gym"), "python": platform.python_version()},
         started_at=time.time(),
         tasks_digest=tasks.digest,
+        licenses=dict(_licenses(server_config, input_path)),
         row_digests=base64.b64encode(tasks.row_digests).decode(),
     )
 
@@ -83,16 +95,35 @@ def code_differences(old: Manifest, new: Manifest) -> list[str]:
     ]
 
 
-def unseen_code(manifest: Manifest) -> list[str]:
-    """Return the servers whose code isn't on this machine, so that a change of it goes unnoticed."""
-    return [name for name, digest in manifest.code.items() if digest is None]
-
-
 def with_accepted(old: Manifest, new: Manifest, changes: list[str]) -> Manifest:
     """Return the manifest of a collection that goes on with changed code."""
     accepted = ManifestChange(at=time.time(), changes=changes)
     seen = {name: digest for name, digest in new.code.items() if digest is not None}
     return old.model_copy(update={"code": {**old.code, **seen}, "history": [*old.history, accepted]})
+
+
+def _licenses(server_config: Mapping[str, Any], input_path: Path | None) -> Iterator[tuple[str, str]]:
+    """Yield the license of the data set that is the input; when it is none of them, of all that may be mixed in it."""
+    stated = [
+        (f"{name}.{dataset.get('name')}", str(dataset["license"]), dataset.get("jsonl_fpath"))
+        for name, dataset in _datasets(server_config)
+        if dataset.get("license")
+    ]
+    of_input = [each for each in stated if input_path is not None and _is_file(each[2], input_path)]
+    yield from ((name, license) for name, license, _ in of_input or stated)
+
+
+def _datasets(server_config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, block in server_config.items():
+        kinds = [block[kind] for kind in KINDS if kind in block] if isinstance(block, Mapping) else []
+        for settings in (each for kind in kinds if isinstance(kind, Mapping) for each in kind.values()):
+            datasets = settings.get("datasets") if isinstance(settings, Mapping) else None
+            yield from ((name, each) for each in datasets or [] if isinstance(each, Mapping))
+
+
+def _is_file(named: Any, path: Path) -> bool:
+    found = find_file(str(named)) if named else None
+    return found is not None and path.exists() and found.samefile(path)
 
 
 def _task_differences(old: Manifest, new: Manifest) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.collections.line_file import encode_line
 from nemo_gym.wire.failure import MAX_REASON_CHARS, Delivery, Origin, RolloutError, Stage, rollout_error
+from nemo_gym.wire.token_arrays import Arrays, put_back_arrays
 
 TASK_INDEX_KEY = "_ng_task_index"
 ROLLOUT_INDEX_KEY = "_ng_rollout_index"
@@ -96,9 +97,15 @@ class UnverifiedRecord(_Placed):
 
 @dataclass(frozen=True)
 class Scored:
-    """A verified rollout: the row to write. `mask_sample` in the row: not to be trained on."""
+    """A verified rollout: the row to write. `mask_sample` in the row: not to be trained on.
+
+    Attributes:
+        row: Decoded; where `arrays` has a token array, a mark stands.
+        arrays: Token arrays as text, which nobody here parses.
+    """
 
     row: dict[str, Any]
+    arrays: Arrays = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -118,7 +125,11 @@ class Scored:
     @cached_property
     def line(self) -> bytes:
         """The row as it is written; raises TypeError when JSON has no form for it."""
-        return encode_line(self.row)
+        return put_back_arrays(encode_line(self.row), self.arrays)
+
+    def with_fields(self, **fields: Any) -> "Scored":
+        """Return the rollout with other values for some fields of its row."""
+        return Scored({**self.row, **fields}, self.arrays)
 
 
 @dataclass(frozen=True)
@@ -163,14 +174,19 @@ class Attempt:
         """The agent as a row names it."""
         return None if self.agent_name is None else {"type": "responses_api_agents", "name": self.agent_name}
 
-    def scored(self, answer: Any) -> Scored:
-        """Return the outcome of an answer to `/run`; raises the failure when it holds no valid reward."""
+    def scored(self, answer: Any, arrays: Arrays | None = None) -> Scored:
+        """Return the outcome of an answer to `/run`; raises the failure when it holds no valid reward.
+
+        Args:
+            answer: Decoded.
+            arrays: Token arrays that were taken out of it.
+        """
         reward = answer.get("reward") if isinstance(answer, dict) else None
         if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
             reason = f"the answer of {self.agent_name} has {reward!r} as its reward"
             raise rollout_error("verifier_error", reason, stage="verification", server=self.agent_name)
         marks = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index, "agent_ref": self.agent_ref}
-        scored = Scored({**answer, **marks})
+        scored = Scored({**answer, **marks}, arrays or {})
         try:
             _ = scored.line  # here, where it is one failed rollout; while writing it would end the collection
         except TypeError as error:

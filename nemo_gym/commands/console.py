@@ -16,8 +16,10 @@ from typing import Literal, NamedTuple
 _INTERRUPTED = 130
 
 RUN = "Run servers"
+PREPARE = "Prepare tasks"
 COLLECT = "Collect rollouts"
 LOOK_AT = "Look at rollouts"
+TRAIN = "Prepare training"
 WRITE = "Write an environment"
 LOOK_UP = "Look things up"
 
@@ -41,11 +43,21 @@ COMMANDS = {
     "run": Command("servers.run", RUN, "all"),
     "status": Command("servers.status", RUN),
     "stop": Command("servers.stop", RUN),
+    "prepare_data": Command("data.prepare", PREPARE),
+    "upload_dataset_to_gitlab": Command("data.upload_to_gitlab", PREPARE),
+    "download_dataset_from_gitlab": Command("data.download_from_gitlab", PREPARE),
+    "delete_dataset_from_gitlab": Command("data.delete_from_gitlab", PREPARE),
+    "upload_dataset_to_hf": Command("data.upload_to_hf", PREPARE),
+    "download_dataset_from_hf": Command("data.download_from_hf", PREPARE),
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
     "viewer": Command("rollouts.viewer", LOOK_AT),
     "plot": Command("rollouts.plot", LOOK_AT),
+    "profile": Command("training.profile", TRAIN),
+    "select": Command("training.select", TRAIN),
+    "compare": Command("training.compare", TRAIN),
+    "export": Command("training.export", TRAIN),
     "init_resources_server": Command("environments.init_resources_server", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),

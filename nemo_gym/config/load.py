@@ -18,6 +18,7 @@ from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.paths import find_file
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.default_agents import add_default_agents
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal, resolve
 from nemo_gym.config.reading.merged import MergedConfig, Source, merge
 from nemo_gym.config.reading.sources import gather_sources
@@ -128,7 +129,7 @@ def merge_sources(
     """
     sources = gather_sources(command_line, dotenv_path=dotenv_path, skip_dotenv=skip_dotenv, initial=initial)
     merged = merge(sources)
-    resolved = _resolved(merged)
+    resolved = resolve_and_hide(merged)
     unresolved = [finding for finding in resolved.findings if not inside_servers(finding, merged)]
     _raise_any(find_typos(sources, own_keys) + unresolved + _run_wide(resolved, merged)[1])
     return _as_dict_config(resolved)
@@ -166,7 +167,8 @@ def check_sources(sources: list[Source], own_keys: Collection[str] = (), *, loca
     misspelt = {finding.paths[0][0] for finding in typos if len(finding.paths[0]) == 1}
     # Without the misspelt keys: what follows from them isn't worth a mistake of its own.
     merged = merge([_without(source, misspelt) for source in sources])
-    resolved = _resolved(merged)
+    add_default_agents(merged)
+    resolved = resolve_and_hide(merged)
     run, findings = _run_wide(resolved, merged)
     inside: list[Finding] = []
     outside: list[Finding] = []
@@ -182,7 +184,7 @@ def check_sources(sources: list[Source], own_keys: Collection[str] = (), *, loca
     return CheckedConfig(run, servers, _as_dict_config(resolved), merged)
 
 
-def _resolved(merged: MergedConfig) -> Resolved:
+def resolve_and_hide(merged: MergedConfig) -> Resolved:
     """Resolve, and hide the secrets in it before anything is printed about it."""
     guard_output()
     learn_secrets(merged.values)

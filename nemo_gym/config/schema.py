@@ -87,37 +87,28 @@ class AgentServerRef(BaseModel):
 
 
 class BaseServerConfig(MaskedRepr):
-    """Where a server listens. Printed or logged, the configuration of a server shows no secret.
+    """Where a server listens. Printed or logged, the configuration of a server shows no secret."""
 
-    Attributes:
-        host: Address or name of the interface.
-        port: 0 lets the system choose.
-    """
-
-    host: str
-    port: int
+    host: str = Field(description="Address or name of the interface.")
+    port: int = Field(description="0 lets the system choose.")
 
 
 class BaseRunServerInstanceConfig(BaseServerConfig):
-    """What every server that a run starts is configured with; a server's own settings are further fields.
+    """What every server that a run starts is configured with; a server's own settings are further fields."""
 
-    Attributes:
-        entrypoint: Script in the component's folder; running it serves.
-        name: Name of the instance, unique in the run.
-        num_workers: Processes that share the work of this instance.
-        ray_enabled: Placed on a Ray cluster, or uses one.
-        worker_urls: Address of each worker, filled in by the launcher where there are several.
-        bind_host: Address it listens on where that is not `host`, which is what others call.
-        max_request_bytes: A longer body is refused with status 413.
-    """
-
-    entrypoint: str
-    name: str
-    num_workers: int = Field(default=1, ge=1)
-    ray_enabled: bool = False
-    worker_urls: list[str] = []
-    bind_host: str | None = None
-    max_request_bytes: int = Field(default=DEFAULT_MAX_REQUEST_BYTES, ge=1)
+    entrypoint: str = Field(description="Script in the component's folder; running it serves.")
+    name: str = Field(description="Name of the instance, unique in the run.")
+    num_workers: int = Field(default=1, ge=1, description="Processes that share the work of this instance.")
+    ray_enabled: bool = Field(default=False, description="Placed on a Ray cluster, or uses one.")
+    worker_urls: list[str] = Field(
+        default=[], description="Address of each worker, filled in by the launcher where there are several."
+    )
+    bind_host: str | None = Field(
+        default=None, description="Address it listens on where that is not `host`, which is what others call."
+    )
+    max_request_bytes: int = Field(
+        default=DEFAULT_MAX_REQUEST_BYTES, ge=1, description="A longer body is refused with status 413."
+    )
 
 
 class GitlabIdentifier(BaseModel):
@@ -146,6 +137,8 @@ class DatasetConfig(MaskedRepr):
         type: What it is for.
         jsonl_fpath: Path of the file; a relative one is looked for like a configuration file.
         num_repeats: Rollouts for each task, at least 1.
+        weight: Share of the rows in a set that is mixed of several datasets, relative to the weights of the others;
+            None where datasets aren't weighted.
         license: Name of the license, e.g. "Apache 2.0".
         gitlab_identifier: A source of the file.
         huggingface_identifier: A source of the file.
@@ -157,6 +150,7 @@ class DatasetConfig(MaskedRepr):
     type: Literal["train", "validation", "example"]
     jsonl_fpath: str
     num_repeats: int = Field(default=1, ge=1)
+    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     license: str | None = None
     gitlab_identifier: GitlabIdentifier | None = None
     huggingface_identifier: HuggingfaceIdentifier | None = None
@@ -188,9 +182,9 @@ class InstanceSettings(MaskedRepr):
 
 
 class ResourcesInstanceSettings(InstanceSettings):
-    """An instance of a resources server must say what its tasks are about."""
+    """An instance of a resources server also says what its tasks are about."""
 
-    domain: Domain
+    domain: Domain = Domain.OTHER
 
 
 class HeadSettings(BaseModel):

@@ -14,6 +14,7 @@ from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.failure import RolloutError, rollout_error
+from nemo_gym.wire.token_arrays import TokenArrayError, take_out_arrays
 
 _log = logging.getLogger("nemo_gym.rollouts")
 
@@ -32,7 +33,7 @@ async def run_attempt(
         agent_name = _known_agent(client, attempt)
         if trajectory is not None:
             return await _verdict(client, agent_name, trajectory, attempt, deadline)
-        return attempt.scored(await _run(client, agent_name, row, deadline))
+        return await _run(client, agent_name, row, attempt, deadline)
     except RolloutError as error:
         return attempt.failed(error)
     except Exception as error:  # one row that runs into a bug of ours must not end a whole night's collection
@@ -63,15 +64,23 @@ async def _verdict(
         raise RolloutError(error.failure, trajectory) from error
 
 
-async def _run(client: ServerClient, agent_name: str, row: dict[str, Any], deadline: Deadline) -> Any:
+async def _run(
+    client: ServerClient, agent_name: str, row: dict[str, Any], attempt: Attempt, deadline: Deadline
+) -> Outcome:
     answer = await client.post(agent_name, "/run", json=row, deadline=deadline)
     if not answer.ok:
         raise failure_of(answer)
     try:
-        return orjson.loads(answer.body)
+        # An answer may hold a million token ids, which only a trainer looks at.
+        apart = take_out_arrays(answer.body, check=True)
+        decoded = orjson.loads(apart.text)
+    except TokenArrayError as error:
+        reason = f"the answer of {agent_name}: {error}"
+        raise rollout_error("token_data_invalid", reason, server=agent_name) from error
     except orjson.JSONDecodeError as error:
         reason = f"the answer of {agent_name} isn't valid JSON: {error}"
         raise rollout_error("agent_error", reason, server=agent_name) from error
+    return attempt.scored(decoded, apart.arrays)
 
 
 _FIRST_DELAY_S = 0.5

@@ -14,10 +14,12 @@ from omegaconf import OmegaConf
 from nemo_gym.collections.files import OutputPaths, write_json
 from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
-from nemo_gym.collections.manifest import Manifest, make_manifest, unseen_code
+from nemo_gym.collections.manifest import Manifest, make_manifest
 from nemo_gym.collections.opening import open_output
 from nemo_gym.collections.records import Outcome
 from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.server_code import ServerCode, read_server_code
+from nemo_gym.collections.tasks import Task, find_task_file, read_tasks
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
@@ -27,7 +29,6 @@ from nemo_gym.rollouts.progress import ProgressDisplay, say
 from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.slots import limit_note
 from nemo_gym.rollouts.tally import Tally
-from nemo_gym.rollouts.tasks import Task, find_task_file, read_tasks
 from nemo_gym.rollouts.token_data.example import example_lines
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
@@ -176,17 +177,28 @@ class Collection:
         tasks = read_task_set(task.line for task in self._tasks())
         self.tally.counts.expected = tasks.count * self.options.num_repeats
         self.tally.metrics.sent = self._sent_fields(tasks)
-        manifest = make_manifest(
+        server_config = cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict))
+        code = read_server_code(server_config, self.client.server_instances())
+        self._tell_about(code)
+        return make_manifest(
             tasks,
             num_repeats=self.options.num_repeats,
             agent_name=self.options.agent_name,
             params=self.options.responses_create_params,
-            server_config=cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict)),
+            server_config=server_config,
+            code=code.digests,
+            input_path=self.input_path,
         )
-        unseen = ", ".join(unseen_code(manifest))
-        if unseen:
+
+    def _tell_about(self, code: ServerCode) -> None:
+        for line in code.outdated:
+            say(line)
+        if code.unseen:
+            unseen = ", ".join(code.unseen)
             self._notes.append(f"the code of {unseen} isn't on this machine: a resume can't notice that it changed")
-        return manifest
+        if code.guessed:
+            guessed = ", ".join(code.guessed)
+            self._notes.append(f"the head doesn't say which code {guessed} runs: the manifest has that of the folder")
 
     def _sent_fields(self, tasks: TaskSet) -> frozenset[str]:
         """Names of the fields that agents are sent: what comes back under another name, the verifier added."""

@@ -10,11 +10,11 @@ from typing import Any
 
 from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.tasks import Task, agent_of, with_params
 from nemo_gym.collections.writer import Output
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.slots import InFlight, Slots, slots_for
 from nemo_gym.rollouts.stop_rule import StopRule
-from nemo_gym.rollouts.tasks import Task, agent_of, with_params
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import rollout_error
 

@@ -12,12 +12,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nemo_gym.collections.files import OutputPaths, check_output_path
+from nemo_gym.collections.tasks import PARAMS_KEY, Task, agent_of, check_task_file, read_tasks
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import AGENTS_KIND, KINDS, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
-from nemo_gym.rollouts.tasks import PARAMS_KEY, Task, agent_of, check_task_file, read_tasks
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.http.response import failure_of
@@ -94,9 +94,9 @@ async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name:
         name: row for agent, (_, row) in row_of.items() for name in referenced_servers(client, agent, MODELS_KIND)
     }
     environments = {name for agent in row_of for name in referenced_servers(client, agent, RESOURCES_KIND)}
-    judges = {name for server in environments for name in referenced_servers(client, server, MODELS_KIND)}
+    others = {name: key for server in environments for key, name in _references(client, server, MODELS_KIND)}
     checks = [_model_mistakes(client, name, "policy", row) for name, row in sorted(policies.items())]
-    checks += [_model_mistakes(client, name, "judge") for name in sorted(judges - policies.keys())]
+    checks += [_model_mistakes(client, name, _role(others[name])) for name in sorted(others.keys() - policies.keys())]
     checks += [_environment_mistakes(client, agent, task, row) for agent, (task, row) in row_of.items()]
     return [mistake for found in await asyncio.gather(*checks) for mistake in found]
 
@@ -121,16 +121,25 @@ def _first_row_of_each_agent(
 
 def referenced_servers(client: ServerClient, server: str, kind: str) -> list[str]:
     """Return the instances of a kind that a server's settings name, in their order, each once."""
+    return list(dict.fromkeys(name for _, name in _references(client, server, kind)))
 
-    def names(value: Any) -> Iterator[str]:
+
+def _references(client: ServerClient, server: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield (key, instance) for every instance of a kind that a server's settings name."""
+
+    def found(key: str, value: Any) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping | DictConfig):
             if value.get("type") == kind and "name" in value:
-                yield str(value["name"])
-            for inner in value.values():
-                yield from names(inner)
+                yield key, str(value["name"])
+            for inner_key, inner in value.items():
+                yield from found(str(inner_key), inner)
 
     block = get_first_server_config_dict(client.global_config_dict, server)
-    return list(dict.fromkeys(name for name in names(block) if _is_instance(client, name)))
+    return (reference for reference in found("", block) if _is_instance(client, reference[1]))
+
+
+def _role(key: str) -> str:
+    return "user" if key == "user_model_server" else "judge"
 
 
 def _is_instance(client: ServerClient, name: str) -> bool:
@@ -141,7 +150,7 @@ def _is_instance(client: ServerClient, name: str) -> bool:
 async def _model_mistakes(client: ServerClient, name: str, role: str, row: Row | None = None) -> list[Mistake]:
     """Make one small call, with the tools of a row; that a model is only slow or busy isn't a mistake.
 
-    `role` is policy or judge.
+    `role` is policy, judge or user.
     """
     tools = (row or {}).get(PARAMS_KEY, {}).get("tools")
     ping = {**PING, "tools": tools} if tools else PING

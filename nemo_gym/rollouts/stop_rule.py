@@ -8,10 +8,12 @@ from nemo_gym.collections.records import Failed, FailureRecord, Outcome
 
 _SURE_KINDS = frozenset({"model_auth", "model_quota_exhausted"})
 _UNKNOWN_ROUTE_OR_MODEL = frozenset({404, 405})
-# What a judge says to every request alike, where another attempt makes no sense: key, quota, model, route.
-_REFUSED_BY_JUDGE = frozenset({401, 403, 404, 405, 429})
+_ANOTHER_MODEL_KINDS = frozenset({"judge_failed", "user_failed"})
+# What such a model says to every request alike, where another attempt makes no sense: key, quota, model, route.
+_REFUSED_BY_ANOTHER_MODEL = frozenset({401, 403, 404, 405, 429})
 _LIKELY_KINDS = frozenset(
     {
+        "turn_error",
         "verifier_error",
         "judge_unparseable",
         "model_bad_request",
@@ -30,11 +32,11 @@ LIKELY_LATER_AFTER = 100
 class StopRule:
     """Watches outcomes for the same failure from the same server, again and again, with no success in between.
 
-    A failure that has nothing to do with the row (a wrong key, no quota left, an unknown model or route, of the policy
-    or of a judge) ends the collection after `SURE_AFTER` rollouts in a row. One that a row may be the reason for (a
-    verifier that raises, a request that is refused) has to come from different tasks: `LIKELY_AT_START_AFTER` before
-    anything has succeeded, or `LIKELY_LATER_AFTER` in a row after that. Failures that time may heal never end it, nor
-    do rows that could not be sent at all.
+    A failure that has nothing to do with the row (a wrong key, no quota left, an unknown model or route, of the policy,
+    a judge, or a simulated user) ends the collection after `SURE_AFTER` rollouts in a row. One that a row may be the
+    reason for (a verifier that raises, a request that is refused) has to come from different tasks:
+    `LIKELY_AT_START_AFTER` before anything has succeeded, or `LIKELY_LATER_AFTER` in a row after that. Failures that
+    time may heal never end it, nor do rows that could not be sent at all.
 
     Attributes:
         strict: True: the first failure ends it. False: no failure does. None: as said above.
@@ -81,11 +83,11 @@ class _Streak:
 
 
 def _may_have_to_do_with_the_row(record: FailureRecord) -> bool:
-    return record.failure_kind in _LIKELY_KINDS or (record.failure_kind == "judge_failed" and record.terminal)
+    return record.failure_kind in _LIKELY_KINDS or (record.failure_kind in _ANOTHER_MODEL_KINDS and record.terminal)
 
 
 def _has_nothing_to_do_with_the_row(record: FailureRecord) -> bool:
     status = record.origin.status if record.origin is not None else None
     unknown = record.failure_kind in ("model_bad_request", "input_invalid") and status in _UNKNOWN_ROUTE_OR_MODEL
-    refused = record.failure_kind == "judge_failed" and record.terminal and status in _REFUSED_BY_JUDGE
+    refused = record.failure_kind in _ANOTHER_MODEL_KINDS and record.terminal and status in _REFUSED_BY_ANOTHER_MODEL
     return record.failure_kind in _SURE_KINDS or unknown or refused

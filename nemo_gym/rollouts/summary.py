@@ -30,9 +30,10 @@ def summary_rows(counts: Counts, metrics: dict[str, Any], seconds: float) -> lis
     rows += _task_rows(metrics, solved)
     rows += _rollout_rows(metrics)
     rows.append(("tokens in / out", f"{metrics['input_tokens']:,} / {metrics['output_tokens']:,}"))
-    if metrics["judge_calls"]:
-        tokens = f"{metrics['judge_input_tokens']:,} / {metrics['judge_output_tokens']:,}"
-        rows.append(("judge tokens in / out (calls)", f"{tokens} ({metrics['judge_calls']:,})"))
+    for who in ("judge", "user"):
+        if metrics[f"{who}_calls"]:
+            tokens = f"{metrics[f'{who}_input_tokens']:,} / {metrics[f'{who}_output_tokens']:,}"
+            rows.append((f"{who} tokens in / out (calls)", f"{tokens} ({metrics[f'{who}_calls']:,})"))
     rows.append(("time", f"{seconds:.1f} s"))
     return rows
 

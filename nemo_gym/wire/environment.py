@@ -1,12 +1,37 @@
 """What travels between an agent and a resources server: a task row, the seed, the verify request and the verdict."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.openai.responses_params import NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.wire.raw_json import RawJson
+
+
+class ModelUsage(BaseModel):
+    """Calls to a model other than the policy, for one rollout, and their tokens; None where an answer doesn't tell."""
+
+    calls: int = 0
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    total_tokens: int | None = 0
+
+    @classmethod
+    def of(cls, responses: Iterable[NeMoGymResponse]) -> Self:
+        """Add up the usage of several answers."""
+        usages = [response.usage for response in responses]
+        known = [usage for usage in usages if usage is not None]
+        if len(known) < len(usages):
+            return cls(calls=len(usages), input_tokens=None, output_tokens=None, total_tokens=None)
+        return cls(
+            calls=len(known),
+            input_tokens=sum(usage.input_tokens for usage in known),
+            output_tokens=sum(usage.output_tokens for usage in known),
+            total_tokens=sum(usage.total_tokens for usage in known),
+        )
 
 
 def _as_sent(value: Any) -> Any:
@@ -40,6 +65,24 @@ class BaseVerifyResponse(BaseVerifyRequest):
     """The verdict: `reward` is finite; higher is better. Whatever else is numeric is a metric."""
 
     reward: float
+
+
+class UserTurn(BaseModel):
+    """What the user says next."""
+
+    message: JsonObject | None = Field(
+        default=None, description="A message item with role `user`; null: the episode is over."
+    )
+    usage: ModelUsage | None = Field(default=None, description="What models cost that played the user in this turn.")
+
+
+class NextTurnRequest(BaseVerifyRequest):
+    """A task row and what there is so far, whose last item is the policy's message."""
+
+    replayed_turn: UserTurn | None = Field(
+        default=None,
+        description="The state of a session is brought back for a new verdict: the turn as it was taken before.",
+    )
 
 
 class BaseSeedSessionRequest(BaseModel):

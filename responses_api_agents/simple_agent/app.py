@@ -1,22 +1,17 @@
 """Simple agent: model → tool calls → model … → message, then the verdict.
 
-The tool calls of one step are answered in order. The loop ends with a step that calls no tool, at `max_steps`, or where
-the context is full.
+The tool calls of one step are answered in order. A step that calls no tool ends the turn. An environment that takes
+turns is then asked for the user's next message; when it has none, and in every other environment, the rollout is over.
+It also ends at a limit (`max_steps`, `max_turns`, `max_total_tokens`) and where the context is full: `stopped_by`.
 """
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Sequence
 
 import orjson
 from fastapi import Body, Request, Response
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
-from nemo_gym.base_responses_api_agent import (
-    BaseResponsesAPIAgentConfig,
-    RawRunRequest,
-    SimpleResponsesAPIAgent,
-)
-from nemo_gym.config_types import ModelServerRef, ResourcesServerRef
+from nemo_gym.base_responses_api_agent import RawRunRequest, SimpleResponsesAPIAgent
 from nemo_gym.openai_utils import RawItem, RawItemHead, RawOutputItem, RawParams, RawResponse
 from nemo_gym.server_utils import (
     Deadline,
@@ -33,36 +28,11 @@ from nemo_gym.server_utils import (
     unfinished_response,
 )
 from nemo_gym.wire.json_object import JsonObject
-from responses_api_agents.simple_agent.trajectory import Trajectory
+from responses_api_agents.simple_agent.settings import SimpleAgentConfig
+from responses_api_agents.simple_agent.trajectory import Limit, Trajectory
 
 # Longer than the server's own bound, which names the setting: this one only ends the wait for a server that is stuck.
 GRACE_S = 10.0
-
-
-class SimpleAgentConfig(BaseResponsesAPIAgentConfig):
-    resources_server: ResourcesServerRef
-    model_server: ModelServerRef
-    max_steps: int | None = Field(default=None, ge=1, description="Model calls per rollout; None: no limit.")
-    tools_from_resources_server: bool = Field(
-        default=False, description="A row that declares no tools gets the environment's own."
-    )
-    seed_timeout_s: float = Field(default=300.0, gt=0, description="Longest wait for a session, in seconds.")
-    tool_timeout_s: float = Field(default=300.0, gt=0, description="Longest wait for a tool's answer, in seconds.")
-    verify_timeout_s: float = Field(default=600.0, gt=0, description="Longest wait for the verdict, in seconds.")
-    max_tool_result_chars: int = Field(default=200_000, ge=1, description="Longer tool results are cut.")
-    on_context_overflow: Literal["stop", "fail"] = Field(
-        default="stop", description="stop: verify what there is. fail: the rollout is a failure."
-    )
-    on_content_filter: Literal["mask", "score", "fail"] = Field(
-        default="mask",
-        description="The endpoint's content filter cut an answer off: the rollout is verified and masked (mask), "
-        "scored all the same (score), or a failure (fail).",
-    )
-    on_tool_failure: Literal["mask", "tell", "fail"] = Field(
-        default="mask",
-        description="A tool that raises or hangs: the policy reads so in general words, and the rollout is masked "
-        "(mask), or scored all the same (tell); or the rollout is a failure (fail).",
-    )
 
 
 class SimpleAgent(SimpleResponsesAPIAgent):
@@ -89,7 +59,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         session = self.environment.session()
         try:
             await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
-            trajectory = await self._loop(session, RawParams(row.json_part("responses_create_params")))
+            trajectory = await self._loop(session, RawParams(row.json_part("responses_create_params")), row)
             deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
             verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
@@ -102,13 +72,16 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         self, session: EnvironmentSession, row: RawRunRequest, trajectory: Trajectory, deadline: Deadline
     ) -> HttpResponse:
         try:
-            return await session.verify(row.json_with(response=trajectory.response()), deadline)
+            return await session.verify(row.json_with(**trajectory.verdict_fields()), deadline)
         except RolloutError as error:
             if error.trajectory is not None and trajectory.mask is not None:
                 error.trajectory |= _mask(trajectory.mask)  # for whoever verifies it later
             raise
 
-    async def _loop(self, session: EnvironmentSession, params: RawParams) -> Trajectory:
+    async def _loop(
+        self, session: EnvironmentSession, params: RawParams, row: RawRunRequest | None = None
+    ) -> Trajectory:
+        """Return the trajectory of a task; without its row the user has said everything: there is one turn."""
         start = params.json_input_items()
         tools = params.json_value("tools")
         if not tools and self.config.tools_from_resources_server:
@@ -116,8 +89,7 @@ class SimpleAgent(SimpleResponsesAPIAgent):
             params = params.json_with(tools=tools)
         callable_tools = (await self._offered_tools()).callable_among(tools) if tools else set()
         trajectory = Trajectory()
-        steps = 0
-        while self.config.max_steps is None or steps < self.config.max_steps:
+        while not self._has_reached_a_limit(trajectory):
             try:
                 answer, items = await self._ask_model(params.json_with(input=[*start, *trajectory.items]))
             except RolloutError as error:
@@ -125,17 +97,50 @@ class SimpleAgent(SimpleResponsesAPIAgent):
                     break
                 raise
             trajectory.add_step(answer, items)
-            steps += 1
             calls = [item.json_head for item in items if item.json_head.type == "function_call"]
-            if self._is_filtered(answer, trajectory) or not calls:
+            if self._is_filtered(answer, trajectory):
                 break
             for call in calls:
                 await self._answer_call(session, call, callable_tools, trajectory)
+            if not calls and not await self._goes_on(session, row, items, trajectory):
+                break
         return trajectory
+
+    def _has_reached_a_limit(self, trajectory: Trajectory, *, ends_turn: bool = False) -> bool:
+        reached: dict[Limit, int] = {"max_steps": trajectory.steps, "max_total_tokens": trajectory.total_tokens}
+        if ends_turn:
+            reached["max_turns"] = trajectory.turns
+        limits = {name: getattr(self.config, name) for name in reached}
+        stops = (name for name, count in reached.items() if limits[name] is not None and count >= limits[name])
+        trajectory.stopped_by = next(stops, None)
+        return trajectory.stopped_by is not None
+
+    async def _goes_on(
+        self,
+        session: EnvironmentSession,
+        row: RawRunRequest | None,
+        items: Sequence[RawOutputItem],
+        trajectory: Trajectory,
+    ) -> bool:
+        """Ask for the user's next message after a step without calls; False: the rollout is over.
+
+        Only a message that the policy has finished is answered, and at a limit none is: whether the episode would have
+        been over there isn't asked.
+        """
+        has_message = any(item.json_head.type == "message" for item in items)
+        if row is None or not session.takes_turns or not has_message or trajectory.is_cut_off:
+            return False
+        if self._has_reached_a_limit(trajectory, ends_turn=True):
+            return False
+        deadline = self._deadline("turn_timeout_s", "turn_timeout", GRACE_S)
+        turn = await session.next_turn(row.json_with(response=trajectory.response()), deadline)
+        return trajectory.add_turn(turn)
 
     def _stops_here(self, error: RolloutError, trajectory: Trajectory) -> bool:
         overflow = error.failure.kind == "context_length_exceeded"
-        return overflow and self.config.on_context_overflow == "stop" and trajectory.last is not None
+        stops = overflow and self.config.on_context_overflow == "stop" and trajectory.last is not None
+        trajectory.stopped_by = "context_length" if stops else None
+        return stops
 
     def _is_filtered(self, answer: RawResponse, trajectory: Trajectory) -> bool:
         """Tell whether the endpoint's content filter cut the answer off; a setting decides about the rollout."""

@@ -84,8 +84,9 @@ class VLLMTokens:
         )
         if not body.get("logprobs"):
             choice["logprobs"] = None
-        parse = {"model": body["model"], "generate_response": generated, "chat_request": body}
+        parse = {"model": body["model"], "generate_response": _without_end(generated, choice), "chat_request": body}
         completion = await self._post(f"{_CHAT}/derender", parse, rollout)
+        _cut_at_stop_text(completion, choice.get("stop_reason"))
         return completion | {"usage": generated.get("usage")}, data
 
     async def _prompt(self, body: Body, earlier: Earlier | None, rollout: str) -> tuple[Body, Any]:
@@ -132,6 +133,24 @@ class VLLMTokens:
             reason = f"{self._name}: {_GENERATE} should answer with one choice"
             raise rollout_error("model_bad_output", reason, server=self._name, status=200)
         return choices[0]
+
+
+def _without_end(generated: Body, choice: Body) -> Body:
+    """Return what is to be parsed: without the token that ended the answer, which would be written into its text."""
+    if choice.get("finish_reason") != "stop" or isinstance(choice.get("stop_reason"), str):
+        return generated
+    kept = {**choice, "token_ids": choice["token_ids"][:-1]}
+    if isinstance(logprobs := choice.get("logprobs"), dict):
+        kept["logprobs"] = {**logprobs, "content": logprobs["content"][:-1]}
+    return {**generated, "choices": [kept]}
+
+
+def _cut_at_stop_text(completion: Body, stop: Any) -> None:
+    """Chat leaves out the `stop` text that ended an answer, while the tokens go up to its end."""
+    for choice in completion.get("choices") or []:
+        content = choice.get("message", {}).get("content")
+        if isinstance(stop, str) and isinstance(content, str) and stop in content:
+            choice["message"]["content"] = content.rpartition(stop)[0]
 
 
 _WITHOUT_ROUTES = (

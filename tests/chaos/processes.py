@@ -31,11 +31,11 @@ class Place:
     home: Path
 
     @classmethod
-    def make(cls, folder: Path) -> "Place":
-        """Make both inside `folder`."""
+    def make(cls, folder: Path, project: Path = PROJECT) -> "Place":
+        """Make both inside `folder`; the component is that of `project`."""
         place = cls(folder / "work", folder / "home")
         place.folder.mkdir()
-        (place.folder / "resources_servers").symlink_to(PROJECT / "resources_servers")
+        (place.folder / "resources_servers").symlink_to(project / "resources_servers")
         return place
 
     @property
@@ -189,10 +189,12 @@ def endpoint(place: Place, *more: str) -> Iterator[Endpoint]:
 
 
 @contextlib.contextmanager
-def run(place: Place, policy_url: str, *more: str, prefix: Sequence[str] = ()) -> Iterator[Run]:
+def run(
+    place: Place, policy_url: str, *more: str, prefix: Sequence[str] = (), project: Path = PROJECT
+) -> Iterator[Run]:
     """A started run of the chaotic environment; stopped at the end."""
     port, log = free_port(), place.folder / "run.log"
-    process = place.start("ng_run", *run_arguments(policy_url, port), *more, log=log, prefix=prefix)
+    process = place.start("ng_run", *run_arguments(policy_url, port, project), *more, log=log, prefix=prefix)
     started = Run(place, port, process, log)
     try:
         wait_until_ready(process, log)
@@ -208,10 +210,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     assert process.poll() is None, log.read_text()
 
 
-def run_arguments(policy_url: str, head_port: int) -> list[str]:
-    """Return the arguments of a run of the chaotic environment."""
+def run_arguments(policy_url: str, head_port: int, project: Path = PROJECT) -> list[str]:
+    """Return the arguments of a run of the chaotic environment, as it is in the folder `project`."""
     return [
-        str(PROJECT / "chaotic.yaml"),
+        str(project / "chaotic.yaml"),
         f"policy_base_url={policy_url}/v1",
         "policy_api_key=key",
         "policy_model_name=policy",

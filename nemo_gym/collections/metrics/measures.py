@@ -11,7 +11,8 @@ from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDE
 
 _NEVER_AVERAGED = frozenset({TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward", "reward_parts", "response", *MASK_KEYS})
 _PARTS = "reward_parts"
-_JUDGE_USAGE = "judge_usage"
+_PREFIX_BY_USAGE = {"judge_usage": "judge_", "user_usage": "user_"}
+"""What models cost that aren't the policy: judges, and those that play the user."""
 _MAX_COUNT = 2**48
 _NUMBER_STARTS = frozenset(b"-0123456789tf")
 
@@ -21,12 +22,13 @@ class _Usage(msgspec.Struct):
     output_tokens: Any = None
 
 
-class _JudgeUsage(_Usage):
+class _OtherUsage(_Usage):
     calls: Any = None
 
 
 class _Item(msgspec.Struct):
     type: Any = "message"
+    role: Any = None
     output: Raw = Raw()
 
 
@@ -47,7 +49,7 @@ class _ToolResult(msgspec.Struct):
 
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _RESPONSES = msgspec.json.Decoder(_Response)
-_JUDGE_USAGES = msgspec.json.Decoder(_JudgeUsage)
+_OTHER_USAGES = msgspec.json.Decoder(_OtherUsage)
 _RESULTS = msgspec.json.Decoder(_ToolResult)
 _NUMBERS = msgspec.json.Decoder(float | bool)
 _TEXTS = msgspec.json.Decoder(str)
@@ -58,8 +60,9 @@ class RolloutMeasures(NamedTuple):
 
     Attributes:
         numbers: What the verifier added, by field name; parts of the reward as `reward_parts.<name>`; booleans as 0, 1.
-        per_rollout: Counts: steps (model calls), tool_calls, tool_errors, input_tokens, output_tokens; of judges
-            judge_calls, judge_input_tokens, judge_output_tokens; those that the row tells.
+        per_rollout: Counts: turns (user messages), steps (model calls), tool_calls, tool_errors, input_tokens,
+            output_tokens; of judges judge_calls, judge_input_tokens, judge_output_tokens; of models that play the user
+            the same with user_; those that the row tells.
         is_truncated: The answer ended because it had reached `max_output_tokens`.
     """
 
@@ -83,13 +86,16 @@ def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
     if _PARTS in fields and _PARTS not in sent and bytes(memoryview(fields[_PARTS])[:1]) == b"{":
         for part, raw in _FIELDS.decode(fields[_PARTS]).items():
             _add_number(numbers, f"{_PARTS}.{part}", raw)
-    judged = {} if _JUDGE_USAGE in sent else _judge_counts(fields.get(_JUDGE_USAGE))
+    others: dict[str, int] = {}
+    for name, prefix in _PREFIX_BY_USAGE.items():
+        if name in fields and name not in sent:
+            others |= _counts_of_others(fields[name], prefix)
     response = _response(fields.get("response"))
     if response is None:
-        return RolloutMeasures(numbers, judged, is_truncated=False)
+        return RolloutMeasures(numbers, others, is_truncated=False)
     details = response.incomplete_details
     truncated = response.status == "incomplete" and details is not None and details.reason == "max_output_tokens"
-    return RolloutMeasures(numbers, _counts(response) | judged, truncated)
+    return RolloutMeasures(numbers, _counts(response) | others, truncated)
 
 
 def _add_number(numbers: dict[str, float], name: str, raw: Raw) -> None:
@@ -108,29 +114,29 @@ def _response(raw: Raw | None) -> _Response | None:
 
 
 def _counts(response: _Response) -> dict[str, int]:
-    """Count; a step is one model call: the items between tool results came from one."""
-    steps = calls = errors = 0
+    """Count; a step is one model call: the items between what the model was given came from one."""
+    turns, steps, calls, errors = 1, 0, 0, 0
     was_generated = False
     for item in response.output:
         is_result = item.type == "function_call_output"
-        steps += not is_result and not was_generated
+        is_from_user = item.role == "user"
+        turns += is_from_user
+        steps += not is_result and not is_from_user and not was_generated
         calls += item.type == "function_call"
         errors += is_result and _is_error(item.output)
-        was_generated = not is_result
-    counts = {"steps": steps, "tool_calls": calls, "tool_errors": errors}
+        was_generated = not is_result and not is_from_user
+    counts = {"turns": turns, "steps": steps, "tool_calls": calls, "tool_errors": errors}
     return counts | _tokens(response.usage, "")
 
 
-def _judge_counts(raw: Raw | None) -> dict[str, int]:
-    """Count what a verifier tells of the judges it asked."""
-    if raw is None:
-        return {}
+def _counts_of_others(raw: Raw, prefix: str) -> dict[str, int]:
+    """Count what a row tells of models that aren't the policy."""
     try:
-        usage = _JUDGE_USAGES.decode(raw)
+        usage = _OTHER_USAGES.decode(raw)
     except msgspec.ValidationError:
         return {}
-    calls = {"judge_calls": usage.calls} if _is_count(usage.calls) else {}
-    return calls | _tokens(usage, "judge_")
+    calls = {f"{prefix}calls": usage.calls} if _is_count(usage.calls) else {}
+    return calls | _tokens(usage, prefix)
 
 
 def _tokens(usage: _Usage | None, prefix: str) -> dict[str, int]:

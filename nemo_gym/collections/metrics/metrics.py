@@ -51,14 +51,17 @@ class MetricsRecord(BaseModel):
     mean_of: dict[str, float] = Field(description="Numbers that the verifier added; booleans as shares.")
     truncated_share: float | None = Field(description="Answers cut off at max_output_tokens, in [0, 1].")
     per_rollout: dict[str, Spread] = Field(
-        description="steps, tool_calls, tool_errors, input_tokens, output_tokens; "
-        "with a judge judge_calls, judge_input_tokens, judge_output_tokens."
+        description="turns, steps, tool_calls, tool_errors, input_tokens, output_tokens; with a judge judge_calls, "
+        "judge_input_tokens, judge_output_tokens; with a model that plays the user the same with user_."
     )
     input_tokens: int = Field(description="Of the policy.")
     output_tokens: int = Field(description="Of the policy.")
     judge_calls: int = Field(default=0, description="Calls to judges; 0: the verifier asks none.")
     judge_input_tokens: int = Field(default=0, description="Of judges.")
     judge_output_tokens: int = Field(default=0, description="Of judges.")
+    user_calls: int = Field(default=0, description="Calls to models that play the user; 0: there are none.")
+    user_input_tokens: int = Field(default=0, description="Of models that play the user.")
+    user_output_tokens: int = Field(default=0, description="Of models that play the user.")
     tasks_all_solved: int
     tasks_none_solved: int
     tasks_mixed: int
@@ -70,7 +73,11 @@ _MAX_NAMES = 1_000
 """Numbers that are averaged, by name: a verifier that makes up names can't fill the memory."""
 
 
-_TOTALS = ("input_tokens", "output_tokens", "judge_calls", "judge_input_tokens", "judge_output_tokens")
+_TOTALS = (
+    "input_tokens",
+    "output_tokens",
+    *(f"{who}_{what}" for who in ("judge", "user") for what in ("calls", "input_tokens", "output_tokens")),
+)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import os
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -125,12 +126,16 @@ class RolloutIndex:
 
     def find(self, task_index: int, rollout_index: int) -> IndexEntry | None:
         """Return the last rollout of a place in the file, or None."""
-        keys, key = self._columns.keys, task_index << 32 | rollout_index
-        if len(self._order) != len(keys):
-            self._order = array("I", sorted(range(len(keys)), key=keys.__getitem__))
-        place = bisect_right(self._order, key, key=keys.__getitem__) - 1
-        found = place >= 0 and keys[self._order[place]] == key
-        return self[self._order[place]] if found else None
+        keys, order, key = self._columns.keys, self._sorted(), task_index << 32 | rollout_index
+        place = bisect_right(order, key, key=keys.__getitem__) - 1
+        return self[order[place]] if place >= 0 and keys[order[place]] == key else None
+
+    def by_place(self) -> Iterator[IndexEntry]:
+        """Yield the last rollout of each place, by task and then by repeat."""
+        order, keys = self._sorted(), self._columns.keys
+        for at, number in enumerate(order):
+            if at + 1 == len(order) or keys[order[at + 1]] != keys[number]:
+                yield self[number]
 
     @property
     def damaged(self) -> list[int]:
@@ -141,6 +146,12 @@ class RolloutIndex:
     def size_bytes(self) -> int:
         """How much of the file has been taken in."""
         return self._file.state.size
+
+    def _sorted(self) -> "array[int]":
+        keys = self._columns.keys
+        if len(self._order) != len(keys):
+            self._order = array("I", sorted(range(len(keys)), key=keys.__getitem__))
+        return self._order
 
     def _forget(self) -> None:
         self._columns = _Columns()

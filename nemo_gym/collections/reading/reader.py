@@ -9,11 +9,12 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nemo_gym.collections.files import OutputPaths, what_it_is
-from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, decoded_as, iter_lines, line_at
+from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, decoded_as, iter_lines, line_at, lines_at
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.metrics.metrics import MetricsRecord
 from nemo_gym.collections.reading.followed_file import FileChange
 from nemo_gym.collections.reading.index import HEADS, IndexEntry, OutcomeName, RolloutIndex
+from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
 from nemo_gym.collections.records import FailureRecord, JournalEvent, UnverifiedRecord
 
 __all__ = ["CollectionReader", "FileChange", "IndexEntry", "RolloutIndex", "StoredRollout", "stored_rollout"]
@@ -91,9 +92,25 @@ class CollectionReader:
         entry = self.index.find(task_index, rollout_index)
         return None if entry is None else self.rollout_at(entry.offset)
 
+    def by_task(self) -> Iterator[tuple[IndexEntry, StoredRollout]]:
+        """Yield the last rollout of each place, by task and repeat, as far as the index has been refreshed."""
+        offsets = (entry.offset for entry in self.index.by_place())
+        lines = lines_at(self.paths.rollouts, offsets)
+        return zip(self.index.by_place(), map(stored_rollout, lines), strict=True)
+
     def failures(self) -> Iterator[FailureRecord]:
         """Yield the failures, also those that a later start has made good."""
         return (validated(FailureRecord, line) for line in _lines(self.paths.failures))
+
+    def failed_by_task(self) -> PagedArray:
+        """Return how many repeats of each task have a failure and no rollout; wants a refreshed index."""
+        counted, by_task = ByRollout("B"), PagedArray("I")
+        for record in self.failures():
+            place = (record.task_index, record.rollout_index)
+            if place not in counted and self.index.find(*place) is None:
+                counted[place] = 1
+                by_task.add(record.task_index, 1)
+        return by_task
 
     def journal(self) -> Iterator[JournalEvent]:
         """Yield the events in the order in which they happened."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from nemo_gym.collections.tasks import data_mistakes
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import KINDS
@@ -14,7 +15,6 @@ from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.launch.processes.environments import build, environment_for
 from nemo_gym.launch.processes.requirements import python_path
-from nemo_gym.rollouts.tasks import data_mistakes
 from nemo_gym.servers.runs.record import home
 
 NO_TESTS = 5  # exit status of pytest

@@ -61,6 +61,8 @@ def _listing() -> list[str]:
 
 def _entry(name: str, meaning: str) -> list[str]:
     indent = " " * _NAME_WIDTH
+    if len(name) + 4 > _NAME_WIDTH:
+        return [f"  {name}", *textwrap.wrap(meaning, WIDTH, initial_indent=indent, subsequent_indent=indent)]
     return textwrap.wrap(meaning, WIDTH, initial_indent=f"  {name}".ljust(_NAME_WIDTH), subsequent_indent=indent)
 
 

@@ -39,7 +39,7 @@ def looks_like_server(key: str, value: Any) -> bool:
 
 def read_block(name: str, value: dict[str, Any], merged: MergedConfig) -> Block | Finding:
     """Return the parts of a value that looks like a server, or what is wrong with its shape."""
-    if not _is_usable_name(name):
+    if not is_server_name(name):
         return Finding(_name_mistake(name, merged), ((name,),))
     kinds = [key for key in value if key in KINDS]
     others = [str(key) for key in value if key not in KINDS]
@@ -57,7 +57,8 @@ def read_block(name: str, value: dict[str, Any], merged: MergedConfig) -> Block 
     return Block(name, kind, str(implementation), settings)
 
 
-def _is_usable_name(name: str) -> bool:
+def is_server_name(name: str) -> bool:
+    """Tell whether a log file and a cookie can be named after a server of this name."""
     return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None and not _NOT_IN_NAMES.intersection(name)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.checks.instances import ServerInstance
+from nemo_gym.config.code_digest import component_digest
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
@@ -40,6 +41,7 @@ class ManagedProcess:
         self.state = "starting"
         self.process: ServerProcess | None = None
         self._installing = False
+        self._code_digests: Mapping[str, str | None] = {}
         self._say = say
         self._spec = ProcessSpec(
             python=planned.environment.python,
@@ -78,6 +80,8 @@ class ManagedProcess:
             StartError: It ended before it was ready.
         """
         await self._install()
+        # Before the process reads it, so that what changes in between counts as changed later.
+        self._code_digests = await asyncio.to_thread(self._read_code)
         self.process = process = await ServerProcess.start(self._spec, lambda line: self._say(self.name, line))
         await process.ended_or(process.ready)
         if process.ended.done():
@@ -133,6 +137,7 @@ class ManagedProcess:
         return [self._snapshot(server.instance, port_of(server.instance.name)) for server in self.planned.servers]
 
     def _snapshot(self, instance: ServerInstance, port: int) -> ServerInstanceState:
+        running = self.process if self.is_running else None
         return ServerInstanceState(
             name=instance.name,
             kind=instance.kind,
@@ -141,10 +146,16 @@ class ManagedProcess:
             port=port,
             url=http_url(instance.host, port),
             worker=self.planned.worker,
-            pid=self.process.pid if self.process is not None and self.is_running else None,
+            pid=None if running is None else running.pid,
             state=self.state,
             log=str(self._spec.log_path),
+            folder=str(instance.directory),
+            code_digest=None if running is None else self._code_digests[instance.name],
         )
+
+    def _read_code(self) -> dict[str, str | None]:
+        instances = [server.instance for server in self.planned.servers]
+        return {instance.name: component_digest(instance.directory) for instance in instances}
 
     async def _install(self) -> None:
         environment = self.planned.environment

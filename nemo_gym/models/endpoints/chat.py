@@ -14,7 +14,7 @@ from nemo_gym.models.chat import (
     to_chat_request,
     to_response,
 )
-from nemo_gym.models.chat.token_data import CALL_FIELDS, token_data_of
+from nemo_gym.models.chat.token_data import CALL_FIELDS, CallTokenData, token_data_of
 from nemo_gym.models.endpoints.conversation_key import AskedConversations, answer_key, request_key
 from nemo_gym.models.endpoints.token_source import Earlier, TokenSource
 from nemo_gym.servers.http.model_endpoint import NeMoGymAsyncOpenAI
@@ -71,60 +71,46 @@ class ChatEndpoint:
         """
         asked = orjson.loads(params.json_apart.text)
         request = to_chat_request(asked, self._options)
-        if self._tokens is None:
-            completion = await self._ask(request.body)
-            return RawResponse(encode(to_response(completion, asked, self._options)))
-        earlier = _earlier(request.token_data, params.json_apart.arrays)
-        completion, data = await self._ask_for_tokens(request.body, earlier)
+        completion, data = await self._ask(request.body, _earlier(request.token_data, params.json_apart.arrays))
         response = to_response(completion, asked, self._options)
-        attach_token_data(response["output"], data)
+        if data is not None:
+            attach_token_data(response["output"], data)
         return RawResponse(encode(response))
 
     async def complete(self, body: Body) -> Body:
         """Return the completion; with a token source, its tokens are on the message. Raises as `respond` does."""
-        data_by_index = [(i, token_data_of(m)) for i, m in enumerate(body["messages"])]
+        told = [(index, token_data_of(message)) for index, message in enumerate(body["messages"])]
+        earlier = _earlier(tuple(MessageTokenData(index, data) for index, data in told if data is not None), {})
         body = {**body, "messages": [_without_call_fields(message) for message in body["messages"]]}
-        if self._tokens is None:
-            return await self._ask(body)
-        found = tuple(MessageTokenData(index, data) for index, data in data_by_index if data is not None)
-        completion, data = await self._ask_for_tokens(body, _earlier(found, {}))
-        fields = {
-            key: msgspec.json.decode(value) if isinstance(value, Raw) else value for key, value in data.fields().items()
-        }
-        completion["choices"][0]["message"].update(fields)
+        completion, data = await self._ask(body, earlier)
+        if data is not None:
+            fields = data.fields().items()
+            parsed = {key: msgspec.json.decode(value) if isinstance(value, Raw) else value for key, value in fields}
+            completion["choices"][0]["message"].update(parsed)
         return completion
 
-    async def _ask(self, body: Body) -> Body:
-        rollout = request_key(body["messages"])
-        body = self._completed(body)
-        counter = RetryCounter()
-        while True:
-            completion = self._client.decoded(await self._client.send(_PATH, body, rollout=rollout))
-            if not _is_given_up(completion):
-                break
-            await self._wait(counter)
-        self._stay(rollout, completion)
-        return completion
-
-    async def _ask_for_tokens(self, body: Body, earlier: Earlier | None) -> tuple[Body, Any]:
-        assert self._tokens is not None
-        rollout = request_key(body["messages"])
-        body = self._completed(body)
-        if earlier is not None and not self._asked.may_continue(body["messages"], earlier.message_index):
+    async def _ask(self, body: Body, earlier: Earlier | None) -> tuple[Body, CallTokenData | None]:
+        messages = body["messages"]
+        rollout = request_key(messages)
+        if earlier is not None and not self._asked.may_continue(messages, earlier.message_index):
             earlier = None
+        body = {**self._extra_body, **body, "model": self._model}
         counter = RetryCounter()
         while True:
-            completion, data = await self._tokens.complete(body, earlier, rollout)
+            completion, data = await self._ask_once(body, earlier, rollout)
             if not _is_given_up(completion):
                 break
             await self._wait(counter)
-        self._stay(rollout, completion)
-        if message := _first(completion).get("message"):
-            self._asked.remember(message, body["messages"])
+        if isinstance(message := _first(completion).get("message"), dict):
+            self._client.endpoints.rename(rollout, answer_key(message))
+            if data is not None:
+                self._asked.remember(message, messages)
         return completion, data
 
-    def _completed(self, body: Body) -> Body:
-        return {**self._extra_body, **body, "model": self._model}
+    async def _ask_once(self, body: Body, earlier: Earlier | None, rollout: str) -> tuple[Body, CallTokenData | None]:
+        if self._tokens is not None:
+            return await self._tokens.complete(body, earlier, rollout)
+        return self._client.decoded(await self._client.send(_PATH, body, rollout=rollout)), None
 
     async def _wait(self, counter: RetryCounter) -> None:
         delay = counter.delay_before_next(self._limit)
@@ -134,11 +120,6 @@ class ChatEndpoint:
             )
             raise rollout_error("model_unavailable", reason, server=self._name, status=200)
         await asyncio.sleep(delay)
-
-    def _stay(self, rollout: str, completion: Body) -> None:
-        message = _first(completion).get("message")
-        if isinstance(message, dict):
-            self._client.endpoints.rename(rollout, answer_key(message))
 
 
 def _first(completion: Body) -> Body:

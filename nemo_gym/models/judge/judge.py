@@ -1,22 +1,16 @@
 """The judge: asks a model server for a verdict, within bounds; what goes wrong is a failure and never a reward."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-from pydantic import ValidationError
-
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.models.auxiliary_model import AuxiliaryModel
 from nemo_gym.models.judge.config import JudgeConfig
 from nemo_gym.models.judge.judgement import Judgement, JudgeUsage, final_text
 from nemo_gym.models.judge.prompt import Prompt
 from nemo_gym.models.judge.verdicts import Parser, Verdict, label_parser
 from nemo_gym.servers.http.client import ServerClient
-from nemo_gym.servers.http.response import HttpResponse, failure_of
-from nemo_gym.servers.http.transport import Deadline
-from nemo_gym.wire.failure import Failure, Origin, RolloutError, rollout_error
-from nemo_gym.wire.http_errors import unfinished_response
+from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 
 DISAGREEMENT = "disagreement"
@@ -53,11 +47,11 @@ class Judge:
     ) -> None:
         _check_use(config, placeholders, swapped, parser)
         self.config = config
-        self._client = server_client
         self._swapped = swapped
         self._parse = parser or label_parser(config.labels)
         self._parse_swapped = swapped_parser or parser or label_parser(config.swapped_labels or config.labels)
-        self._turns = asyncio.Semaphore(config.max_concurrency)
+        params = config.judge_responses_create_params
+        self._model = AuxiliaryModel(server_client, config.judge_model_server.name, params, config, "judge")
         if config.prompt_fpath is not None:
             self._prompt = Prompt.read(config.prompt_fpath, placeholders, folder)
         else:
@@ -66,7 +60,7 @@ class Judge:
     @property
     def name(self) -> str:
         """Instance name of the judge's model server."""
-        return self.config.judge_model_server.name
+        return self._model.name
 
     async def ask(self, **values: str) -> Judgement:
         """Return the judgement on one rollout; `values` are those of the placeholders.
@@ -99,54 +93,13 @@ class Judge:
         """Ask until an answer has a verdict; every answer is added to `answers`."""
         tries = 1 + self.config.parse_retries
         for _ in range(tries):
-            response = await self._answer(prompt)
+            response = await self._model.answer(prompt, kind="judge_failed", stage="verification")
             answers.append(response)
             # What was cut off may name labels before it has decided.
             verdict = parse(final_text(response)) if response.status != "incomplete" else None
             if verdict is not None:
                 return verdict
         raise self._unparseable(answers[-1], tries)
-
-    async def _answer(self, prompt: str) -> NeMoGymResponse:
-        system = [] if self.config.system is None else [{"role": "system", "content": self.config.system}]
-        params = {
-            **self.config.judge_responses_create_params,
-            "input": [*system, {"role": "user", "content": prompt}],
-        }
-        deadline = Deadline(self.config.timeout_s, "setting timeout_s of the judge")
-        try:
-            async with self._turns:
-                answer = await self._client.post(
-                    server_name=self.name, url_path="/v1/responses", json=params, replay_safe=True, deadline=deadline
-                )
-            return self._checked(answer)
-        except RolloutError as error:
-            raise self._failed(error.failure) from error
-
-    def _checked(self, answer: HttpResponse) -> NeMoGymResponse:
-        if not answer.ok:
-            raise failure_of(answer)
-        try:
-            response = NeMoGymResponse.model_validate(orjson.loads(answer.body))
-        except (orjson.JSONDecodeError, ValidationError) as error:
-            reason = f"{self.name} answered something that isn't a Response"
-            raise rollout_error("model_bad_output", reason, server=self.name, status=answer.status) from error
-        unfinished = unfinished_response(response.status, response.error.model_dump() if response.error else None)
-        if unfinished is not None:
-            raise rollout_error(unfinished[0], unfinished[1], server=self.name, status=answer.status)
-        return response
-
-    def _failed(self, cause: Failure) -> RolloutError:
-        """Return the failure of the verdict: it keeps origin, status, delivery and whether it is terminal."""
-        status = cause.origin.status if cause.origin is not None else None
-        said = f"the judge {self.name} " + (f"answered {status}" if status and status >= 400 else "failed")
-        changed = {
-            "kind": "judge_failed",
-            "reason": f"{said} ({cause.kind}): {cause.reason.removeprefix(f'{self.name}: ')}",
-            "stage": "verification",
-            "origin": cause.origin or Origin(server=self.name),
-        }
-        return RolloutError(Failure.model_validate({**cause.model_dump(), **changed}))
 
     def _unparseable(self, response: NeMoGymResponse, tries: int) -> RolloutError:
         text = final_text(response)

@@ -1,34 +1,14 @@
 """What a verifier gets from a judge, and what the judge's answers cost."""
 
-from collections.abc import Iterable
-
 from pydantic import BaseModel, Field
 
 from nemo_gym.models.chat.think import split_thoughts
+from nemo_gym.wire.environment import ModelUsage
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 
 
-class JudgeUsage(BaseModel):
+class JudgeUsage(ModelUsage):
     """Calls to the judge for one rollout, and their tokens; None where an answer doesn't tell."""
-
-    calls: int = 0
-    input_tokens: int | None = 0
-    output_tokens: int | None = 0
-    total_tokens: int | None = 0
-
-    @classmethod
-    def of(cls, responses: Iterable[NeMoGymResponse]) -> "JudgeUsage":
-        """Add up the usage of several answers."""
-        usages = [response.usage for response in responses]
-        known = [usage for usage in usages if usage is not None]
-        if len(known) < len(usages):
-            return cls(calls=len(usages), input_tokens=None, output_tokens=None, total_tokens=None)
-        return cls(
-            calls=len(known),
-            input_tokens=sum(usage.input_tokens for usage in known),
-            output_tokens=sum(usage.output_tokens for usage in known),
-            total_tokens=sum(usage.total_tokens for usage in known),
-        )
 
 
 class Judgement(BaseModel):

@@ -17,12 +17,14 @@ class Prompt:
         text: The prompt.
         names: The placeholders: each must be in the text, at least once, and no other may be.
         where: Place of the text, for errors.
+        role: Who reads it, likewise.
 
     Raises:
         ConfigError: A placeholder is missing, unknown or malformed; every mistake is named.
     """
 
-    def __init__(self, text: str, names: Sequence[str], where: str) -> None:
+    def __init__(self, text: str, names: Sequence[str], where: str, role: str = "judge") -> None:
+        self._role = role
         self._names = tuple(names)
         self._where = where
         self._parts = list(self._parsed(text))
@@ -33,7 +35,7 @@ class Prompt:
             raise ConfigError(*mistakes)
 
     @classmethod
-    def read(cls, path: str, names: Sequence[str], folder: Path | None = None) -> "Prompt":
+    def read(cls, path: str, names: Sequence[str], folder: Path | None = None, role: str = "judge") -> "Prompt":
         """Read a prompt from a UTF-8 file; a relative path is looked for in `folder` first.
 
         Raises:
@@ -42,12 +44,12 @@ class Prompt:
         file = find_file(path, beside=folder)
         if file is None:
             known = [shown(place) for place in candidate_paths(path, beside=folder)]
-            raise ConfigError(Mistake(f"the judge's prompt file '{path}' doesn't exist", "prompt_fpath", known))
+            raise ConfigError(Mistake(f"the {role}'s prompt file '{path}' doesn't exist", "prompt_fpath", known))
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(Mistake(f"the judge's prompt file can't be read: {error}", str(file))) from error
-        return cls(text, names, str(file))
+            raise ConfigError(Mistake(f"the {role}'s prompt file can't be read: {error}", str(file))) from error
+        return cls(text, names, str(file), role)
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Return the prompt with the values in place of their placeholders; braces in a value stay as they are.
@@ -57,7 +59,7 @@ class Prompt:
         """
         if values.keys() != set(self._names):
             given, wanted = ", ".join(sorted(values)) or "nothing", ", ".join(self._names)
-            raise TypeError(f"the judge is asked with {given}; its placeholders are {wanted}")
+            raise TypeError(f"the {self._role} is asked with {given}; its placeholders are {wanted}")
         return "".join(text + (values[name] if name is not None else "") for text, name in self._parts)
 
     def _parsed(self, text: str) -> Iterator[tuple[str, str | None]]:
@@ -67,12 +69,14 @@ class Prompt:
                     raise ValueError(f"placeholder '{{{name}' has a format or a conversion")
                 yield literal, name
         except ValueError as error:
-            raise ConfigError(Mistake(f"the judge's prompt is malformed: {error}", self._where, fix=_BRACES)) from error
+            raise ConfigError(
+                Mistake(f"the {self._role}'s prompt is malformed: {error}", self._where, fix=_BRACES)
+            ) from error
 
     def _unknown(self, name: str) -> Mistake:
-        what = f"the judge's prompt has an unknown placeholder {{{name}}}"
+        what = f"the {self._role}'s prompt has an unknown placeholder {{{name}}}"
         return Mistake(what, self._where, self._names, did_you_mean(name, self._names) or _BRACES)
 
     def _missing(self, name: str) -> Mistake:
-        what = f"the judge's prompt lacks the placeholder {{{name}}}"
-        return Mistake(what, self._where, self._names, f"write {{{name}}} where the judge is to read it")
+        what = f"the {self._role}'s prompt lacks the placeholder {{{name}}}"
+        return Mistake(what, self._where, self._names, f"write {{{name}}} where the {self._role} is to read it")

@@ -10,13 +10,13 @@ from nemo_gym.collections.reading.paged_array import Key
 from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
 from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.tasks import Task, agent_of
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.collector import Work
 from nemo_gym.rollouts.options import ReverifyConfig
 from nemo_gym.rollouts.preflight import is_agent
 from nemo_gym.rollouts.reverify.verify_again import resources_server_of
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
-from nemo_gym.rollouts.tasks import Task, agent_of
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import RolloutError
 

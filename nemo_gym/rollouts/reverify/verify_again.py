@@ -1,7 +1,7 @@
 """Verifying a saved trajectory: no model is asked.
 
-A server that keeps state for each session gets its tool calls again, in order, in a fresh session: that is how its
-state comes back. A server that keeps none is asked for the verdict alone.
+A server that keeps state for each session gets its tool calls again, in order, in a fresh session, and takes its turns
+again: that is how its state comes back. A server that keeps none is asked for the verdict alone.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.environment import EnvironmentClient, EnvironmentSession
 from nemo_gym.wire.environment import RawRunRequest
 from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.tool_arguments import tool_arguments
 
 
@@ -67,20 +68,47 @@ async def _verify_in_fresh_session(
     try:
         await session.seed(RawRunRequest.json_of(row), deadline)
         if session.is_kept:
-            await _replay_tool_calls(environment, session, verify_request, deadline)
+            await _replay(environment, session, verify_request, deadline)
         verdict = await session.verify(RawRunRequest.json_of(verify_request), deadline)
         return _verdict(verdict, server)
     finally:
         await session.close()
 
 
-async def _replay_tool_calls(
+async def _replay(
     environment: EnvironmentClient, session: EnvironmentSession, verify_request: dict[str, Any], deadline: Deadline
 ) -> None:
     offered = await environment.offered_tools(deadline)
     declared = verify_request["responses_create_params"].get("tools") or offered.tools
-    for name, arguments in _calls_that_reached(verify_request["response"]["output"], offered.callable_among(declared)):
-        await session.call_tool(name, arguments, deadline)  # a refusal by the tool is part of the trajectory
+    callable_tools = offered.callable_among(declared)
+    for begin, end in _turns(verify_request["response"]["output"]):
+        output = verify_request["response"]["output"][:end]
+        for name, arguments in _calls_that_reached(output[begin:], callable_tools):
+            await session.call_tool(name, arguments, deadline)  # a refusal by the tool is part of the trajectory
+        if session.takes_turns and (taken := _turn_taken(verify_request, end)) is not None:
+            response = {**verify_request["response"], "output": output}
+            request = {**verify_request, "response": response, "replayed_turn": taken}
+            await session.next_turn(RawRunRequest.json_of(request), deadline)
+
+
+def _turns(output: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
+    """Yield where each turn of the policy begins and ends: at the user's next message, or at the end of the rollout."""
+    begin = 0
+    for index, item in enumerate(output):
+        if item.get("role") == "user":
+            yield begin, index
+            begin = index + 1
+    yield begin, len(output)
+
+
+def _turn_taken(verify_request: dict[str, Any], end: int) -> JsonObject | None:
+    """Return the turn that the environment took after a turn of the policy; None where it wasn't asked for one."""
+    response = verify_request["response"]
+    if end < len(response["output"]):
+        return {"message": response["output"][end]}
+    was_cut_off = verify_request.get("stopped_by") is not None or response.get("incomplete_details") is not None
+    last = response["output"][-1] if response["output"] else {}
+    return {"message": None} if last.get("role") == "assistant" and not was_cut_off else None
 
 
 def _calls_that_reached(output: list[dict[str, Any]], declared: Collection[str]) -> Iterator[tuple[str, str]]:

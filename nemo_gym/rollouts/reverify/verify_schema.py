@@ -27,14 +27,18 @@ class VerifySchema:
         """Ask a server; None when it has no such page, or does not answer."""
         try:
             answer = await client.get(server, "/openapi.json", deadline=deadline)
-            page = orjson.loads(answer.body)
-            operation = page["paths"]["/verify"]["post"]
-            sent = _schema(page, operation["requestBody"])
-            answered = _schema(page, operation["responses"]["200"])
-            added = frozenset(answered["properties"]) - frozenset(sent["properties"])
-            return cls(frozenset(sent.get("required", ())), added | {"reward"})
+            return cls.of_page(orjson.loads(answer.body))
         except (RolloutError, orjson.JSONDecodeError, KeyError, TypeError):
             return None
+
+    @classmethod
+    def of_page(cls, page: dict[str, Any]) -> "VerifySchema":
+        """Read an OpenAPI page; raises KeyError or TypeError where it doesn't describe `/verify`."""
+        operation = page["paths"]["/verify"]["post"]
+        sent = _schema(page, operation["requestBody"])
+        answered = _schema(page, operation["responses"]["200"])
+        added = frozenset(answered.get("properties", ())) - frozenset(sent["properties"])
+        return cls(frozenset(sent.get("required", ())), added | {"reward"})
 
 
 def _schema(page: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Token data of rollouts: whether a trainer can rely on it, and what is done where it can't."""
+"""What is done with rollouts whose token data a trainer can't rely on: they are masked, and one is shown."""

@@ -5,10 +5,10 @@ import contextlib
 
 import orjson
 
+from nemo_gym.collections.token_data.mismatch import PrefixMismatch
 from nemo_gym.config.keys import MODELS_KIND
 from nemo_gym.rollouts.preflight import referenced_servers
 from nemo_gym.rollouts.token_data.masking import KIND, MaskedExample
-from nemo_gym.rollouts.token_data.mismatch import PrefixMismatch
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.failure import RolloutError

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from nemo_gym.collections.records import Failed, Outcome, Scored
-from nemo_gym.rollouts.token_data.check import Violation, find_violation
+from nemo_gym.collections.records import Failed, Outcome
+from nemo_gym.collections.token_data.check import Violation, find_violation
 from nemo_gym.wire.failure import MAX_REASON_CHARS, FailureKind
 
 KIND: FailureKind = "token_data_invalid"
@@ -45,4 +45,4 @@ class TokenDataMasking:
             agent = outcome.row.get("agent_ref") or {}
             self.example = MaskedExample(*outcome.key, agent.get("name"), violation)
         reason = violation.reason[:MAX_REASON_CHARS]
-        return Scored({**outcome.row, "mask_sample": True, "failure_kind": KIND, "failure_reason": reason})
+        return outcome.with_fields(mask_sample=True, failure_kind=KIND, failure_reason=reason)

@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import configured_head, get_first_server_config_dict, is_head_named
-from nemo_gym.servers.http.head_lookup import fetch_global_config, find_run
+from nemo_gym.servers.http.head_lookup import fetch_global_config, fetch_instances, find_run
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.servers.http.transport import RequestOptions, request
+from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
 from nemo_gym.wire.failure import RolloutError
 
@@ -86,6 +87,10 @@ class ServerClient:
     async def post(self, server_name: str, url_path: str, **kwargs: Any) -> HttpResponse:
         """POST to an instance."""
         return await self.request(server_name, url_path, "POST", **kwargs)
+
+    def server_instances(self) -> list[ServerInstanceState]:
+        """Return how the servers are, one entry for each worker; empty when the head doesn't say. Blocks up to 10 s."""
+        return fetch_instances(self.head_server_config, self._token)
 
     def use_local_apps(self, apps: Mapping[str, ASGIApp]) -> None:
         """Call these instances in memory: they live in this process."""

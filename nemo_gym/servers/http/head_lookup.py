@@ -16,7 +16,7 @@ from nemo_gym.config.env_names import RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.servers.runs.record import home, live_run_at
+from nemo_gym.servers.runs.record import ServerInstanceState, home, live_run_at
 from nemo_gym.servers.runs.token import bearer, token_in_environment
 
 HEAD_TIMEOUT_S = 10.0
@@ -99,6 +99,15 @@ def fetch_global_config(head: BaseServerConfig, run_token: str | None) -> DictCo
             raise ConfigError(_wrong_token(head)) from error
         raise ConfigError(_no_answer(head, error)) from error
     return DictConfig(load_trusted_yaml(text))
+
+
+def fetch_instances(head: BaseServerConfig, run_token: str | None) -> list[ServerInstanceState]:
+    """Return what the head says of the servers of its run; empty when it says nothing that can be understood."""
+    try:
+        said = get_json(f"{http_url(head.host, head.port)}/server_instances", run_token, HEAD_TIMEOUT_S)
+        return [ServerInstanceState.model_validate(instance) for instance in said]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _no_answer(head: BaseServerConfig, error: Exception) -> Mistake:

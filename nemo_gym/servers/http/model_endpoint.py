@@ -202,9 +202,8 @@ class NeMoGymAsyncOpenAI:
 
     def _none_reachable(self, error: RolloutError) -> RolloutError:
         limit = self._unreachable_limit
-        bound = f"{limit.attempts} attempts within {limit.within_s:g} s" if limit.attempts else f"{limit.within_s:g} s"
         urls = ", ".join(map(mask_text, self.endpoints.urls))
-        reason = f"{self._name}: no endpoint could be reached ({bound}): {urls}; last: {error.failure.reason}"
+        reason = f"{self._name}: no endpoint could be reached ({limit.bound}): {urls}; last: {error.failure.reason}"
         return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
 
     def decoded(self, answer: HttpResponse) -> dict[str, Any]:
@@ -227,8 +226,7 @@ class NeMoGymAsyncOpenAI:
         kind, message = classify_model_error(answer.status, answer.body)
         said = f"{mask_text(answer.url)} answered {answer.status}: {message}"
         if kind in _WORTH_RETRYING:
-            bound = f"{self._limit.attempts} attempts within {self._limit.within_s:g} s"
-            said += f" (attempt {counter.attempts(self._limit)}; bound: {bound})"
+            said += f" (attempt {counter.attempts(self._limit)}; bound: {self._limit.bound})"
         if answer.status in (404, 405) and not _NAMES_A_MODEL.search(message):
             error = self._error(kind, f"{said}. {_no_such_route(answer.url)}", answer)
             return NoSuchRouteError(error, answer)

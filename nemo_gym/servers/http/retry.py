@@ -21,6 +21,13 @@ class RetryLimit:
     attempts: int | None
     within_s: float
 
+    @property
+    def bound(self) -> str:
+        """The bound in words, for errors."""
+        return (
+            f"{self.within_s:g} s" if self.attempts is None else f"{self.attempts} attempts within {self.within_s:g} s"
+        )
+
 
 CANNOT_CONNECT = RetryLimit("cannot_connect", 5, 15.0)
 CONNECTION_LOST = RetryLimit("connection_lost", 3, 60.0)

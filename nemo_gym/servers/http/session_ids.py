@@ -23,6 +23,10 @@ SESSION_KEPT_KEY = "kept"
 """Set in `request.session` while seeding, and sent with the answer: "1" from a server that keeps the session, so that
 the agent closes it later; "0" from one that never keeps any, so that the agent need not open one."""
 
+TAKES_TURNS_HEADER = "x-nemo-gym-takes-turns"
+TAKES_TURNS_KEY = "takes_turns"
+"""Set and sent likewise: "1" from a server that answers the policy's messages with the user's next, on `/next_turn`."""
+
 _COOKIE_INFIX = "___"
 
 

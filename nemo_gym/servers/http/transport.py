@@ -167,7 +167,7 @@ class _Call:
             return None, self._failure("transport_unreachable", f"not a URL: {text}", "not_sent")
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             limit = limits.cannot_connect
-            reason = f"cannot connect to {text} ({limit.attempts} attempts within {limit.within_s:g} s)"
+            reason = f"cannot connect to {text} ({limit.bound})"
             return limit, self._failure("transport_unreachable", reason, "not_sent")
         if isinstance(error, TimeoutError):
             reason = f"no answer within the caller's `timeout`: {text}"

@@ -49,6 +49,8 @@ class ServerInstanceState(BaseModel):
 
     Attributes:
         state: starting, ready, unresponsive, restarting, failed.
+        folder: The component's, absolute, on the machine of the run.
+        code_digest: Digest of the code in `folder` when this process was started; None while there is no process.
     """
 
     name: str
@@ -61,6 +63,8 @@ class ServerInstanceState(BaseModel):
     worker: int | None = None
     state: str
     log: str | None = None
+    folder: str | None = None
+    code_digest: str | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

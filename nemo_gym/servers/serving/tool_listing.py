@@ -31,6 +31,12 @@ def has_unlisted_tools(app: FastAPI) -> bool:
     return any("{" in route.path for route in posts)
 
 
+def has_route(app: FastAPI, path: str) -> bool:
+    """Tell whether the app has a POST route with this path."""
+    posts = (route for route in app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ()))
+    return any(route.path == path for route in posts)
+
+
 def _tool(route: APIRoute) -> JsonObject:
     body = route.body_field.field_info.annotation if route.body_field is not None else None
     schema: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -41,5 +47,5 @@ def _tool(route: APIRoute) -> JsonObject:
         "name": route.path.removeprefix("/"),
         "description": route.description or schema.get("description", ""),
         "parameters": {key: value for key, value in schema.items() if key not in ("title", "description")},
-        "strict": False,
+        "strict": getattr(body, "has_strict_schema", False),
     }

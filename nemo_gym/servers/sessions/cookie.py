@@ -19,6 +19,8 @@ from nemo_gym.servers.http.session_ids import (
     SESSION_ID_KEY,
     SESSION_KEPT_HEADER,
     SESSION_KEPT_KEY,
+    TAKES_TURNS_HEADER,
+    TAKES_TURNS_KEY,
     new_session_id,
     own_worker_index,
     owner_of,
@@ -43,6 +45,7 @@ def derived_key(secret: str, purpose: str) -> bytes:
 # An id without a signature opens a session, or closes one whose cookie was lost with the answer; nothing else.
 _CHOOSING_PATHS = ("/seed_session", "/close_session")
 _ID_HEADER = SESSION_ID_HEADER.encode()
+_TOLD_WITH_A_SEED = {SESSION_KEPT_KEY: SESSION_KEPT_HEADER.encode(), TAKES_TURNS_KEY: TAKES_TURNS_HEADER.encode()}
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
@@ -127,8 +130,7 @@ class SessionCookieMiddleware:
             return []
         signed = session.signed or self._signer.sign(values[SESSION_ID_KEY]).decode()
         headers = [(b"set-cookie", f"{self._name}={signed}; Path=/; HttpOnly; SameSite=Lax".encode())]
-        if SESSION_KEPT_KEY in values:
-            headers.append((SESSION_KEPT_HEADER.encode(), values[SESSION_KEPT_KEY].encode()))
+        headers += [(header, values[key].encode()) for key, header in _TOLD_WITH_A_SEED.items() if key in values]
         return headers
 
     def _session(self, scope: Scope) -> RequestSession:

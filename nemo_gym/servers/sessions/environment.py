@@ -1,4 +1,4 @@
-"""How an agent deals with its resources server: the tools it offers; for each rollout seed, tools, verdict, close."""
+"""How an agent deals with its resources server: its tools; for each rollout seed, calls, turns, verdict, close."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import HttpResponse, failure_of
-from nemo_gym.servers.http.session_ids import SESSION_ID_HEADER, SESSION_KEPT_HEADER, new_session_id
+from nemo_gym.servers.http.session_ids import (
+    SESSION_ID_HEADER,
+    SESSION_KEPT_HEADER,
+    TAKES_TURNS_HEADER,
+    new_session_id,
+)
 from nemo_gym.servers.http.transport import Deadline
-from nemo_gym.servers.sessions.tools import OfferedTools
-from nemo_gym.wire.environment import RawRunRequest
-from nemo_gym.wire.failure import RolloutError, Stage
+from nemo_gym.servers.sessions.tools import NEXT_TURN_PATH, OfferedTools
+from nemo_gym.wire.environment import RawRunRequest, UserTurn
+from nemo_gym.wire.failure import RolloutError, Stage, rollout_error
 
 CLOSE_TIMEOUT_S = 5.0
 _NEVER_VERDICTS = ("session_lost", "session_expired", "input_invalid")
@@ -31,6 +37,7 @@ class EnvironmentClient:
         self.client = client
         self.server_name = server_name
         self.keeps_no_sessions = False
+        self.takes_turns = False
         self._offered: asyncio.Task[OfferedTools] | None = None
 
     def session(self, cookies: Mapping[str, Any] | None = None) -> "EnvironmentSession":
@@ -53,6 +60,7 @@ class EnvironmentSession:
 
     Attributes:
         is_kept: The server keeps state for the session, so that it has to be closed.
+        takes_turns: The server answers the policy's messages with the user's next.
     """
 
     def __init__(self, environment: EnvironmentClient, cookies: Mapping[str, Any] | None = None) -> None:
@@ -62,10 +70,12 @@ class EnvironmentSession:
         self.cookies: dict[str, Any] = dict(cookies or {})
         self._id_header: dict[str, str] = {}
         self.is_kept = False
+        self.takes_turns = False
 
     async def seed(self, row: RawRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose response was lost can be sent again."""
         if self._environment.keeps_no_sessions:
+            self.takes_turns = self._environment.takes_turns
             return
         self._id_header = {SESSION_ID_HEADER: new_session_id()}
         self.is_kept = True  # until we know better: whoever is cancelled meanwhile has it closed by its id
@@ -74,6 +84,7 @@ class EnvironmentSession:
         )
         self.is_kept = response.headers.get(SESSION_KEPT_HEADER) == "1"
         self._environment.keeps_no_sessions = response.headers.get(SESSION_KEPT_HEADER) == "0"
+        self.takes_turns = self._environment.takes_turns = response.headers.get(TAKES_TURNS_HEADER) == "1"
 
     async def call_tool(self, name: str, arguments: str, deadline: Deadline) -> HttpResponse:
         """POST the arguments, the text of a JSON object, to a tool; return its response, whatever the status.
@@ -91,6 +102,19 @@ class EnvironmentSession:
         )
         self.cookies.update(response.cookies)
         return response
+
+    async def next_turn(self, request: RawRunRequest, deadline: Deadline) -> UserTurn:
+        """Return what the user says to a row with its `response` so far, whose last item is the policy's message.
+
+        Raises:
+            RolloutError: The server did not say.
+        """
+        response = await self._post(NEXT_TURN_PATH, "agent", json=request, deadline=deadline)
+        try:
+            return UserTurn.model_validate(orjson.loads(response.body))
+        except (orjson.JSONDecodeError, ValidationError) as error:
+            reason = f"{self._server} answered {NEXT_TURN_PATH} with something that isn't a turn: {str(error)[:300]}"
+            raise rollout_error("turn_error", reason, stage="agent", server=self._server) from error
 
     async def verify(self, request: RawRunRequest, deadline: Deadline) -> HttpResponse:
         """Return the verdict on a row with its `response`. A failure carries the request, to be verified later."""

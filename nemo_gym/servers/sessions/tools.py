@@ -14,7 +14,8 @@ from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.json_object import JsonObject
 
-RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", "/verify", "/close_session"})
+NEXT_TURN_PATH = "/next_turn"
+RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", NEXT_TURN_PATH, "/verify", "/close_session"})
 """A policy can never reach these."""
 
 

@@ -117,7 +117,7 @@ class Run:
     @property
     def tool_paths(self) -> list[str]:
         """Paths of the environment that were asked for, without the framework's own."""
-        own = ("/seed_session", "/verify", "/close_session", "/tools")
+        own = ("/seed_session", "/next_turn", "/verify", "/close_session", "/tools")
         return [path for path in self._recorder.paths if path not in own]
 
     @property
@@ -148,9 +148,10 @@ def start_run() -> Iterator[Callable[..., Run]]:
     with serving_in_threads() as serve_app:
 
         def start(
-            environment: str = "tricky",
+            environment: str | type[SimpleResourcesServer] = "tricky",
             faults: list[Any] | None = None,
             dropped_model_call: int | None = None,
+            model: dict[str, Any] | None = None,
             **agent_settings: Any,
         ) -> Run:
             ports: dict[str, int] = {}
@@ -165,8 +166,8 @@ def start_run() -> Iterator[Callable[..., Run]]:
             server = _environment(environment, here, client)
             recorder = Recorder(server.setup_webserver())
             serve("env", recorder)
-            model = ScriptedModelConfig(**here, name="model", faults=faults or [])
-            scripted = ScriptedModel(config=model, server_client=client).setup_webserver()
+            settings = ScriptedModelConfig(**here, name="model", faults=faults or [], **(model or {}))
+            scripted = ScriptedModel(config=settings, server_client=client).setup_webserver()
             serve("model", Dropping(scripted, dropped_model_call))
             config = SimpleAgentConfig(
                 **here,
@@ -181,11 +182,14 @@ def start_run() -> Iterator[Callable[..., Run]]:
         yield start
 
 
-def _environment(name: str, here: dict[str, Any], client: ServerClient) -> SimpleResourcesServer:
-    if name == "weather":
+def _environment(
+    chosen: str | type[SimpleResourcesServer], here: dict[str, Any], client: ServerClient
+) -> SimpleResourcesServer:
+    if chosen == "weather":
         return SimpleWeatherServer(config=SimpleWeatherConfig(**here, name="env"), server_client=client)
-    config = BaseResourcesServerConfig(**here, name="env", tool_timeout_s=0.3, verify_timeout_s=5)
-    return TrickyServer(config=config, server_client=client)
+    config = BaseResourcesServerConfig(**here, name="env", tool_timeout_s=0.3, turn_timeout_s=0.3, verify_timeout_s=5)
+    made = TrickyServer if isinstance(chosen, str) else chosen
+    return made(config=config, server_client=client)
 
 
 @pytest_asyncio.fixture(autouse=True)

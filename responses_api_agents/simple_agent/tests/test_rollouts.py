@@ -92,7 +92,7 @@ async def test_bad_arguments_are_a_result_the_policy_reads(start_run: StartRun, 
     assert "mask_sample" not in rollout
 
 
-RESERVED_NAMES = ["verify", "seed_session", "close_session", "health", "tools"]
+RESERVED_NAMES = ["verify", "seed_session", "next_turn", "close_session", "health", "tools"]
 PATHS_AS_NAMES = [
     "../verify",
     "visit/../verify",
@@ -174,7 +174,7 @@ async def test_a_long_tool_result_is_cut_and_says_so(start_run: StartRun) -> Non
 async def test_running_out_of_steps_is_a_scored_rollout(start_run: StartRun) -> None:
     rollout = await start_run(max_steps=2).rollout(row(*[call("visit")] * 5))
     assert types(rollout) == ["function_call", "function_call_output"] * 2
-    assert rollout["reward"] == 2.0
+    assert (rollout["reward"], rollout["stopped_by"]) == (2.0, "max_steps")
 
 
 OVERFLOW = {"kind": "status", "status": 400, "code": "context_length_exceeded"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.config.code_digest import component_digest
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.servers.runs.record import home
 from tests.bounds import HANGS_AFTER_S
@@ -45,6 +46,26 @@ async def test_killed_server_is_noticed_and_comes_back_on_its_port(
         assert after.pid != before.pid
         with socket.create_connection(("127.0.0.1", after.port), timeout=2):
             pass
+    finally:
+        await launcher.stop()
+
+
+async def test_a_restarted_server_is_reported_with_the_code_it_was_restarted_with(
+    add_server: AddServer, launcher_of: MakeLauncher, said: Said
+) -> None:
+    launcher = launcher_of(add_server("plain"))
+    folder = Path("resources_servers/plain").resolve()
+    try:
+        await launcher.start()
+        first = component_digest(folder)
+        assert launcher.states_now()[0].folder == str(folder)
+        (folder / "app.py").write_text(SERVES + "# changed\n")
+        assert launcher.states_now()[0].code_digest == first
+        os.kill(launcher.states_now()[0].pid or 0, signal.SIGKILL)
+        await said.wait_for("plain was ended by SIGKILL while running")
+        assert launcher.states_now()[0].code_digest is None
+        await said.wait_for("plain is ready again")
+        assert launcher.states_now()[0].code_digest == component_digest(folder) != first
     finally:
         await launcher.stop()
 

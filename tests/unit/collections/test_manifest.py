@@ -9,7 +9,6 @@ from nemo_gym.collections.manifest import (
     code_differences,
     differences,
     make_manifest,
-    unseen_code,
     with_accepted,
 )
 
@@ -31,6 +30,7 @@ def manifest(tasks: tuple[bytes, ...] = (b"one", b"two"), repeats: int = 1, **ch
         agent_name=changes.pop("agent_name", "agent"),
         params=changes.pop("params", {"temperature": 0.5}),
         server_config={"policy_model": {"responses_api_models": {"openai_model": policy}}, "head_server": {"port": 1}},
+        code={"policy_model": "a" * 32},
     )
 
 
@@ -86,12 +86,11 @@ def test_a_manifest_of_a_million_rows_keeps_four_bytes_of_each() -> None:
     assert (tasks.count, len(tasks.row_digests), tasks.fields) == (1_000, 4_000, {"n"})
 
 
-def test_changed_code_is_a_difference_of_its_own_and_unseen_code_is_none() -> None:
+def test_changed_code_is_a_difference_of_its_own_and_unknown_code_is_none() -> None:
     old = manifest().model_copy(update={"code": {"sums": "a" * 32, "far": None, "gone": "c" * 32}})
     new = old.model_copy(update={"code": {"sums": "b" * 32, "far": "d" * 32}})
     assert differences(old, new) == []
     assert code_differences(old, new) == ["code of sums: aaaaaaaa → bbbbbbbb"]
-    assert unseen_code(old) == ["far"]
     accepted = with_accepted(old, new, ["code of sums: …"])
     assert accepted.code == {"sums": "b" * 32, "far": "d" * 32, "gone": "c" * 32}
     assert [change.changes for change in accepted.history] == [["code of sums: …"]]

@@ -19,6 +19,7 @@ def result(text: str) -> dict[str, Any]:
 
 
 MESSAGE = {"type": "message", "content": []}
+USER = {"type": "message", "role": "user", "content": "And now?"}
 REASONING = {"type": "reasoning"}
 
 
@@ -40,6 +41,7 @@ def test_the_parts_of_a_reward_are_measured_each_for_itself() -> None:
     [
         pytest.param([], 0, 0, 0, id="nothing"),
         pytest.param([MESSAGE], 1, 0, 0, id="message"),
+        pytest.param([call("a"), result("1"), MESSAGE, USER, MESSAGE], 3, 1, 0, id="two-turns"),
         pytest.param([REASONING, call("a"), call("b"), result("{}"), result("1"), MESSAGE], 2, 2, 0, id="two-calls"),
         pytest.param([call("a"), result('{"error": "no"}'), call("a"), result("ok")], 2, 2, 1, id="no-message"),
         pytest.param([call("a"), result('{"error": null}'), result("error"), result("[]")], 1, 1, 0, id="no-errors"),
@@ -50,7 +52,7 @@ def test_steps_calls_and_refused_calls_are_counted(
     output: list[dict[str, Any]], steps: int, calls: int, errors: int
 ) -> None:
     counts = measure(line(response={"output": output})).per_rollout
-    assert counts == {"steps": steps, "tool_calls": calls, "tool_errors": errors}
+    assert counts == {"turns": 1 + (USER in output), "steps": steps, "tool_calls": calls, "tool_errors": errors}
 
 
 @pytest.mark.parametrize(
@@ -73,13 +75,19 @@ def test_a_token_count_that_cannot_be_one_is_left_out(value: Any) -> None:
     assert "output_tokens" not in counts
 
 
+def test_what_models_that_play_the_user_cost_is_counted_apart() -> None:
+    row = line(response={}, user_usage={"calls": 2, "input_tokens": None, "output_tokens": 9, "total_tokens": None})
+    counts = measure(row).per_rollout
+    assert {name: counts[name] for name in counts if "user" in name} == {"user_calls": 2, "user_output_tokens": 9}
+
+
 def test_what_judges_cost_is_counted_apart_from_the_policy() -> None:
     usage = {"input_tokens": 3, "output_tokens": 1}
     judge_usage = {"calls": 2, "input_tokens": 70, "output_tokens": 9, "total_tokens": 79}
     row = line(response={"usage": usage}, judge_usage=judge_usage)
     judged = {"judge_calls": 2, "judge_input_tokens": 70, "judge_output_tokens": 9}
     counts = measure(row).per_rollout
-    assert counts == {"steps": 0, "tool_calls": 0, "tool_errors": 0, **usage, **judged}
+    assert counts == {"turns": 1, "steps": 0, "tool_calls": 0, "tool_errors": 0, **usage, **judged}
     assert measure(line(judge_usage=judge_usage)).per_rollout == judged, "also where the response was left out"
     assert measure(row, sent={"judge_usage"}).per_rollout.keys().isdisjoint(judged), "an input of the task"
 

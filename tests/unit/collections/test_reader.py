@@ -47,6 +47,21 @@ def test_a_rollout_file_alone_is_a_collection_without_the_rest(path: Path) -> No
     assert (reader.manifest(), reader.metrics()) == (None, None)
 
 
+def test_rollouts_are_read_by_task_and_repeat_and_of_two_at_a_place_the_last(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + row(1, 0, 0.25))
+    reader = CollectionReader(path)
+    reader.index.refresh()
+    found = [(entry.task_index, entry.rollout_index, stored.reward) for entry, stored in reader.by_task()]
+    assert found == [(0, 0, 0.0), (0, 1, 0.5), (1, 0, 0.25)]
+
+
+def test_rows_without_a_place_are_tasks_of_their_own_in_file_order(path: Path) -> None:
+    path.write_bytes(b'{"reward": 0.5}\n{"reward": 0.25}\n')
+    reader = CollectionReader(path)
+    reader.index.refresh()
+    assert [(entry.task_index, stored.reward) for entry, stored in reader.by_task()] == [(0, 0.5), (1, 0.25)]
+
+
 def test_a_rollout_is_found_by_its_offset_and_by_its_place(path: Path) -> None:
     reader = CollectionReader(path)
     offsets = [rollout.offset for rollout in reader.rollouts()]

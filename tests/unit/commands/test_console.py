@@ -43,8 +43,10 @@ def test_help_lists_every_command_in_groups_within_80_columns() -> None:
     ]
     assert [line for line in lines if line.endswith(":") and line[0] != " "] == [
         "Run servers:",
+        "Prepare tasks:",
         "Collect rollouts:",
         "Look at rollouts:",
+        "Prepare training:",
         "Write an environment:",
         "Look things up:",
     ]

@@ -115,13 +115,29 @@ def test_missing_domain_lists_the_known_ones() -> None:
     assert "did you mean 'math'?" in text
 
 
-def test_missing_domain_and_entrypoint_say_what_to_add(workspace: Path) -> None:
+def test_missing_entrypoint_says_what_to_add_and_a_missing_domain_is_other(workspace: Path) -> None:
     text = _extra(workspace, "weather_2: {resources_servers: {weather_station: {entrypont: app.py}}}")
-    assert "server 'weather_2' has no domain" in text
-    assert "add domain: ... there; 'other' when none fits" in text
+    assert "domain" not in text
     assert "server 'weather_2' has no entrypoint" in text
     assert "rename 'entrypont' to 'entrypoint'" in text
-    assert "where: extra.yaml, key weather_2.resources_servers.weather_station.domain" in text
+    loaded = _load("+weather_2.resources_servers.weather_station.entrypoint=app.py").instances
+    assert [instance.domain for instance in loaded if instance.name == "weather_2"] == ["other"]
+
+
+def test_environment_without_an_agent_gets_the_simple_one_with_its_own_tools() -> None:
+    extra = "+weather_2.resources_servers.weather_station.entrypoint=app.py"
+    loaded = _load(extra, "+weather_2_simple_agent.responses_api_agents.simple_agent.max_steps=3").instances
+    (agent,) = [instance for instance in loaded if instance.name == "weather_2_simple_agent"]
+    assert [instance.name for instance in loaded if instance.kind == "responses_api_agents"][-1] == agent.name
+    assert (agent.settings["max_steps"], agent.settings["tools_from_resources_server"]) == (3, True)
+    assert {reference.name for reference in agent.references} == {"weather_2", "policy_model"}
+    assert "weather_simple_agent" not in [instance.name for instance in loaded]
+
+
+def test_environment_without_an_agent_gets_none_where_no_model_is_meant() -> None:
+    with_two = ("policy_model=null", "+a.responses_api_models.remote_model.entrypoint=app.py")
+    loaded = _load("weather_agent=null", *with_two, "+b.responses_api_models.remote_model.entrypoint=app.py").instances
+    assert [instance.name for instance in loaded] == ["weather", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,8 @@ def test_dataset_with_a_mistake_is_a_warning_since_no_server_reads_it(
 
 
 def test_server_set_to_null_is_left_out() -> None:
-    assert [instance.name for instance in _load("weather_agent=null").instances] == ["weather", "policy_model"]
+    names = [instance.name for instance in _load("weather_agent=null", "+weather_simple_agent=null").instances]
+    assert names == ["weather", "policy_model"]
     assert "no server named 'policy_model'" in _error("policy_model=null")
 
 

@@ -15,10 +15,10 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
+from nemo_gym.collections.tasks import Task
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.preflight import PING, find_mistakes
-from nemo_gym.rollouts.tasks import Task
 from nemo_gym.server_utils import ServerClient, rollout_error
 from tests.unit.rollouts.conftest import Agent, MakeCollection, task_line
 
@@ -137,16 +137,17 @@ async def test_a_model_that_can_answer_nobody_is_a_mistake(
     assert "+preflight=false" in str(mistake.fix)
 
 
-async def test_the_judge_of_a_verifier_is_asked_too_and_its_own_settings_are_named(
-    client: ServerClient, model: Model
+@pytest.mark.parametrize("role", ["judge", "user"])
+async def test_another_model_of_an_environment_is_asked_too_and_its_own_settings_are_named(
+    client: ServerClient, model: Model, role: str
 ) -> None:
-    judge = {"judge": {"judge_model_server": {"type": "responses_api_models", "name": "model"}}}
-    client.global_config_dict["sums"]["resources_servers"]["any"].update(judge)
+    block = {"block": {f"{role}_model_server": {"type": "responses_api_models", "name": "model"}}}
+    client.global_config_dict["sums"]["resources_servers"]["any"].update(block)
     client.global_config_dict["agent"]["responses_api_agents"]["any"].pop("model_server")
     model._kind = "model_auth"
     mistake = await only_mistake(client, GOOD)
     assert mistake.what == "the test call to model failed: answered 401: no"
-    assert "set judge_api_key" in str(mistake.fix)
+    assert f"set {role}_api_key" in str(mistake.fix)
 
 
 async def test_a_model_that_is_busy_is_no_mistake(client: ServerClient, model: Model) -> None:

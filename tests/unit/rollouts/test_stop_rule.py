@@ -41,19 +41,22 @@ def test_a_failure_that_every_row_shares_ends_it_after_a_few_even_of_one_task(ki
     assert stops_after([GOOD, *(failed(kind, status=status) for _ in range(50))]) == 1 + SURE_AFTER
 
 
-def test_a_verifier_that_always_raises_ends_it_when_it_did_so_for_several_tasks() -> None:
-    raising = [failed("verifier_error", task) for task in range(500)]
+@pytest.mark.parametrize("kind", ["verifier_error", "turn_error"])
+def test_an_environment_that_always_raises_ends_it_when_it_did_so_for_several_tasks(kind: str) -> None:
+    raising = [failed(kind, task) for task in range(500)]
     assert stops_after(raising) == LIKELY_AT_START_AFTER
     assert stops_after([GOOD, *raising]) == 1 + LIKELY_LATER_AFTER
 
 
+@pytest.mark.parametrize("kind", ["judge_failed", "user_failed"])
 @pytest.mark.parametrize("status", [401, 403, 404, 429], ids=str)
-def test_a_judge_that_refuses_everybody_ends_it_after_a_few(status: int) -> None:
-    assert stops_after(failed("judge_failed", status=status, terminal=True) for _ in range(50)) == SURE_AFTER
+def test_a_judge_or_user_that_refuses_everybody_ends_it_after_a_few(kind: str, status: int) -> None:
+    assert stops_after(failed(kind, status=status, terminal=True) for _ in range(50)) == SURE_AFTER
 
 
-def test_a_judge_that_is_busy_never_ends_it() -> None:
-    assert stops_after(failed("judge_failed", task, status=429, terminal=False) for task in range(500)) is None
+@pytest.mark.parametrize("kind", ["judge_failed", "user_failed"])
+def test_a_judge_or_user_that_is_busy_never_ends_it(kind: str) -> None:
+    assert stops_after(failed(kind, task, status=429, terminal=False) for task in range(500)) is None
 
 
 @pytest.mark.parametrize(("kind", "terminal"), [("judge_unparseable", False), ("judge_failed", True)])

@@ -7,11 +7,11 @@ import pytest
 from aiohttp import web
 from omegaconf import DictConfig
 
+from nemo_gym.collections.token_data.check import Violation
+from nemo_gym.collections.token_data.mismatch import first_mismatch
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.rollouts.token_data.check import Violation
 from nemo_gym.rollouts.token_data.example import example_lines
 from nemo_gym.rollouts.token_data.masking import MaskedExample
-from nemo_gym.rollouts.token_data.mismatch import first_mismatch
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from tests.bounds import HANGS_AFTER_S, NEVER_S

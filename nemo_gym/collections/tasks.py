@@ -143,7 +143,7 @@ def data_mistakes(folder: Path) -> list[Mistake]:
     if not example.is_file():
         return [Mistake(f"no {example.name}", where=str(folder), fix=f"add {EXAMPLES_WANTED} example tasks")]
     mistakes = []
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(path for path in folder.glob("*.jsonl") if not path.stem.endswith("_rollouts")):
         for task in read_tasks(path):
             try:
                 task.row()

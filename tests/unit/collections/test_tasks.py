@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.collections.tasks import Task, agent_of, check_task_file, read_tasks, with_params
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.rollouts.tasks import Task, agent_of, check_task_file, read_tasks, with_params
 
 GOOD = b'{"responses_create_params": {"input": "hi"}}'
 

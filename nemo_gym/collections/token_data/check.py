@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nemo_gym.rollouts.token_data.mismatch import PrefixMismatch, first_mismatch
-from nemo_gym.rollouts.token_data.model_calls import LOG_PROBS, PROMPT_IDS, SAMPLED_IDS, ModelCall, model_calls
+from nemo_gym.collections.token_data.mismatch import PrefixMismatch, first_mismatch
+from nemo_gym.collections.token_data.model_calls import LOG_PROBS, PROMPT_IDS, SAMPLED_IDS, ModelCall, model_calls
 
 _FLOATS = msgspec.json.Decoder(list[float])
 _IN_A_LIST_OF_IDS = b"0123456789, \t\r\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.rollouts.token_data.check import find_violation
+from nemo_gym.collections.token_data.check import find_violation
 
 Item = dict[str, Any]
 TOOL_RESULT = {"type": "function_call_output", "call_id": "c", "output": "cold"}

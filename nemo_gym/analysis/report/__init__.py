@@ -1,0 +1,1 @@
+"""Profiles and comparisons as pages and tables for people."""

@@ -1,0 +1,1 @@
+"""The token data of rollouts: model calls, and whether a trainer can rely on them."""

@@ -1,0 +1,1 @@
+"""Prepare task sets, and share them."""

@@ -1,0 +1,1 @@
+"""From collections to training: profile, choose, compare, export."""

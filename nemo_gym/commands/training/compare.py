@@ -1,0 +1,43 @@
+"""Compare two collections of the same tasks, with a paired bootstrap over tasks."""
+
+import dataclasses
+import sys
+
+from nemo_gym.analysis.comparison import compare
+from nemo_gym.analysis.options import CompareOptions
+from nemo_gym.analysis.report.of_comparison import comparison_report
+from nemo_gym.collections.files import OutputPaths, write_json
+from nemo_gym.collections.line_file import OutputError
+from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
+from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
+from nemo_gym.commands.training.reports import check_outputs, print_report, write_report
+from nemo_gym.config.reading.command_line import CommandLine
+
+
+def main() -> None:
+    """Entry point of ng_compare."""
+    run_command("ng_compare", __doc__ or "", CompareOptions, compare_collections)
+
+
+def compare_collections(command_line: CommandLine) -> int:
+    """Compare; print the report and write what was asked for; return the exit status."""
+    require_known(CompareOptions, command_line)
+    options = read_options(CompareOptions, command_line.overrides)
+    before, after = options.baseline_jsonl_fpath, options.candidate_jsonl_fpath
+    check_rollout_file(before, "baseline_jsonl_fpath")
+    check_rollout_file(after, "candidate_jsonl_fpath")
+    inputs = (*OutputPaths(before).all(), *OutputPaths(after).all())
+    check_outputs(options, ("output_fpath", "markdown_fpath", "html_fpath"), inputs)
+    baseline = open_collection(before, "baseline_jsonl_fpath")
+    candidate = open_collection(after, "candidate_jsonl_fpath")
+    try:
+        comparison = compare(baseline, candidate, options.profile_settings, options.bootstrap_settings)
+        report = comparison_report(f"{after.name} against {before.name}", comparison, options.bootstrap_settings)
+        if options.output_fpath is not None:
+            write_json(options.output_fpath, dataclasses.asdict(comparison))
+        write_report(report, options.markdown_fpath, options.html_fpath)
+    except OutputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return INCOMPLETE
+    print_report(report)
+    return DONE

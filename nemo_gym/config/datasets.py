@@ -1,0 +1,127 @@
+"""The datasets that a configuration describes, for commands that prepare or share them and start no server."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from nemo_gym.config.checks.blocks import Block, looks_like_server, read_block
+from nemo_gym.config.checks.instances import check_settings, find_folder
+from nemo_gym.config.checks.references import references
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
+from nemo_gym.config.load import resolve_and_hide
+from nemo_gym.config.paths import candidate_paths
+from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal
+from nemo_gym.config.reading.merged import MergedConfig, merge
+from nemo_gym.config.reading.sources import gather_sources
+from nemo_gym.config.schema import DatasetConfig
+
+
+@dataclass(frozen=True)
+class DatasetEnvironment:
+    """The resources server that a dataset's tasks are for, as configured.
+
+    Attributes:
+        name: Of the instance.
+        directory: The component's folder, absolute.
+        script: Its entrypoint, absolute.
+        block: The instance's whole block, as in a configuration file.
+    """
+
+    name: str
+    directory: Path
+    script: Path
+    block: dict[str, object] = field(repr=False)  # may hold secrets
+
+
+@dataclass(frozen=True)
+class ConfiguredDataset:
+    """One entry of an agent's `datasets`.
+
+    Attributes:
+        agent: Name of the agent's instance.
+        config: The entry.
+        path: Its file; where that doesn't exist, the place it belongs.
+        where: File and key, as mistakes show them.
+        environments: What the agent names as its resources servers, those whose folders are known.
+    """
+
+    agent: str
+    config: DatasetConfig
+    path: Path
+    where: str
+    environments: tuple[DatasetEnvironment, ...]
+
+
+@dataclass(frozen=True)
+class ConfiguredDatasets:
+    """What a data command reads: the values of all sources, and the datasets in the order of the configuration."""
+
+    values: DictConfig = field(repr=False)  # holds secrets
+    datasets: tuple[ConfiguredDataset, ...]
+
+
+def load_datasets(command_line: CommandLine) -> ConfiguredDatasets:
+    """Read the configuration for the datasets of its agents.
+
+    Servers without datasets aren't checked: models may be missing, and values that need one unresolved.
+
+    Raises:
+        ConfigError: Files can't be read; with every mistake in a server that has datasets.
+    """
+    merged = merge(gather_sources(command_line, dotenv_path=None, skip_dotenv=False, initial=None))
+    resolved = resolve_and_hide(merged)
+    blocks = dict(_blocks(resolved, merged))
+    found: list[ConfiguredDataset] = []
+    mistakes: list[Mistake] = []
+    for block in blocks.values():
+        if not block.settings.get("datasets"):
+            continue
+        settings, findings = check_settings(block, resolved.left_out, merged)
+        mistakes += (finding.mistake for finding in findings)
+        entries = settings.datasets if settings else []
+        if block.kind != AGENTS_KIND:
+            what = f"datasets of '{block.name}', which is one of the {block.kind}"
+            fix = "write datasets below an agent: each row names the agent that runs it"
+            mistakes.append(Mistake(what, merged.where(*block.path, "datasets"), fix=fix))
+            continue
+        environments = tuple(_environments(block, blocks, merged)) if entries else ()
+        for index, entry in enumerate(entries):
+            path = (*block.path, "datasets", index)
+            file = _file_of(entry, merged.folder_of(*path))
+            found.append(ConfiguredDataset(block.name, entry, file, merged.where(*path), environments))
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return ConfiguredDatasets(DictConfig(as_literal(resolved.values)), tuple(found))
+
+
+def _blocks(resolved: Resolved, merged: MergedConfig) -> Iterator[tuple[str, Block]]:
+    for name, value in resolved.values.items():
+        block = read_block(name, value, merged) if looks_like_server(name, value) else None
+        if isinstance(block, Finding):
+            raise ConfigError(block.mistake)
+        if block is not None:
+            yield name, block
+
+
+def _environments(agent: Block, blocks: dict[str, Block], merged: MergedConfig) -> Iterator[DatasetEnvironment]:
+    named = (reference.name for reference in references(agent) if reference.kind == RESOURCES_KIND)
+    for name in dict.fromkeys(named):
+        block = blocks.get(name)
+        folder = find_folder(block, merged)[0] if block is not None else None
+        if block is not None and folder is not None:
+            script = folder / str(block.settings[ENTRYPOINT_KEY_NAME])
+            yield DatasetEnvironment(name, folder, script, {block.kind: {block.implementation: block.settings}})
+
+
+def _file_of(entry: DatasetConfig, beside: Path | None) -> Path:
+    """Return the file of a dataset, or the first place for it whose folder exists, or the place in this folder."""
+    places = candidate_paths(entry.jsonl_fpath, beside=beside)
+    existing = [place for place in places if os.path.isfile(place)]
+    with_folder = [place for place in places if os.path.isdir(place.parent)]
+    here = candidate_paths(entry.jsonl_fpath)[0]
+    return next(iter([*existing, *with_folder]), here)

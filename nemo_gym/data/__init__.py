@@ -1,0 +1,1 @@
+"""Task sets before rollouts: prepared and checked (`prepare/`), shared and fetched (`registries/`)."""

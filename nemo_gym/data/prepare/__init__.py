@@ -1,0 +1,1 @@
+"""From the datasets of a configuration to checked, collated task files."""

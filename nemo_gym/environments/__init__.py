@@ -1,0 +1,28 @@
+"""The short way to write an environment: methods are tools, and one method gives the reward.
+
+Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
+"""
+
+from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
+from nemo_gym.environments.environment import Environment
+from nemo_gym.environments.rollout import Rollout, ToolCall
+from nemo_gym.environments.simulated_user import SimulatedUser, SimulatedUserConfig
+from nemo_gym.environments.single_answer import single_answer
+from nemo_gym.environments.tools import tool
+from nemo_gym.environments.turns import UserReply, Utterance
+from nemo_gym.environments.verdict import Verdict
+
+__all__ = [
+    "BaseResourcesServerConfig",
+    "Environment",
+    "Rollout",
+    "SimulatedUser",
+    "SimulatedUserConfig",
+    "ToolCall",
+    "ToolError",
+    "UserReply",
+    "Utterance",
+    "Verdict",
+    "single_answer",
+    "tool",
+]

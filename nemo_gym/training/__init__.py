@@ -1,0 +1,1 @@
+"""From rollouts to the files that trainers load: SFT, preference pairs, single labels, RL."""

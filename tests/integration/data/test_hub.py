@@ -1,0 +1,148 @@
+"""Datasets on the Hugging Face hub: the official client against a hub on loopback."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Command
+from tests.integration.data.conftest import SOURCE, configure, read_jsonl, task, write_jsonl
+from tests.integration.data.hub_server import TOKEN, HubState
+
+UPLOAD = ("ng_upload_dataset_to_hf", "+hf_organization=acme", "+dataset_name=weather", "+hf_dataset_prefix=''")
+SMALL, LARGE = 3, 2_000
+MIB = 2**20
+
+
+def content(num_rows: int) -> bytes:
+    return b"".join(json.dumps(task(number)).encode() + b"\n" for number in range(num_rows))
+
+
+@pytest.fixture
+def download() -> tuple[str, ...]:
+    return ("ng_download_dataset_from_hf", "+repo_id=acme/weather", "+split=train", "+output_fpath=got/train.jsonl")
+
+
+@pytest.mark.parametrize("num_rows", [pytest.param(SMALL, id="small"), pytest.param(LARGE, id="large")])
+def test_a_dataset_comes_back_as_it_was_uploaded(
+    command: Command, hub: HubState, project: Path, download: tuple[str, ...], num_rows: int
+) -> None:
+    (project / "tasks.jsonl").write_bytes(content(num_rows))
+    up = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl")
+    assert up.status == 0, up.err
+    assert hub.repos == {"acme/weather": {"data/train.jsonl": content(num_rows)}}
+    down = command(*download)
+    assert down.status == 0, down.err
+    assert (project / "got/train.jsonl").read_bytes() == content(num_rows)
+    assert [path.name for path in (project / "got").iterdir()] == ["train.jsonl"]
+    assert TOKEN not in up.out + up.err + down.out + down.err
+
+
+def test_a_second_download_of_the_same_file_fetches_nothing(
+    command: Command, hub: HubState, download: tuple[str, ...]
+) -> None:
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
+    assert [command(*download).status for _ in range(2)] == [0, 0]
+    assert len(hub.ranges) == 1
+
+
+def test_a_download_that_is_cut_off_goes_on_where_it_stopped(
+    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
+) -> None:
+    whole = content(1) * (12 * MIB // len(content(1)))
+    hub.repos["acme/weather"] = {"data/train.jsonl": whole}
+    hub.fault, hub.cut_bytes = "cut", 11 * MIB
+    cut = command(*download)
+    assert (cut.status, (project / "got/train.jsonl").exists()) == (1, False)
+    assert "registry error: downloading data/train.jsonl of acme/weather failed" in cut.err
+    before = len(hub.ranges)
+    hub.fault = ""
+    assert command(*download).status == 0
+    assert (project / "got/train.jsonl").read_bytes() == whole
+    assert hub.ranges[before:] == [f"bytes={10 * MIB}-"]  # the client writes 10 MiB at a time
+
+
+def test_bytes_that_do_not_have_the_checksum_of_the_hub_are_removed(
+    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
+) -> None:
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
+    hub.fault = "garble"
+    done = command(*download)
+    assert done.status == 1
+    assert "doesn't have the sha256" in done.err
+    assert list((project / "got").iterdir()) == []
+
+
+def test_a_hub_that_answers_with_errors_gets_nothing_and_is_said(
+    command: Command, hub: HubState, project: Path
+) -> None:
+    (project / "tasks.jsonl").write_bytes(content(SMALL))
+    hub.fault = "500"
+    done = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl")
+    assert done.status == 1
+    assert "registry error: uploading data/train.jsonl of acme/weather failed" in done.err
+    assert "500" in done.err
+    assert "Traceback" not in done.err
+    assert TOKEN not in done.out + done.err  # which this hub sends back in its error
+
+
+def test_a_hub_that_never_answers_is_given_up_and_leaves_nothing(
+    command: Command, environment: dict[str, str], hub: HubState, project: Path, download: tuple[str, ...]
+) -> None:
+    hub.fault, environment["HF_HUB_ETAG_TIMEOUT"] = "hang", "1"
+    done = command(*download)
+    assert done.status == 1
+    assert "timed out" in done.err
+    assert not (project / "got").exists()
+
+
+def test_another_file_at_the_target_is_kept_unless_told(
+    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
+) -> None:
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(SMALL)}
+    write_jsonl(project / "got/train.jsonl", [task(99)])
+    refused = command(*download)
+    assert refused.status == 2
+    assert "got/train.jsonl exists and is another file" in refused.err
+    assert read_jsonl(project / "got/train.jsonl") == [task(99)]
+    assert command(*download, "+overwrite=true").status == 0
+    assert (project / "got/train.jsonl").read_bytes() == content(SMALL)
+
+
+def test_a_repository_or_a_file_that_is_not_there_is_a_mistake_with_what_is_known(
+    command: Command, hub: HubState
+) -> None:
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(SMALL)}
+    where = ("+artifact_fpath=data/trian.jsonl", "+output_dirpath=got")
+    file = command("ng_download_dataset_from_hf", "+repo_id=acme/weather", *where)
+    repo = command("ng_download_dataset_from_hf", "+repo_id=acme/wether", *where)
+    assert (file.status, repo.status) == (2, 2)
+    assert "did you mean 'data/train.jsonl'?" in file.err
+    assert "check repo_id" in repo.err
+
+
+def test_every_split_comes_into_a_folder(command: Command, hub: HubState, project: Path) -> None:
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(2), "validation.jsonl": content(1), "README.md": b"#"}
+    done = command("ng_download_dataset_from_hf", "+repo_id=acme/weather", "+output_dirpath=got")
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in (project / "got").iterdir()) == ["train.jsonl", "validation.jsonl"]
+
+
+def test_rows_that_are_no_tasks_are_not_uploaded_as_train(command: Command, hub: HubState, project: Path) -> None:
+    write_jsonl(project / "tasks.jsonl", [task(0), {"question": "?"}])
+    done = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl")
+    assert done.status == 2
+    assert "line 2 lacks responses_create_params" in done.err
+    assert hub.requests == []
+
+
+def test_prepare_fetches_what_is_missing_when_told(command: Command, hub: HubState, project: Path) -> None:
+    hub.repos["acme/weather"] = {"train.jsonl": content(LARGE)}
+    config = configure(project, f"name: a, type: train, jsonl_fpath: data/train.jsonl, {SOURCE}")
+    prepare = ("ng_prepare_data", config, "+mode=train_preparation", "+output_dirpath=out")
+    refused = command(*prepare)
+    assert refused.status == 2
+    assert "+should_download=true fetches it" in refused.err
+    done = command(*prepare, "+should_download=true")
+    assert done.status == 0, done.err
+    assert len(read_jsonl(project / "out/train.jsonl")) == LARGE
