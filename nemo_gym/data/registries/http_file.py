@@ -12,7 +12,7 @@ import requests
 from nemo_gym.data.registries.checksums import Checksum
 from nemo_gym.data.registries.errors import RegistryError, failing_as
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # what a connection that breaks loses at most
 _MAX_TEXT_BYTES = 65_536
 
 

@@ -4,21 +4,21 @@ Source: https://huggingface.co/docs/huggingface_hub
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import HfApi, get_session, set_client_factory
+from huggingface_hub import HfApi, get_session, hf_hub_url, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
-from nemo_gym.data.registries.arrival import accept, is_there
+from nemo_gym.data.registries.arrival import accept, is_there, partial_path
 from nemo_gym.data.registries.checksums import Checksum, checksum_of
 from nemo_gym.data.registries.errors import RegistryError, failing_as
+from nemo_gym.data.registries.http_file import HttpFile, Patience
 
 _SILENCE_ENV, _SILENCE_S = "HF_HUB_ETAG_TIMEOUT", "30"
 """Seconds without a word from the hub. The client by itself waits for ever, and uses its variable for less."""
@@ -50,8 +50,10 @@ class Hub:
     """A client of the hub, or of the one that HF_ENDPOINT names; `token` None: without one."""
 
     def __init__(self, token: str | None) -> None:
-        _bound_waiting(float(os.environ.get(_SILENCE_ENV, _SILENCE_S)))
+        self._silence_s = float(os.environ.get(_SILENCE_ENV, _SILENCE_S))
+        _bound_waiting(self._silence_s)
         self._api = HfApi(token=token or False)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def upload(self, file: HubFile, path: Path, commit: Commit = Commit(), *, collection: str | None = None) -> str:
         """Upload a file to a repository, made private where it is new; return the address of the commit.
@@ -98,14 +100,9 @@ class Hub:
                 raise ConfigError(Mistake(what, "artifact_fpath", known, did_you_mean(file.file, known)))
             if is_there(target, wanted, overwrite=overwrite):
                 return wanted
-            folder = target.with_name(f".{target.name}.partial")  # the client keeps there what it goes on from
-            fetched = self._api.hf_hub_download(
-                file.repo_id, file.file, repo_type=_KIND, revision=file.revision, local_dir=folder
-            )
-            try:
-                accept(Path(fetched), target, wanted, doing)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            partial = partial_path(target)
+            self._content(file).fetch(partial)
+            accept(partial, target, wanted, doing)
             return wanted
 
     def files(self, repo_id: str, revision: str | None = None) -> list[str]:
@@ -126,6 +123,11 @@ class Hub:
             what, fix = f"{repo_id} has no {split}.jsonl, at the top or in data/", "name the file: artifact_fpath"
             raise ConfigError(Mistake(what, known=files, fix=fix))
         return HubFile(repo_id, name, revision)
+
+    def _content(self, file: HubFile) -> HttpFile:
+        # Not with the client's own download: what a process of it has fetched, another one doesn't go on from.
+        url = hf_hub_url(file.repo_id, file.file, repo_type=_KIND, revision=file.revision, endpoint=self._api.endpoint)
+        return HttpFile(url, self._headers, Patience(silence_s=self._silence_s))
 
     def _checksum(self, file: HubFile, revision: str | None) -> Checksum | None:
         """Return what the hub says a file is: large files by their SHA-256, others as git does."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.models.auxiliary_model import AuxiliaryModel
 from nemo_gym.models.judge.config import JudgeConfig
-from nemo_gym.models.judge.judgement import Judgement, JudgeUsage, final_text
+from nemo_gym.models.judge.judgement import JudgeEvaluation, Judgement, JudgeUsage, final_text
 from nemo_gym.models.judge.prompt import Prompt
 from nemo_gym.models.judge.verdicts import Parser, Verdict, label_parser
 from nemo_gym.servers.http.client import ServerClient
@@ -69,7 +69,7 @@ class Judge:
             RolloutError: `judge_failed`: it can't be reached, or answers with an error; whether it makes sense to try
                 again is as the error says. `judge_unparseable`: no answer has a verdict.
         """
-        answers: list[NeMoGymResponse] = []
+        answers: list[JudgeEvaluation] = []
         first = await self._verdict(self._prompt.fill(values), self._parse, answers)
         if not self.config.both_orders:
             return _judgement(first.reward, first.said, None, answers)
@@ -89,17 +89,18 @@ class Judge:
             case reward:
                 return reward
 
-    async def _verdict(self, prompt: str, parse: Parser, answers: list[NeMoGymResponse]) -> Verdict:
+    async def _verdict(self, prompt: str, parse: Parser, answers: list[JudgeEvaluation]) -> Verdict:
         """Ask until an answer has a verdict; every answer is added to `answers`."""
         tries = 1 + self.config.parse_retries
         for _ in range(tries):
             response = await self._model.answer(prompt, kind="judge_failed", stage="verification")
-            answers.append(response)
+            asked = self._model.request(prompt)
+            answers.append(JudgeEvaluation(responses_create_params=asked, response=response))
             # What was cut off may name labels before it has decided.
             verdict = parse(final_text(response)) if response.status != "incomplete" else None
             if verdict is not None:
                 return verdict
-        raise self._unparseable(answers[-1], tries)
+        raise self._unparseable(answers[-1].response, tries)
 
     def _unparseable(self, response: NeMoGymResponse, tries: int) -> RolloutError:
         text = final_text(response)
@@ -124,11 +125,12 @@ def _check_use(
         raise ConfigError(*mistakes)
 
 
-def _judgement(reward: float, said: str, disagreed: bool | None, answers: Sequence[NeMoGymResponse]) -> Judgement:
+def _judgement(reward: float, said: str, disagreed: bool | None, answers: Sequence[JudgeEvaluation]) -> Judgement:
     return Judgement(
         reward=reward,
         judge_verdict=said,
         judge_disagreed=disagreed,
-        judge_usage=JudgeUsage.of(answers),
-        judge_answers=[final_text(answer) for answer in answers],
+        judge_usage=JudgeUsage.of(answer.response for answer in answers),
+        judge_answers=[final_text(answer.response) for answer in answers],
+        judge_evaluations=list(answers),
     )

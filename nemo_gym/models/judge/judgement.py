@@ -4,11 +4,19 @@ from pydantic import BaseModel, Field
 
 from nemo_gym.models.chat.think import split_thoughts
 from nemo_gym.wire.environment import ModelUsage
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 
 
 class JudgeUsage(ModelUsage):
     """Calls to the judge for one rollout, and their tokens; None where an answer doesn't tell."""
+
+
+class JudgeEvaluation(BaseModel):
+    """One call to the judge in full."""
+
+    responses_create_params: JsonObject
+    response: NeMoGymResponse
 
 
 class Judgement(BaseModel):
@@ -25,6 +33,9 @@ class Judgement(BaseModel):
     )
     judge_usage: JudgeUsage = Field(default_factory=JudgeUsage)
     judge_answers: list[str] = Field(default=[], description="The judge's texts, in order, without reasoning.")
+    judge_evaluations: list[JudgeEvaluation] = Field(
+        default=[], exclude=True, description="The calls in full; a verifier adds them to its row if it wants them."
+    )
 
 
 def final_text(response: NeMoGymResponse) -> str:

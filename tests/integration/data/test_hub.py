@@ -11,7 +11,6 @@ from tests.integration.data.hub_server import TOKEN, HubState
 
 UPLOAD = ("ng_upload_dataset_to_hf", "+hf_organization=acme", "+dataset_name=weather", "+hf_dataset_prefix=''")
 SMALL, LARGE = 3, 2_000
-MIB = 2**20
 
 
 def content(num_rows: int) -> bytes:
@@ -49,17 +48,16 @@ def test_a_second_download_of_the_same_file_fetches_nothing(
 def test_a_download_that_is_cut_off_goes_on_where_it_stopped(
     command: Command, hub: HubState, project: Path, download: tuple[str, ...]
 ) -> None:
-    whole = content(1) * (12 * MIB // len(content(1)))
-    hub.repos["acme/weather"] = {"data/train.jsonl": whole}
-    hub.fault, hub.cut_bytes = "cut", 11 * MIB
+    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
+    hub.fault, hub.cut_bytes = "cut", 100_000
     cut = command(*download)
     assert (cut.status, (project / "got/train.jsonl").exists()) == (1, False)
-    assert "registry error: downloading data/train.jsonl of acme/weather failed" in cut.err
+    assert "registry error: fetching" in cut.err
     before = len(hub.ranges)
     hub.fault = ""
     assert command(*download).status == 0
-    assert (project / "got/train.jsonl").read_bytes() == whole
-    assert hub.ranges[before:] == [f"bytes={10 * MIB}-"]  # the client writes 10 MiB at a time
+    assert (project / "got/train.jsonl").read_bytes() == content(LARGE)
+    assert hub.ranges[before:] == ["bytes=65536-"]  # the last whole block before the cut
 
 
 def test_bytes_that_do_not_have_the_checksum_of_the_hub_are_removed(

@@ -202,3 +202,13 @@ def test_a_task_that_is_no_model_is_a_mistake() -> None:
         class Wrong(Environment):
             def reward(self, task: dict[str, Any]) -> float:
                 return 0.0
+
+
+class Understood(Environment):
+    def reward(self, expected: str) -> Verdict:
+        return Verdict(1.0, fields={"expected": expected.strip().upper()})
+
+
+def test_a_verdict_may_say_a_field_of_the_task_as_it_was_understood(serve: Serve) -> None:
+    row = serve(Understood).post("/verify", json=verify_request(expected=" b ")).json()
+    assert (row["expected"], row["reward"]) == ("B", 1.0)

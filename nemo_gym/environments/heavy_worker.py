@@ -1,0 +1,79 @@
+"""The other end of `heavy_work`: a script in a process of its own, which runs one function after another.
+
+It imports nothing of this package, so that it starts fast. A line of JSON is a job, a line of JSON is its result.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_IMPORTS_WITHIN_S = 120.0
+
+
+def main() -> None:
+    """Run jobs until the parent closes its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
+    results = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no result
+    settings = json.loads(sys.stdin.readline())
+    sys.path[:] = settings["path"]
+    with contextlib.suppress(ValueError, OSError):  # a lower limit holds already, or the system has none
+        resource.setrlimit(resource.RLIMIT_AS, (settings["memory_limit_bytes"],) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(jobs,), daemon=True).start()
+    while True:
+        results.write(json.dumps(_done(json.loads(jobs.get()))) + "\n")
+        results.flush()
+
+
+def _read(jobs: "queue.SimpleQueue[str]") -> None:
+    for line in sys.stdin:
+        jobs.put(line)
+    os._exit(0)  # the parent is gone, and with it whoever wants the result
+
+
+def _done(job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        _limit_cpu(_IMPORTS_WITHIN_S)
+        function = _function(job["module"], job["file"], job["name"])
+        _limit_cpu(job["cpu_limit_s"])
+        return {"value": function(*job["arguments"])}
+    except MemoryError:
+        return {"limit": "memory"}
+    except BaseException as error:  # some libraries' own time-outs are no Exception
+        return {"error": f"{type(error).__name__}: {error}"[:2000]}
+
+
+def _limit_cpu(seconds: float) -> None:
+    """From now on for so long, rounded up: then the system ends this process, whatever it is doing."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 1, hard))
+
+
+def _function(module: str, file: str, name: str) -> Callable[..., Any]:
+    if module not in sys.modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError:  # an environment in a folder of its own
+            sys.path.insert(0, os.path.dirname(file))
+            spec = importlib.util.spec_from_file_location(module, file)
+            assert spec is not None and spec.loader is not None  # noqa: PT018  # it is a Python file
+            sys.modules[module] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[module])
+    function: Callable[..., Any] = getattr(sys.modules[module], name)
+    return function
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Functions for the tests of heavy work; its processes import this file."""
+
+import os
+import time
+
+from tests.bounds import NEVER_S
+
+
+def double(number: int) -> int:
+    print("not a result")
+    return 2 * number
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def sleep(note: str) -> None:
+    """Write down who does this, then do nothing."""
+    with open(note, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(NEVER_S)
+
+
+def process() -> int:
+    return os.getpid()
+
+
+def eat_memory() -> int:
+    return len(bytearray(1 << 40))
+
+
+def crash() -> None:
+    os.abort()
+
+
+def backtrack() -> bool:
+    """Stay in C code, where no Python signal handler runs."""
+    import re
+
+    return re.match("(a+)+$", "a" * 60 + "b") is not None
