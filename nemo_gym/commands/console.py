@@ -18,6 +18,7 @@ _INTERRUPTED = 130
 RUN = "Run servers"
 PREPARE = "Prepare tasks"
 COLLECT = "Collect rollouts"
+LOOK_AT = "Look at rollouts"
 TRAIN = "Prepare training"
 WRITE = "Write an environment"
 LOOK_UP = "Look things up"
@@ -51,6 +52,8 @@ COMMANDS = {
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
+    "viewer": Command("rollouts.viewer", LOOK_AT),
+    "plot": Command("rollouts.plot", LOOK_AT),
     "profile": Command("training.profile", TRAIN),
     "select": Command("training.select", TRAIN),
     "compare": Command("training.compare", TRAIN),

