@@ -1,7 +1,9 @@
 """NeMo Gym: environments for language-model agents as model, resources and agent servers."""
 
+import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"  # the one place: pyproject.toml reads it from here
 
@@ -18,8 +20,13 @@ RESULTS_DIR: Path
 """Where results go by default: `results`, in the same place as the cache. May not exist."""
 
 
-def __getattr__(name: str) -> Path:
-    # Looked up when asked for: importing the package reads neither the disk nor the environment.
+_ROOMS = {"gym": "nemo_gym.in_process.gym", "to_dataframe": "nemo_gym.in_process.results"}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when asked for: importing the package loads nothing, and reads neither the disk nor the environment.
+    if name in _ROOMS:
+        return getattr(importlib.import_module(_ROOMS[name]), name)
     if name not in ("CACHE_DIR", "RESULTS_DIR"):
         raise AttributeError(f"module 'nemo_gym' has no attribute '{name}'")
     is_checkout = (ROOT_DIR / "pyproject.toml").is_file()

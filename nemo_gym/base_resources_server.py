@@ -1,11 +1,13 @@
 """Resources servers: an environment's tools, its state per session, and the verifier."""
 
 import asyncio
+import inspect
 import math
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from numbers import Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
@@ -13,6 +15,9 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import Field, PrivateAttr
 
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, Domain
+from nemo_gym.mcp_tools.client_tools import McpClientTools
+from nemo_gym.mcp_tools.serving import McpEndpoint
+from nemo_gym.mcp_tools.settings import McpServerSettings
 from nemo_gym.servers.http.session_ids import SESSION_ID_KEY, SESSION_KEPT_KEY, TAKES_TURNS_KEY
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.server import SimpleServer
@@ -64,6 +69,8 @@ class BaseResourcesServerConfig(BaseRunServerInstanceConfig):
     session_idle_limit_s: float = Field(
         default=3600.0, gt=0, description="A session nobody uses for so long is cleaned up, in seconds."
     )
+    mcp: bool = Field(default=False, description="Serve the tools at /mcp to clients of the Model Context Protocol.")
+    mcp_servers: list[McpServerSettings] = Field(default=[], description="MCP servers whose tools it offers.")
 
 
 class ToolError(HTTPException):
@@ -99,13 +106,14 @@ class SimpleResourcesServer(BaseResourcesServer):
 
     _registry: SessionRegistry | None = PrivateAttr(default=None)
     _app: FastAPI | None = PrivateAttr(default=None)
+    _mcp: McpEndpoint | None = PrivateAttr(default=None)
 
     @property
     def _sessions(self) -> SessionRegistry:
         # Made when it is first needed: an author's own `model_post_init` need not call ours.
         if self._registry is None:
             new_state = type(self).session_state or (lambda: None)
-            self._registry = SessionRegistry(new_state, self.close_session, self.config.session_idle_limit_s)
+            self._registry = SessionRegistry(new_state, self._clean_up, self.config.session_idle_limit_s)
         return self._registry
 
     def setup_webserver(self) -> FastAPI:
@@ -121,6 +129,9 @@ class SimpleResourcesServer(BaseResourcesServer):
                 response.headers[MORE_TOOLS_HEADER] = "1"
             return list_tools(app)
 
+        if self.config.mcp:
+            name, timeout_s = self.config.name, self.config.tool_timeout_s
+            self._mcp = McpEndpoint(app, name, self.session_cookie_name(), timeout_s)
         return app
 
     # The two handlers below are overridden with `body`, with `request: Request`, or with both, in any order.
@@ -193,10 +204,10 @@ class SimpleResourcesServer(BaseResourcesServer):
         )
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def _running(self, app: FastAPI) -> AsyncIterator[None]:
         """Expire idle sessions while the server runs, and clean up every open one at its end."""
         sweeper = asyncio.create_task(self._sweep()) if self._tracks_sessions() else None
-        async with super()._running():
+        async with super()._running(app), self._with_mcp(app):
             try:
                 yield
             finally:
@@ -204,13 +215,32 @@ class SimpleResourcesServer(BaseResourcesServer):
                     sweeper.cancel()
                 await self._sessions.close_all()
 
+    @asynccontextmanager
+    async def _with_mcp(self, app: FastAPI) -> AsyncIterator[None]:
+        """Take the tools of the configured MCP servers, and serve all tools over MCP where that is wanted."""
+        async with AsyncExitStack() as opened:
+            if self.config.mcp_servers:
+                servers = McpClientTools(
+                    self.config.mcp_servers, _folder_of(type(self)), f"{self.config.name}.mcp_servers"
+                )
+                opened.push_async_callback(servers.close)
+                await servers.open(app)
+            if self._mcp is not None:
+                await opened.enter_async_context(self._mcp.running())
+            yield
+
+    async def _clean_up(self, session_id: str, state: Any) -> None:
+        if self._mcp is not None:
+            self._mcp.session_ended(session_id)
+        await self.close_session(session_id, state)
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(min(_SWEEP_EVERY_S, self.config.session_idle_limit_s / 4))
             await self._sessions.expire_idle()
 
     def _tracks_sessions(self) -> bool:
-        return self.keeps_sessions() or self._has_own_seed()
+        return self.keeps_sessions() or self._has_own_seed() or self._mcp is not None
 
     def _has_own_seed(self) -> bool:
         return type(self).seed_session is not SimpleResourcesServer.seed_session
@@ -223,7 +253,11 @@ class SimpleResourcesServer(BaseResourcesServer):
 
     async def _seed_once(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
         self._tell(request, is_kept=True)
-        return await self._sessions.seed(request.session[SESSION_ID_KEY], raw, invoke)
+        session_id = request.session[SESSION_ID_KEY]
+        answer = await self._sessions.seed(session_id, raw, invoke)
+        if self._mcp is not None:
+            self._mcp.session_seeded(session_id, raw)
+        return answer
 
     async def _seed_unkept(self, request: Request, raw: bytes, invoke: Callable[[], Awaitable[Any]]) -> Any:
         _ = request.session[SESSION_ID_KEY]  # asked for, and thereby made: a seed is answered with its cookie
@@ -249,6 +283,13 @@ class SimpleResourcesServer(BaseResourcesServer):
         if isinstance(reward, Real) and not isinstance(reward, bool) and math.isfinite(reward):
             return answer
         raise rollout_error("verifier_error", f"the verifier of {self.config.name} gave {reward!r} as the reward")
+
+
+def _folder_of(server: type) -> Path:
+    try:
+        return Path(inspect.getfile(server)).parent
+    except (OSError, TypeError):  # written in a notebook
+        return Path.cwd()
 
 
 def _reward(answer: Any) -> Any:

@@ -156,6 +156,17 @@ def replace_global_config_dict(values: Mapping[str, Any]) -> DictConfig:
     return _cached
 
 
+def kept_global_config_dict() -> DictConfig | None:
+    """Return the configuration that this process keeps; None before it was read."""
+    return _cached
+
+
+def restore_global_config_dict(before: DictConfig | None) -> None:
+    """Keep what `kept_global_config_dict` gave before it was replaced."""
+    global _cached
+    _cached = before
+
+
 def _given_values() -> dict[str, Any] | None:
     """Return the configuration that the environment gives to this process; None when it gives none."""
     text, path = (os.environ.get(name) for name in (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV))

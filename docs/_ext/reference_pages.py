@@ -40,6 +40,9 @@ _CAUSES = {
     "verifier_timeout": "the verifier took longer than it may",
     "judge_failed": "the judge model couldn't be asked",
     "judge_unparseable": "no answer of the judge had a verdict",
+    "turn_error": "the environment raised an exception while it gave the user's next message",
+    "turn_timeout": "the environment took longer for the user's next message than it may",
+    "user_failed": "the model that plays the user couldn't be asked",
     "session_lost": "a call for a session that the server doesn't have",
     "session_expired": "a call for a session that nobody had used for too long",
     "server_died": "a server of the run ended while it was asked",
@@ -57,6 +60,7 @@ def setup(app: Any) -> dict[str, bool]:
 
 def _write_pages(app: Any) -> None:
     folder = Path(app.srcdir) / "reference"
+    folder.mkdir(exist_ok=True)
     _write(folder / "commands.md", _commands())
     _write(folder / "failure-kinds.md", _failure_kinds())
     _write(folder / "settings.md", _settings())

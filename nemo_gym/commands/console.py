@@ -18,6 +18,7 @@ _INTERRUPTED = 130
 RUN = "Run servers"
 PREPARE = "Prepare tasks"
 COLLECT = "Collect rollouts"
+LOOK_AT = "Look at rollouts"
 TRAIN = "Prepare training"
 WRITE = "Write an environment"
 LOOK_UP = "Look things up"
@@ -51,6 +52,8 @@ COMMANDS = {
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),
+    "viewer": Command("rollouts.viewer", LOOK_AT),
+    "plot": Command("rollouts.plot", LOOK_AT),
     "profile": Command("training.profile", TRAIN),
     "select": Command("training.select", TRAIN),
     "compare": Command("training.compare", TRAIN),
@@ -59,6 +62,7 @@ COMMANDS = {
     "check_environment": Command("environments.check_environment", WRITE),
     "test": Command("environments.test", WRITE),
     "test_all": Command("environments.test_all", WRITE),
+    "list": Command("lookup.list", LOOK_UP),
     "dump_config": Command("lookup.dump_config", LOOK_UP, "all"),
     "help": Command("lookup.help", LOOK_UP),
     "version": Command("lookup.version", LOOK_UP),

@@ -18,7 +18,7 @@ from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.paths import find_file
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.config.reading.default_agents import add_default_agents
+from nemo_gym.config.reading.default_agents import add_default_agents, add_run_wide_settings
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal, resolve
 from nemo_gym.config.reading.merged import MergedConfig, Source, merge
 from nemo_gym.config.reading.sources import gather_sources
@@ -168,6 +168,7 @@ def check_sources(sources: list[Source], own_keys: Collection[str] = (), *, loca
     # Without the misspelt keys: what follows from them isn't worth a mistake of its own.
     merged = merge([_without(source, misspelt) for source in sources])
     add_default_agents(merged)
+    add_run_wide_settings(merged)
     resolved = resolve_and_hide(merged)
     run, findings = _run_wide(resolved, merged)
     inside: list[Finding] = []

@@ -3,7 +3,8 @@
 "Beside a file" is its own folder, then the folder above it that holds components (`resources_servers/` and so on), at
 most three levels up: so a component's configuration finds the component it lies in, wherever it is started from. The
 component folders are next to `nemo_gym/` in a checkout and in an installation alike, so the project root is also the
-place of what was installed.
+place of what was installed. A component may also be a folder of its own anywhere, with its configurations in
+`configs/`: these find it, and files are looked for in it, too.
 """
 
 import os
@@ -12,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nemo_gym import PARENT_DIR
-from nemo_gym.config.keys import KINDS
+from nemo_gym.config.keys import KINDS, RESOURCES_KIND
 
+CONFIGS_FOLDER = "configs"
 _LEVELS_UP = 3  # <root>/<kind>/<implementation>/configs
 
 
@@ -32,7 +34,7 @@ def candidate_paths(path: str | Path, *, beside: Path | None = None) -> list[Pat
 
 def search_roots(beside: Path | None = None) -> list[Path]:
     """Return the folders that relative paths start at, in order; `beside` as in `candidate_paths`."""
-    near = [] if beside is None else [beside, *_component_root(beside)]
+    near = [] if beside is None else [beside, *_own_folder(beside), *_component_root(beside)]
     return list(dict.fromkeys([*near, *_current_folder(), PARENT_DIR]))
 
 
@@ -46,11 +48,15 @@ def find_component(
 ) -> Path | None:
     """Return the folder `<kind>/<implementation>`, or None.
 
-    The first folder that holds `entrypoint` wins over an earlier one that does not: a folder of the same name
-    that only collects results must not hide the component.
+    An environment's configuration means the folder that it lies in, where that has this name. Else the first folder
+    that holds `entrypoint` wins over an earlier one that does not: a folder of the same name that only collects results
+    must not hide the component.
     """
     places = candidate_paths(Path(kind) / implementation, beside=beside)
     folders = [place for place in places if os.path.isdir(place)]
+    own = [folder for folder in _own_folder(beside) if folder.name == implementation and kind == RESOURCES_KIND]
+    if own and entrypoint and os.path.isfile(own[0] / entrypoint):
+        return own[0]
     whole = [folder for folder in folders if entrypoint and os.path.isfile(folder / entrypoint)]
     return next(iter(whole + folders), None)
 
@@ -72,6 +78,11 @@ def component_configs() -> list[str]:
 def shown(path: Path) -> str:
     """Return the path as a person reads it: relative when it is below the current folder."""
     return next((str(path.relative_to(here)) for here in _current_folder() if path.is_relative_to(here)), str(path))
+
+
+def _own_folder(beside: Path | None) -> list[Path]:
+    """Return the folder whose `configs/` is `beside`, if it is one."""
+    return [beside.resolve().parent] if beside is not None and beside.name == CONFIGS_FOLDER else []
 
 
 def _component_root(folder: Path) -> Iterator[Path]:

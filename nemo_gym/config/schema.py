@@ -227,6 +227,7 @@ class RunSettings(BaseModel):
         default=None, description="Python of environments that are built for servers, e.g. '3.12'."
     )
     ray_head_node_address: str | None = Field(default=None, description="Ray cluster to join.")
+    mcp: bool = Field(default=False, description="true: each environment also serves its tools at /mcp.")
 
     @property
     def head_bind_host(self) -> str:

@@ -81,8 +81,8 @@ class Environment(SimpleResourcesServer):
         return self._heavy_work
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
-        async with super()._running():
+    async def _running(self, app: FastAPI) -> AsyncIterator[None]:
+        async with super()._running(app):
             try:
                 yield
             finally:

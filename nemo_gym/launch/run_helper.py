@@ -1,13 +1,11 @@
 """A run inside a program of the user: start, look after, stop, without an event loop of one's own."""
 
-import asyncio
 import signal
 import sys
 import threading
 import time
-from collections.abc import Coroutine
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -18,13 +16,13 @@ from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import GlobalConfigDictParserConfig, replace_global_config_dict
 from nemo_gym.launch.launcher import Launcher
+from nemo_gym.launch.loop_thread import LoopThread
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.terminal.console import ServerConsole
 from nemo_gym.launch.terminal.tables import ready_text
 from nemo_gym.servers.http.client import ServerClient
 
 _POLL_S = 1.0
-_Result = TypeVar("_Result")
 
 
 class RunHelper:
@@ -38,7 +36,7 @@ class RunHelper:
         self._console: ServerConsole | None = None
         self._server_client: ServerClient | None = None
         self._start_s = 0.0
-        self._loop = _LoopThread()
+        self._loop = LoopThread("nemo-gym-launcher")
 
     def start(self, global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None) -> None:
         """Start everything and return when all servers are ready. The servers end with this process at the latest.
@@ -127,34 +125,6 @@ class RunHelper:
             self.shutdown()
             if is_main:
                 signal.signal(signal.SIGTERM, before)
-
-
-class _LoopThread:
-    """An event loop in a background thread, where the launcher lives."""
-
-    def begin(self) -> None:
-        self._begun = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="nemo-gym-launcher", daemon=True)
-        self._thread.start()
-        self._begun.wait()
-
-    def result_of(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-
-    async def _live(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
-        self._begun.set()
-        await self._over.wait()
 
 
 def _load(wanted: GlobalConfigDictParserConfig) -> RunConfig:

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.tasks import Task, agent_of, with_params
-from nemo_gym.collections.writer import Output
-from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled
+from nemo_gym.rollouts.attempts import AttemptLog, AttemptPolicy, attempt_until_settled
 from nemo_gym.rollouts.slots import InFlight, Slots, slots_for
 from nemo_gym.rollouts.stop_rule import StopRule
 from nemo_gym.servers.http.client import ServerClient
@@ -39,6 +38,16 @@ def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> 
             key = (task.index, rollout_index)
             if not settled.is_settled(key):
                 yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))
+
+
+class OutcomeLog(AttemptLog, Protocol):
+    """Is told of attempts as they happen, and gets every outcome: the files of a collection, or a program."""
+
+    def materialize(self, attempt: Attempt, row: dict[str, Any]) -> None:
+        """A task row is sent to its agent."""
+
+    def settle(self, outcome: Outcome) -> None:
+        """A rollout has its outcome."""
 
 
 DRAIN_S = 3.0
@@ -81,7 +90,7 @@ class Collector:
     """
 
     client: ServerClient
-    output: Output
+    output: OutcomeLog
     limits: CollectorLimits
     agent_name: str | None
     params: Mapping[str, Any]

@@ -21,6 +21,7 @@ from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.scripted_model.asgi import RequestError
 from responses_api_models.scripted_model.control import CONTROL_PREFIX
 from responses_api_models.scripted_model.endpoint import PATHS, ScriptedEndpoint
+from responses_api_models.scripted_model.script import AnswerFunction
 from responses_api_models.scripted_model.settings import ScriptedSettings
 
 
@@ -44,6 +45,10 @@ class ScriptedModel(SimpleResponsesAPIModel):
         """Make the endpoint that every route and every direct call share."""
         super().model_post_init(context)
         self._endpoint = ScriptedEndpoint(self.config)
+
+    def answer_with(self, function: AnswerFunction) -> None:
+        """Let a function of a program in this process choose the answers."""
+        self._endpoint.function = function
 
     def setup_webserver(self) -> FastAPI:
         """Return the app with the raw endpoint in front of the base's validating routes of the same paths."""

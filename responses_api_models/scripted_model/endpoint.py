@@ -26,7 +26,7 @@ from responses_api_models.scripted_model.asgi import (
 from responses_api_models.scripted_model.control import CONTROL_PREFIX, EndpointState, serve_control
 from responses_api_models.scripted_model.conversation import Conversation, chat_conversation, responses_conversation
 from responses_api_models.scripted_model.faults import SlowFault, TokenDataFault, play_fault, spoiled
-from responses_api_models.scripted_model.script import Answer, Latency, choose_answer
+from responses_api_models.scripted_model.script import Answer, AnswerFunction, Latency, answer_of, choose_answer
 from responses_api_models.scripted_model.settings import ScriptedSettings
 from responses_api_models.scripted_model.tokens import detokenize, tokenize
 
@@ -49,10 +49,15 @@ PATHS = (*APIS_BY_PATH, *_TOKENIZER_BY_PATH, "/v1/models")
 
 
 class ScriptedEndpoint:
-    """ASGI app with the model routes, the list of models, the tokenizer's routes, `/health`, `/` and `/script/...`."""
+    """ASGI app with the model routes, the list of models, the tokenizer's routes, `/health`, `/` and `/script/...`.
+
+    Attributes:
+        function: Chooses the answers, instead of scripts and rules, where a program in this process set it.
+    """
 
     def __init__(self, settings: ScriptedSettings) -> None:
         self.settings = settings
+        self.function: AnswerFunction | None = None
         self.state = EndpointState(settings)
         key = settings.api_key
         self._authorization = None if key is None else f"Bearer {key.get_secret_value()}".encode()
@@ -80,7 +85,7 @@ class ScriptedEndpoint:
         """
         api, raw = self._api("POST", path), orjson.dumps(request)
         number, record = self.state.record.note_request(path, raw), self.state.record
-        conversation, answer = self._choose(api, request)
+        conversation, answer = await self._choose(api, request)
         record.enter()
         try:
             await self._wait(answer, number)
@@ -126,7 +131,7 @@ class ScriptedEndpoint:
             record.leave()
 
     async def _answer(self, api: Api, raw: bytes, number: int, receive: Receive, send: Send) -> None:
-        conversation, answer = self._choose(api, _parsed(raw))
+        conversation, answer = await self._choose(api, _parsed(raw))
         self.state.check_weights()
         fault = self.state.fault_for(conversation, number)
 
@@ -141,10 +146,12 @@ class ScriptedEndpoint:
         else:
             await play_fault(fault, answer, render, receive, send)
 
-    def _choose(self, api: Api, request: Mapping[str, Any]) -> tuple[Conversation, Answer]:
+    async def _choose(self, api: Api, request: Mapping[str, Any]) -> tuple[Conversation, Answer]:
         self._check_model(request)
         conversation = api.read(request)
         self.state.record.note_key(conversation.task_key())
+        if self.function is not None:
+            return conversation, await answer_of(self.function, request)
         return conversation, choose_answer(conversation, self.settings.rules, self.settings.default_answer)
 
     def _write(self, api: Api, answer: Answer, conversation: Conversation, request_bytes: int) -> JsonObject:

@@ -1,6 +1,7 @@
 """The script: prepared answers in their short written form, and which of them a model call gets."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from string import Template
 from typing import Annotated, Any, Literal, Self
 
@@ -161,6 +162,28 @@ def choose_answer(conversation: Conversation, rules: Sequence[Rule], default: An
         if groups is not None:
             return rule.answer.filled(groups)
     return default
+
+
+AnswerFunction = Callable[[JsonObject], Any]
+"""Gets the body of a model call; returns a text, an `Answer`, or one as a mapping; may be a coroutine function."""
+
+
+async def answer_of(function: AnswerFunction, request: Mapping[str, Any]) -> Answer:
+    """Return the answer of a program's function to one model call.
+
+    Raises:
+        RequestError: It raised, or what it returned isn't an answer; the message says so.
+    """
+    try:
+        said = function(dict(request))
+        if inspect.isawaitable(said):
+            said = await said
+    except Exception as error:  # a bug of the program's own function is a failure of this rollout, which names it
+        raise RequestError(f"the function that answers raised {error!r}") from error
+    try:
+        return Answer(message=said) if isinstance(said, str) else Answer.model_validate(said)
+    except ValidationError as error:
+        raise RequestError(f"the function that answers returned no answer: {reasons(error)}") from error
 
 
 def _scripted_answer(conversation: Conversation) -> Answer | None:

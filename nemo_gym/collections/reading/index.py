@@ -1,7 +1,5 @@
 """An index of a rollout file: where each rollout is, its outcome and reward; 25 bytes a row, growing with the file."""
 
-import enum
-import hashlib
 import os
 from array import array
 from bisect import bisect_right
@@ -13,16 +11,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from nemo_gym.collections.line_file import DamagedFileError, Line, decoded_as, iter_lines
+from nemo_gym.collections.line_file import DamagedFileError, Line, decoded_as
+from nemo_gym.collections.reading.followed_file import FileChange, FileState, FollowedFile
 from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
 
 Index32 = Annotated[int, Meta(ge=0, lt=2**32)]
 OutcomeName = Literal["scored", "masked", "no_reward"]
 _OUTCOMES: tuple[OutcomeName, ...] = ("scored", "masked", "no_reward")
 
-_SAMPLE_BYTES = 4_096
 _CACHED_FROM_BYTES = 4 * 2**20
-_FORMAT = 1
+_FORMAT = 2
 
 
 class RowHead(msgspec.Struct, rename={"task_index": TASK_INDEX_KEY, "rollout_index": ROLLOUT_INDEX_KEY}):
@@ -43,16 +41,6 @@ class RowHead(msgspec.Struct, rename={"task_index": TASK_INDEX_KEY, "rollout_ind
 
 
 HEADS = msgspec.json.Decoder(RowHead)
-
-
-class FileChange(enum.Enum):
-    """How a file compares with what was known of it."""
-
-    SAME = "same"
-    GROWN = "grown"
-    REPLACED = "replaced"
-    TRUNCATED = "truncated"
-    VANISHED = "vanished"
 
 
 @dataclass(frozen=True)
@@ -82,11 +70,7 @@ class _Head(msgspec.Struct):
     """First line of the index file: which state of the rollout file it describes."""
 
     format: int
-    size: int
-    lines: int
-    inode: int
-    mtime_ns: int
-    sample: str
+    state: FileState
     lengths: list[int]
 
 
@@ -103,6 +87,7 @@ class RolloutIndex:
     def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.path = path
         self._cache = cache
+        self._file = FollowedFile(path)
         self._order: array[int]
         self._forget()
 
@@ -112,19 +97,20 @@ class RolloutIndex:
         Raises:
             OSError: The file can't be read.
         """
-        if self._size == 0 and self._cache is not None:
+        if self.size_bytes == 0 and self._cache is not None:
             self._load(self._cache)
-        change = self._change()
+        change = self._file.change()
         if change is FileChange.SAME:
             return change
         if change is not FileChange.GROWN:
             self._forget()
         if change is not FileChange.VANISHED:
-            before = self._size
-            self._read_on()
-            if self._size == before and change is FileChange.GROWN:
+            before = self.size_bytes
+            for line in self._file.read_on():
+                self._take(line)
+            if self.size_bytes == before and change is FileChange.GROWN:
                 return FileChange.SAME  # what was added is not a whole line yet
-            if self._cache is not None and self._size >= _CACHED_FROM_BYTES:
+            if self._cache is not None and self.size_bytes >= _CACHED_FROM_BYTES:
                 self._save(self._cache)
         return change
 
@@ -159,7 +145,7 @@ class RolloutIndex:
     @property
     def size_bytes(self) -> int:
         """How much of the file has been taken in."""
-        return self._size
+        return self._file.state.size
 
     def _sorted(self) -> "array[int]":
         keys = self._columns.keys
@@ -170,35 +156,10 @@ class RolloutIndex:
     def _forget(self) -> None:
         self._columns = _Columns()
         self._order = array("I")  # row numbers by place, made when the first one is looked for
-        self._size = self._lines = self._inode = self._mtime_ns = 0
-        self._sample = ""
-
-    def _change(self) -> FileChange:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return FileChange.VANISHED
-        if not self._inode:
-            return FileChange.GROWN
-        if status.st_ino != self._inode:
-            return FileChange.REPLACED
-        if status.st_size < self._size:
-            return FileChange.TRUNCATED
-        if (status.st_size, status.st_mtime_ns) == (self._size, self._mtime_ns):
-            return FileChange.SAME
-        return FileChange.GROWN if _sample(self.path, self._size) == self._sample else FileChange.REPLACED
-
-    def _read_on(self) -> None:
-        status = self.path.stat()
-        for line in iter_lines(self.path, self._size, self._lines + 1):
-            self._take(line)
-        self._inode, self._mtime_ns = status.st_ino, status.st_mtime_ns
-        self._sample = _sample(self.path, self._size)
+        self._file.forget()
 
     def _take(self, line: Line) -> None:
         columns = self._columns
-        # White space before the text and the line end after it don't matter: blank lines are skipped.
-        self._size, self._lines = line.end, line.number
         try:
             head = decoded_as(HEADS, line)
         except DamagedFileError:
@@ -213,7 +174,7 @@ class RolloutIndex:
     def _save(self, cache: Path) -> None:
         columns = self._columns.all()
         lengths = [len(column) for column in columns]
-        head = _Head(_FORMAT, self._size, self._lines, self._inode, self._mtime_ns, self._sample, lengths)
+        head = _Head(_FORMAT, self._file.state, lengths)
         draft = cache.with_name(f"{cache.name}.{os.getpid()}.new")
         try:
             with draft.open("wb") as file:
@@ -236,15 +197,4 @@ class RolloutIndex:
         except (OSError, EOFError, msgspec.DecodeError):
             return
         self._columns = columns
-        self._size, self._lines, self._inode = head.size, head.lines, head.inode
-        self._mtime_ns, self._sample = head.mtime_ns, head.sample
-
-
-def _sample(path: Path, size: int) -> str:
-    """Digest of the first bytes of a file and of the last ones before `size`."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        digest.update(file.read(min(size, _SAMPLE_BYTES)))
-        file.seek(max(0, size - _SAMPLE_BYTES))
-        digest.update(file.read(min(size, _SAMPLE_BYTES)))
-    return digest.hexdigest()
+        self._file.state = head.state

@@ -12,7 +12,8 @@ from nemo_gym.collections.files import OutputPaths, what_it_is
 from nemo_gym.collections.line_file import DamagedFileError, Line, decoded, decoded_as, iter_lines, line_at, lines_at
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.metrics.metrics import MetricsRecord
-from nemo_gym.collections.reading.index import HEADS, FileChange, IndexEntry, OutcomeName, RolloutIndex
+from nemo_gym.collections.reading.followed_file import FileChange
+from nemo_gym.collections.reading.index import HEADS, IndexEntry, OutcomeName, RolloutIndex
 from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
 from nemo_gym.collections.records import FailureRecord, JournalEvent, UnverifiedRecord
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from nemo_gym import event_loop
 from nemo_gym.collections.line_file import OutputError
@@ -25,20 +26,28 @@ from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.head_lookup import find_run
 from nemo_gym.signals import SignalWatch
+from nemo_gym.viewer.serving.beside import viewer_beside
+
+
+class CollectOptions(RolloutCollectionConfig):
+    """Parameters of ng_collect_rollouts."""
+
+    viewer: bool = Field(default=False, description="Show the rollouts in a browser while they are collected.")
 
 
 def main() -> None:
     """Entry point of ng_collect_rollouts."""
-    run_command("ng_collect_rollouts", __doc__ or "", RolloutCollectionConfig, collect)
+    run_command("ng_collect_rollouts", __doc__ or "", CollectOptions, collect)
 
 
 def collect(command_line: CommandLine) -> int:
     """Collect with the servers that run; return the exit status."""
-    values = merge_sources(command_line, own_keys=list(RolloutCollectionConfig.model_fields))
-    options = read_options(RolloutCollectionConfig, values)
+    values = merge_sources(command_line, own_keys=list(CollectOptions.model_fields))
+    options = read_options(CollectOptions, values)
     collection = Collection(options, connect(command_line, values))
     collection.check()
-    return event_loop.run(_collect_with_signals(collection))
+    with viewer_beside(options.output_jsonl_fpath if options.viewer else None):
+        return event_loop.run(_collect_with_signals(collection))
 
 
 def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from nemo_gym import event_loop
 from nemo_gym.commands.entry import INTERRUPTED, read_options, run_command
-from nemo_gym.commands.rollouts.collect import collect_until_signal
+from nemo_gym.commands.rollouts.collect import CollectOptions, collect_until_signal
 from nemo_gym.commands.servers.run import RunOptions
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
@@ -14,12 +14,12 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.launch.launcher import Launcher, StartError
 from nemo_gym.launch.terminal.foreground import Interrupted, run_in_foreground
 from nemo_gym.rollouts.collection import Collection
-from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.signals import SignalWatch
+from nemo_gym.viewer.serving.beside import viewer_beside
 
 
-class EndToEndOptions(RunOptions, RolloutCollectionConfig):
+class EndToEndOptions(CollectOptions, RunOptions):
     """Parameters of ng_e2e_collect_rollouts: those of both commands."""
 
 
@@ -37,7 +37,8 @@ def run_and_collect(command_line: CommandLine) -> int:
     head = BaseServerConfig(host=config.head_host, port=config.head_port)
     # The checks a collection can make before its servers are up; addresses come later.
     Collection(options, ServerClient(head, config.global_config_dict)).check()
-    return event_loop.run(_run(config, options, head))
+    with viewer_beside(options.output_jsonl_fpath if options.viewer else None):
+        return event_loop.run(_run(config, options, head))
 
 
 async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -16,6 +17,7 @@ from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.launch.terminal.tables import plan_text, ready_text
 from nemo_gym.signals import SignalWatch
+from nemo_gym.viewer.serving.beside import viewer_beside
 
 if TYPE_CHECKING:
     from nemo_gym.launch.detach import StartReporter
@@ -32,6 +34,7 @@ class RunOptions(LaunchOptions):
 
     config_paths: list[str] = Field(default=[], description="Configuration files, the later win; or name them bare.")
     dry_run: bool = Field(default=False, description="Check the configuration, print the plan, start nothing.")
+    viewer: bool = Field(default=False, description="Show rollouts in a browser meanwhile: those below this folder.")
 
 
 class RunCommandOptions(RunOptions):
@@ -58,12 +61,16 @@ def run(command_line: CommandLine) -> int:
     if options.dry_run:
         print(plan_text(config, options, is_terminal=sys.stdout.isatty()))
         return DONE
+    if options.detach and options.viewer:
+        fix = "start ng_viewer by itself"
+        raise ConfigError(Mistake("a detached run has no viewer beside it", where="viewer", fix=fix))
     if options.detach:
         return _detach(config, options, began_at)
     directory = RunDirectory()
     directory.announce(config, options.stop_timeout_s)  # at once: ng_stop finds a run that is still being loaded
     try:
-        return asyncio.run(_serve(config, options, directory, began_at))
+        with viewer_beside(Path() if options.viewer else None):
+            return asyncio.run(_serve(config, options, directory, began_at))
     finally:
         directory.close_record()
 

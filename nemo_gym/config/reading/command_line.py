@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.reading.environments import find_environment, known_environments
 from nemo_gym.config.reading.limits import TOO_DEEP
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_text
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 200
 _HELP_FLAGS = ("-h", "--help")
 _HELP_KEYS = ("h", "help")
+_NEITHER = "is neither key=value nor a .yaml file, nor the name or folder of an environment"
 _SHAPE = "write key=value, for example policy_model_name=my-model"
 
 
@@ -25,7 +27,8 @@ class CommandLine:
 
     Attributes:
         overrides: Plain nested values, dots of the keys unfolded, interpolations not resolved.
-        config_paths: Configuration files named as arguments; they come after those of `config_paths=[...]`.
+        config_paths: Configuration files and environments named as arguments; they come after those of
+            `config_paths=[...]`.
         help: The person asks what the command does.
     """
 
@@ -35,7 +38,7 @@ class CommandLine:
 
 
 def parse_command_line(argv: Sequence[str]) -> CommandLine:
-    """Read arguments without the program's name: overrides, YAML files, a request for help.
+    """Read arguments without the program's name: overrides, YAML files, environments, a request for help.
 
     `key=value`, `+key=value` and `++key=value` mean the same; a later one wins.
 
@@ -49,7 +52,7 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
     for argument in argv:
         if argument in _HELP_FLAGS:
             wants_help = True
-        elif _is_config_file(argument):
+        elif _is_configuration(argument):
             config_paths.append(argument)
         else:
             try:
@@ -63,8 +66,11 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
     return CommandLine(overrides, tuple(config_paths), wants_help or any(asked))
 
 
-def _is_config_file(argument: str) -> bool:
-    return "=" not in argument and argument.endswith((".yaml", ".yml")) and argument[0] not in "-~+"
+def _is_configuration(argument: str) -> bool:
+    """Tell whether an argument names a configuration file, or an environment."""
+    if "=" in argument or not argument or argument[0] in "-~+":
+        return False
+    return argument.endswith((".yaml", ".yml")) or find_environment(argument) is not None
 
 
 def _parse(argument: str) -> "Override":
@@ -75,7 +81,7 @@ def _parse(argument: str) -> "Override":
     if argument.startswith("~"):
         raise _bad(argument, "deletes a key, which isn't supported", fix="set it instead: key=null")
     if "=" not in argument:
-        raise _bad(argument, "is neither key=value nor a .yaml file", fix=_fix_for_flag(argument))
+        raise _bad(argument, _NEITHER, fix=_fix_for_flag(argument))
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
@@ -116,6 +122,9 @@ def _safe(key: str, value: str) -> str:
 
 
 def _fix_for_flag(argument: str) -> str:
+    meant = did_you_mean(argument, [environment.name for environment in known_environments()])
+    if meant is not None:
+        return f"{meant}, or see ng_list"
     name = argument.lstrip("-+")
     return f"write {name}=value" if re.fullmatch(r"[A-Za-z_][\w.]*", name) else _SHAPE
 

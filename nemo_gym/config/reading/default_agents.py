@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nemo_gym.config.checks.blocks import is_server_name
-from nemo_gym.config.keys import AGENTS_KIND, MODELS_KIND, RESOURCES_KIND
+from nemo_gym.config.keys import AGENTS_KIND, MCP_KEY_NAME, MODELS_KIND, RESOURCES_KIND
 from nemo_gym.config.reading.merged import MergedConfig, Source
 
 AGENT = "simple_agent"
@@ -26,6 +26,20 @@ def add_default_agents(merged: MergedConfig) -> None:
     served = set(_named(agents))
     environments = [name for name, block in servers.items() if RESOURCES_KIND in block and name not in served]
     wanted = {f"{name}_{AGENT}": _agent(name, model) for name in environments if is_server_name(name)}
+    merged.add(Source("defaults", _missing(wanted, merged.values)))
+
+
+def add_run_wide_settings(merged: MergedConfig) -> None:
+    """Give each environment the run's `mcp`, where that is true and the environment says nothing itself."""
+    if merged.values.get(MCP_KEY_NAME) is not True:
+        return
+    wanted = {
+        name: {RESOURCES_KIND: {implementation: {MCP_KEY_NAME: True}}}
+        for name, block in merged.values.items()
+        if isinstance(block, dict) and isinstance(block.get(RESOURCES_KIND), dict)
+        for implementation, settings in block[RESOURCES_KIND].items()
+        if isinstance(settings, dict)
+    }
     merged.add(Source("defaults", _missing(wanted, merged.values)))
 
 

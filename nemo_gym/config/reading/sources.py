@@ -22,6 +22,7 @@ from nemo_gym.config.keys import (
 )
 from nemo_gym.config.paths import candidate_paths, component_configs, shown
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.environments import find_environment_config
 from nemo_gym.config.reading.limits import problem_of_values, size_mistake
 from nemo_gym.config.reading.merged import COMMAND_LINE, Source, merge
 from nemo_gym.config.reading.yaml_file import find_yaml_file, read_yaml_file
@@ -54,7 +55,7 @@ class ConfigFiles:
             return
         for path in paths:
             try:
-                file = find_yaml_file(path, beside=source.folder)
+                file = find_yaml_file(path, beside=source.folder) or find_environment_config(path, source.folder)
             except ConfigError as error:
                 self.mistakes += error.mistakes
                 continue

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from nemo_gym import PARENT_DIR
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.keys import KINDS
 
 _OURS = "nemo-gym"
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -93,16 +94,21 @@ def _is_satisfied(requirement: Requirement, extras: frozenset[str]) -> bool:
     )
 
 
+def import_root(component: Path) -> Path:
+    """Return the folder that a component is imported from: that with `resources_servers/`, else the one it lies in."""
+    return component.parent.parent if component.parent.name in KINDS else component.parent
+
+
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 
 
 def python_path(*components: Path) -> str:
-    """Return PYTHONPATH for the folders of components: the roots that hold `resources_servers/` and the like first.
+    """Return PYTHONPATH for the folders of components: the roots that they are imported from first.
 
     The component folders are namespace packages, so those of the user's project and ours are found at once. A folder
     of installed packages never goes here: on PYTHONPATH it would come before what an environment of its own installed.
     """
-    candidates = [*(component.parent.parent for component in components), PARENT_DIR]
+    candidates = [*map(import_root, components), PARENT_DIR]
     roots = [str(root) for root in candidates if root.name not in _SITE_FOLDERS]
     inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return os.pathsep.join(dict.fromkeys([*roots, *inherited]))

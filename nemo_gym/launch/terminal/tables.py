@@ -24,7 +24,7 @@ _ANY_WIDTH = 10_000
 
 def plan_text(config: RunConfig, options: LaunchOptions, *, is_terminal: bool) -> str:
     """Return what a run would start, where."""
-    table = _table("name", "kind", "implementation", "address", "environment")
+    table = make_table("name", "kind", "implementation", "address", "environment")
     folders = set()
     for planned in plan(config, options):
         instance, folder = planned.instance, planned.environment.folder
@@ -34,33 +34,33 @@ def plan_text(config: RunConfig, options: LaunchOptions, *, is_terminal: bool) -
         folders |= {folder.parent} if folder is not None else set()
         table.add_row(instance.name, _SHORT_KINDS[instance.kind], instance.implementation, address, name + missing)
     last = f"head: {config.head_host}:{config.head_port}. Nothing was started (dry_run)."
-    return "\n".join([_rendered(table, is_terminal), *_places("environments", folders), last])
+    return "\n".join([rendered(table, is_terminal), *_places("environments", folders), last])
 
 
 def ready_text(
     servers: Sequence[ServerInstanceState], config: RunConfig, seconds: float, how_to_stop: str, *, is_terminal: bool
 ) -> str:
     """Return the servers of a run that are ready after `seconds`, where their logs are, and how to stop them."""
-    table = _table("name", "kind", "address", "pid")
+    table = make_table("name", "kind", "address", "pid")
     for state in servers:
         table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, str(state.pid))
     head = f"head at {http_url(config.head_host, config.head_port)}. {how_to_stop}."
     last = f"All {len(servers)} servers are ready after {seconds:.1f} s; {head}"
-    return "\n".join([_rendered(table, is_terminal), *_places("logs", _log_folders(servers)), last])
+    return "\n".join([rendered(table, is_terminal), *_places("logs", _log_folders(servers)), last])
 
 
 def status_text(
     run: RunRecord, servers: Sequence[ServerInstanceState], answers: Sequence[bool], *, is_terminal: bool
 ) -> str:
     """Return one run: its servers, their state as its head tells it, and which of them don't answer."""
-    table = _table("name", "kind", "address", "pid", "state")
+    table = make_table("name", "kind", "address", "pid", "state")
     for state, is_answering in zip(servers, answers, strict=True):
         shown = "no answer" if state.state == "ready" and not is_answering else state.state
         pid = "-" if state.pid is None else str(state.pid)
         table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown)
     head = http_url(run.head_host, run.head_port)
     first = [f"run {run.run_id}: head {head}, pid {run.pid}", f"from: {run.folder}"]
-    return "\n".join([*first, *_places("logs", _log_folders(servers)), _rendered(table, is_terminal)])
+    return "\n".join([*first, *_places("logs", _log_folders(servers)), rendered(table, is_terminal)])
 
 
 def _places(name: str, folders: Iterable[Path]) -> list[str]:
@@ -71,7 +71,8 @@ def _log_folders(servers: Sequence[ServerInstanceState]) -> set[Path]:
     return {Path(state.log).parent for state in servers if state.log}
 
 
-def _table(*columns: str) -> "Table":
+def make_table(*columns: str) -> "Table":
+    """Return an empty table as all of ours look."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -80,7 +81,8 @@ def _table(*columns: str) -> "Table":
     return table
 
 
-def _rendered(table: "Table", is_terminal: bool) -> str:
+def rendered(table: "Table", is_terminal: bool) -> str:
+    """Return a table as text."""
     from rich.console import Console
 
     out = StringIO()

@@ -156,8 +156,8 @@ class SimpleServer(BaseServer):
         return {"status": "ok", "name": self.config.name}
 
     @asynccontextmanager
-    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        async with self._running():
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        async with self._running(app):
             await self.startup()
             try:
                 yield
@@ -165,7 +165,7 @@ class SimpleServer(BaseServer):
                 await self.shutdown()
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def _running(self, app: FastAPI) -> AsyncIterator[None]:
         """What a base class opens and closes itself, whatever authors do in `startup` and `shutdown`."""
         try:
             yield

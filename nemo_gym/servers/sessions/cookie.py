@@ -1,7 +1,8 @@
 """The signed session cookie: pure ASGI middleware that gives every request its session id.
 
-Cookie `<ClassName>___<instance name>` = signed id. A request without one gets a new id; the agent chooses the id of a
-session it seeds, with the header `x-nemo-gym-session-id`, so that a seed whose answer was lost can be sent again.
+Cookie `<ClassName>___<instance name>` = signed id; a client of `/mcp`, which may not be able to send cookies, can send
+it in the header `x-nemo-gym-session-id`. Elsewhere a request without one gets a new id; the agent chooses the id of a
+session it seeds, with that header, so that a seed whose answer was lost can be sent again.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from nemo_gym.servers.http.session_ids import (
     owner_of,
 )
 from nemo_gym.servers.sessions.forwarding import forward
+from nemo_gym.servers.sessions.tools import MCP_PATH
 from nemo_gym.wire.failure import failure_body, rollout_error
 
 _NO_SALT = bytes(32)
@@ -135,7 +137,7 @@ class SessionCookieMiddleware:
 
     def _session(self, scope: Scope) -> RequestSession:
         path = scope["path"]
-        session_id, signed = self._named(scope["headers"], chooses=path in _CHOOSING_PATHS)
+        session_id, signed = self._named(scope["headers"], path)
         if session_id is None:
             return RequestSession(NewSession())
         return RequestSession({SESSION_ID_KEY: session_id}, signed, worker_url=self._other_workers_url(session_id))
@@ -146,7 +148,7 @@ class SessionCookieMiddleware:
         owner = owner_of(session_id, len(self._worker_urls))
         return self._worker_urls[owner] if owner != own_worker_index() else None
 
-    def _named(self, headers: Iterable[tuple[bytes, bytes]], *, chooses: bool) -> tuple[str | None, str | None]:
+    def _named(self, headers: Iterable[tuple[bytes, bytes]], path: str) -> tuple[str | None, str | None]:
         """Return the id a request names, None when it names none; and the signed id of its cookie, if it has one."""
         chosen = None
         for name, value in headers:
@@ -154,8 +156,11 @@ class SessionCookieMiddleware:
                 signed = _cookie_value(value.decode("latin-1"), self._name)
                 if signed is not None:
                     return self._signer.unsign(signed).decode(), signed
-            elif chooses and name == _ID_HEADER:
+            elif name == _ID_HEADER and path in _CHOOSING_PATHS:
                 chosen = value.decode("latin-1")
+            elif name == _ID_HEADER and path == MCP_PATH:
+                signed = value.decode("latin-1")
+                return self._signer.unsign(signed).decode(), signed
         if chosen is not None and _ID_PATTERN.fullmatch(chosen):
             return chosen, None
         return None, None

@@ -22,10 +22,11 @@ _TOOL_FAILURES = ("tool_error", "tool_timeout")
 
 @dataclass(frozen=True)
 class ToolResult:
-    """`text` for the policy; `failure` when the tool itself broke."""
+    """`text` for the policy; `failure` when the tool itself broke; `is_refusal`: it says why there is no result."""
 
     text: str
     failure: Failure | None = None
+    is_refusal: bool = False
 
 
 async def run_tool_call(
@@ -69,7 +70,7 @@ def _refusal(name: str, response: HttpResponse) -> ToolResult:
 def _broken(name: str, failure: Failure) -> ToolResult:
     reference = f" (reference {failure.request_id})" if failure.request_id else ""
     said = "did not answer in time" if failure.kind == "tool_timeout" else "failed"
-    return ToolResult(_error(f"the tool {name} {said}{reference}").text, failure)
+    return ToolResult(_error(f"the tool {name} {said}{reference}").text, failure, is_refusal=True)
 
 
 def _said(response: HttpResponse) -> str:
@@ -93,7 +94,7 @@ def _place(detail: JsonObject) -> str:
 
 
 def _error(text: str) -> ToolResult:
-    return ToolResult(orjson.dumps({"error": text}).decode())
+    return ToolResult(orjson.dumps({"error": text}).decode(), is_refusal=True)
 
 
 def _shortened(text: str, max_chars: int) -> str:

@@ -14,8 +14,13 @@ from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.wire.json_object import JsonObject
 
+MCP_PATH = "/mcp"
+"""Where an environment serves its tools to clients of the Model Context Protocol."""
 NEXT_TURN_PATH = "/next_turn"
-RESERVED_PATHS = frozenset({"/", "/health", "/tools", "/seed_session", NEXT_TURN_PATH, "/verify", "/close_session"})
+
+RESERVED_PATHS = frozenset(
+    {"/", "/health", "/tools", "/seed_session", NEXT_TURN_PATH, "/verify", "/close_session", MCP_PATH}
+)
 """A policy can never reach these."""
 
 

@@ -45,6 +45,7 @@ def test_help_lists_every_command_in_groups_within_80_columns() -> None:
         "Run servers:",
         "Prepare tasks:",
         "Collect rollouts:",
+        "Look at rollouts:",
         "Prepare training:",
         "Write an environment:",
         "Look things up:",

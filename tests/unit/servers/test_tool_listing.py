@@ -64,7 +64,8 @@ def tools() -> dict[str, dict[str, Any]]:
 
 def test_the_tools_are_the_post_routes_that_are_not_reserved(tools: dict[str, Any]) -> None:
     assert list(tools) == ["find_address", "locate", "reset"]
-    assert {"/verify", "/seed_session", "/next_turn", "/close_session", "/health", "/tools", "/"} == RESERVED_PATHS
+    own = {"/verify", "/seed_session", "/next_turn", "/close_session", "/health", "/tools", "/mcp", "/"}
+    assert own == RESERVED_PATHS
 
 
 def test_a_tool_is_described_by_its_docstring_or_else_by_its_body(tools: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Letter count, an environment for nemo-gym."""

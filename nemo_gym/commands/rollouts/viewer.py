@@ -1,0 +1,67 @@
+"""Look at rollouts in a browser: one collection, or all below a folder, also while they are collected."""
+
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from nemo_gym.collections.line_file import OutputError
+from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.viewer.export.report import write_report
+from nemo_gym.viewer.library import Library
+from nemo_gym.viewer.pages.query import QueryError
+from nemo_gym.viewer.serving.server import serve_viewer
+
+
+class ViewerOptions(BaseModel):
+    """Parameters of ng_viewer."""
+
+    input: Path = Field(default=Path(), description="A rollout file, or a folder with collections; default: here.")
+    port: int = Field(default=0, ge=0, le=65_535, description="Port on 127.0.0.1; 0: a free one.")
+    export: Path | None = Field(default=None, description="Write one HTML file that opens from disk, and end.")
+    filter: str = Field(default="", description="Of the exported rollouts, as the page's filter: 'reward<1 steps>=3'.")
+    limit: int = Field(default=200, ge=1, description="Export at most so many rollouts.")
+
+
+def main() -> None:
+    """Entry point of ng_viewer."""
+    run_command("ng_viewer", __doc__ or "", ViewerOptions, view)
+
+
+def view(command_line: CommandLine) -> int:
+    """Serve until Ctrl-C; return the exit status."""
+    require_known(ViewerOptions, command_line)
+    options = read_options(ViewerOptions, command_line.overrides)
+    if not options.input.exists() and not options.input.absolute().parent.is_dir():
+        fix = "name a rollout file, or a folder with rollout files below it"
+        raise ConfigError(Mistake(f"{options.input} isn't there", where="input", fix=fix))
+    if options.export is not None:
+        return _export(options, options.export)
+    serve_viewer(options.input, options.port, say)
+    return DONE
+
+
+def _export(options: ViewerOptions, path: Path) -> int:
+    library = Library(options.input)
+    names = library.names()
+    if len(names) != 1 or not (library.folder / names[0]).exists():
+        what = (
+            f"{options.input} has {len(names)} collections, and one of them is exported" if names else "nothing is here"
+        )
+        raise ConfigError(Mistake(what, where="input", known=names[:20], fix="name one rollout file"))
+    try:
+        count = write_report(library, names[0], options.filter, options.limit, path)
+    except QueryError as error:
+        raise ConfigError(Mistake(str(error), where="filter")) from error
+    except OutputError as error:
+        print(f"output error: {error}", file=sys.stderr)
+        return INCOMPLETE
+    print(f"{count} rollouts in {path}")
+    return DONE
+
+
+def say(line: str) -> None:
+    """Print a line at once: on a pipe, too, somebody waits for the link."""
+    print(f"{line}\nCtrl-C ends it", file=sys.stdout, flush=True)

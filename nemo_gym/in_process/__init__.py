@@ -1,0 +1,1 @@
+"""Rollouts inside one process: for scripts and notebooks, imported as `nemo_gym.gym`."""

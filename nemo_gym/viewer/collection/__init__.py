@@ -1,0 +1,1 @@
+"""One collection, followed: its rollouts as a table of numbers, its task rows, its state."""

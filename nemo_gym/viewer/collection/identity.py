@@ -1,0 +1,92 @@
+"""What a collection is, in a few words: agent, model, when, state."""
+
+import itertools
+from typing import Any, Literal
+
+import msgspec
+from pydantic import BaseModel
+
+from nemo_gym.viewer.collection.follower import Follower
+
+State = Literal["running", "complete", "cut off", "file alone", "missing"]
+
+
+class Identity(BaseModel):
+    """A collection in short. Times in seconds since the epoch; `expected` is None for a rollout file alone."""
+
+    path: str
+    agent: str
+    model: str
+    started_at: float | None
+    changed_at: float | None
+    state: State
+    tasks: int | None
+    repeats: int | None
+    expected: int | None
+    settled: int
+    versions: dict[str, str]
+    settings: dict[str, Any]
+
+
+class _Response(msgspec.Struct):
+    model: Any = None
+
+
+class _AgentRef(msgspec.Struct):
+    name: Any = None
+
+
+class _Names(msgspec.Struct):
+    response: _Response | None = None
+    agent_ref: _AgentRef | None = None
+
+
+_NAMES = msgspec.json.Decoder(_Names)
+
+
+def identity_of(follower: Follower) -> Identity:
+    """Return what is known of a collection."""
+    manifest, settled = follower.manifest, follower.table.num_settled
+    agent, model = _names(follower)
+    expected = None if manifest is None else manifest.num_tasks * manifest.num_repeats
+    try:
+        changed_at: float | None = follower.paths.rollouts.stat().st_mtime
+    except OSError:
+        changed_at = None
+    return Identity(
+        path=str(follower.paths.rollouts),
+        agent=agent or (str(manifest.settings.get("agent_name") or "") if manifest else ""),
+        model=model,
+        started_at=manifest.started_at if manifest else None,
+        changed_at=changed_at,
+        state=_state(follower, expected, settled, is_there=changed_at is not None or manifest is not None),
+        tasks=manifest.num_tasks if manifest else None,
+        repeats=manifest.num_repeats if manifest else None,
+        expected=expected,
+        settled=settled,
+        versions=manifest.versions if manifest else {},
+        settings=manifest.settings if manifest else {},
+    )
+
+
+def _state(follower: Follower, expected: int | None, settled: int, *, is_there: bool) -> State:
+    if not is_there:
+        return "missing"
+    if follower.is_running:
+        return "running"
+    if expected is None:
+        return "file alone"
+    return "complete" if settled >= expected else "cut off"
+
+
+def _names(follower: Follower) -> tuple[str, str]:
+    """Return agent and model as the first rollout names them."""
+    try:
+        for line in itertools.islice(follower.reader.lines(), 1):
+            names = _NAMES.decode(line.text)
+            agent = names.agent_ref.name if names.agent_ref else None
+            model = names.response.model if names.response else None
+            return (agent if isinstance(agent, str) else ""), (model if isinstance(model, str) else "")
+    except Exception:  # a damaged file, or one that vanishes: its page says so elsewhere
+        pass
+    return "", ""

@@ -1,0 +1,1 @@
+"""A collection as one HTML file that opens from disk."""

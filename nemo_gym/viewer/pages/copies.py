@@ -1,0 +1,118 @@
+"""A rollout as something to paste: a task row, a curl command, a pytest case for its verifier."""
+
+import shlex
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.table import Row
+from nemo_gym.viewer.pages.rollout import content_of
+
+_PLACE_KEYS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)
+
+
+class Copies(BaseModel):
+    """The texts. `pytest_case` is empty for a rollout without a trajectory."""
+
+    task_row: str
+    curl: str
+    pytest_case: str
+
+
+def copies_of(follower: Follower, row: Row) -> Copies:
+    """Return the texts of a rollout; raises OSError and DamagedFileError."""
+    content, _ = content_of(follower, row)
+    task = follower.task_rows.find(row.task) or _task_part(follower, content)
+    task = {name: value for name, value in task.items() if name not in _PLACE_KEYS}
+    task_row = orjson.dumps(task).decode()
+    return Copies(
+        task_row=task_row,
+        curl=_curl(_agent(content) or _agent(task), task_row),
+        pytest_case=_pytest_case(follower, row, content) if content.get("response") else "",
+    )
+
+
+def _task_part(follower: Follower, content: dict[str, Any]) -> dict[str, Any]:
+    names = {"responses_create_params", "agent_ref"}
+    return {name: value for name, value in content.items() if name in names or name in follower.table.sent}
+
+
+def _agent(row: dict[str, Any]) -> str:
+    reference = row.get("agent_ref")
+    name = reference.get("name") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) else "<agent>"
+
+
+def _curl(agent: str, task_row: str) -> str:
+    # `ng_status` prints the addresses: they differ from run to run.
+    return "\n".join(
+        (
+            f"AGENT_URL=http://127.0.0.1:PORT  # of {shlex.quote(agent)}, as ng_status shows it",
+            'curl -s "$AGENT_URL/run" \\',
+            '  -H "Authorization: Bearer $(cat "$(ng_status +token_file=true)")" \\',
+            "  -H 'Content-Type: application/json' \\",
+            f"  --data-raw {shlex.quote(task_row)}",
+        )
+    )
+
+
+def _pytest_case(follower: Follower, row: Row, content: dict[str, Any]) -> str:
+    module = f"resources_servers.{_resources_server(follower, _agent(content))}.app"
+    request = {name: value for name, value in _verify_request(follower, content).items() if name not in _PLACE_KEYS}
+    reward = "..." if row.reward is None else repr(row.reward)
+    return f"""import importlib
+import json
+from unittest.mock import MagicMock
+
+from fastapi.testclient import TestClient
+
+from nemo_gym.base_resources_server import SimpleResourcesServer
+from nemo_gym.server_utils import ServerClient
+
+MODULE = importlib.import_module({module!r})
+VERIFY_REQUEST = json.loads(
+    {orjson.dumps(request).decode()!r}
+)
+
+
+def test_verify_gives_task_{row.task}_repeat_{row.repeat}_its_reward() -> None:
+    server_class = next(
+        found for found in vars(MODULE).values()
+        if isinstance(found, type) and issubclass(found, SimpleResourcesServer) and found.__module__ == MODULE.__name__
+    )
+    config = server_class.model_fields["config"].annotation(host="", port=0, entrypoint="", name="")
+    server = server_class(config=config, server_client=MagicMock(spec=ServerClient))
+
+    answer = TestClient(server.setup_webserver()).post("/verify", json=VERIFY_REQUEST)
+
+    assert answer.json()["reward"] == {reward}
+"""
+
+
+def _verify_request(follower: Follower, content: dict[str, Any]) -> dict[str, Any]:
+    kept = {"responses_create_params", "response"}
+    sent = follower.table.sent
+    request = {name: value for name, value in content.items() if name in kept or name in sent}
+    # A verifier that leaves the task's fields out of its answer still wants them in.
+    task = follower.task_rows.find(content.get(TASK_INDEX_KEY, -1)) or {}
+    return {name: value for name, value in {**task, **request}.items() if name not in (*MASK_KEYS, "agent_ref")}
+
+
+def _resources_server(follower: Follower, agent: str) -> str:
+    """Return the folder of the resources server that verifies for an agent, as the manifest says; else a blank."""
+    manifest = follower.manifest
+    settings = manifest.settings if manifest else {}
+    name = next(
+        (
+            value
+            for key, value in settings.items()
+            if key.startswith(f"{agent}.responses_api_agents.") and key.endswith(".resources_server.name")
+        ),
+        None,
+    )
+    prefix = f"{name}.resources_servers."
+    found = (key.removeprefix(prefix).partition(".")[0] for key in settings if key.startswith(prefix))
+    return next(found, "my_environment")

@@ -1,0 +1,1 @@
+"""The viewer as a web server: who may ask, the data, the events, the page."""

@@ -1,0 +1,62 @@
+"""The exported file in a real browser, opened from disk: its pages work, and a hostile rollout does nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.browser.chromium import Page
+from tests.browser.hostile import hostile_rows
+from tests.made_collections import write_collection
+
+pytestmark = pytest.mark.integration
+
+_START = "from nemo_gym.commands.console import ng_viewer; ng_viewer()"
+
+
+def export(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", _START, *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+async def test_an_exported_file_opens_from_disk_with_the_rollouts_of_the_filter(page: Page, tmp_path: Path) -> None:
+    paths = write_collection(tmp_path / "rollouts.jsonl")
+    done = export(tmp_path, f"+input={paths.rollouts}", "+export=report.html", "+filter='reward<1 outcome=scored'")
+    assert done.returncode == 0, done.stderr
+    await page.open((tmp_path / "report.html").as_uri(), "exported")
+    await page.go("#/rollouts?c=exported", "Rollouts")
+    outcomes = await page.evaluate("[...document.querySelectorAll('tbody .label')].map((one) => one.textContent)")
+    assert {*outcomes} <= {"scored", "truncated"}
+    assert outcomes
+    await page.evaluate("document.querySelector('tbody a').click()")
+    await page.wait_for_heading("Rollout")
+    assert await page.evaluate("document.querySelectorAll('.markdown table').length") > 0
+    await page.press("t")
+    await page.wait_for("document.querySelectorAll('.token').length > 10")
+    await page.press("r")
+    await page.wait_for("document.querySelector('.raw')?.textContent.includes('responses_create_params')")
+    await page.press("u")
+    await page.wait_for_heading("Rollouts")
+    assert page.problems == []
+
+
+async def test_an_exported_hostile_rollout_executes_nothing(page: Page, tmp_path: Path) -> None:
+    rows = [row for row in hostile_rows() if len(orjson.dumps(row)) < 2_000_000]
+    path = tmp_path / "hostile.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    assert export(tmp_path, f"+input={path}", "+export=report.html").returncode == 0
+    await page.open((tmp_path / "report.html").as_uri(), "exported")
+    for row in rows:
+        await page.go(f"#/rollout?c=exported&r={row['_ng_task_index']}-0", "Rollout")
+    assert await page.evaluate("globalThis.__called ?? 0") == 0
+    assert page.dialogs == []
+    assert page.problems == []
+
+
+def test_a_folder_with_two_collections_is_not_exported_at_random(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_collection(tmp_path / f"{name}.jsonl", tasks=2)
+    done = export(tmp_path, f"+input={tmp_path}", "+export=report.html")
+    assert done.returncode == 2
+    assert "a.jsonl" in done.stderr
