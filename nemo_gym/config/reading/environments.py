@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.keys import RESOURCES_KIND
+from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.paths import CONFIGS_FOLDER, candidate_paths, search_roots, shown
 from nemo_gym.config.reading.yaml_file import read_yaml_file
 
@@ -55,7 +55,9 @@ class EnvironmentFolder:
 
     def _serves(self, values: dict[str, Any]) -> bool:
         kinds = [block.get(RESOURCES_KIND) for block in values.values() if isinstance(block, dict)]
-        return any(isinstance(kind, dict) and self.folder.name in kind for kind in kinds)
+        own = [kind.get(self.folder.name) for kind in kinds if isinstance(kind, dict)]
+        # One without an entrypoint only adds to another.
+        return any(isinstance(settings, dict) and ENTRYPOINT_KEY_NAME in settings for settings in own)
 
 
 def find_environment(name: str, beside: Path | None = None) -> EnvironmentFolder | None:

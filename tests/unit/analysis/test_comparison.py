@@ -29,7 +29,7 @@ def collection(folder: Path, name: str, rewards: dict[int, list[float]], tasks: 
     path = folder / name / "rollouts.jsonl"
     path.parent.mkdir()
     if tasks is not None:
-        made = make_manifest(read_task_set(tasks), num_repeats=1, agent_name=None, params={}, server_config={})
+        made = make_manifest(read_task_set(tasks), num_repeats=1, agent_name=None, params={}, server_config={}, code={})
         (path.parent / "rollouts_manifest.json").write_text(made.model_dump_json())
     return write(path, [rollout(task, n, reward) for task, of in rewards.items() for n, reward in enumerate(of)])
 

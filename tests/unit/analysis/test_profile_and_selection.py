@@ -53,7 +53,9 @@ def rollouts(tmp_path: Path) -> Path:
     sent = [{**row, "_ng_task_index": n, "_ng_rollout_index": 0} for n, row in enumerate(TASKS)]
     write(tmp_path / "rollouts_materialized_inputs.jsonl", [sent[2], sent[0], sent[0], sent[3], sent[1]])
     lines = [line.encode() for line in task_file(tmp_path).read_text().splitlines()]
-    manifest = make_manifest(read_task_set(lines), num_repeats=4, agent_name="agent", params={}, server_config={})
+    manifest = make_manifest(
+        read_task_set(lines), num_repeats=4, agent_name="agent", params={}, server_config={}, code={}
+    )
     (tmp_path / "rollouts_manifest.json").write_text(manifest.model_dump_json())
     return write(tmp_path / "rollouts.jsonl", rows)
 

@@ -20,6 +20,7 @@ def collect_with(folder: Path, *datasets: dict[str, str], input_path: Path | Non
         agent_name="agent",
         params={},
         server_config={"agent": agent},
+        code={},
         input_path=input_path,
     )
     (folder / "rollouts_manifest.json").write_text(manifest.model_dump_json())
