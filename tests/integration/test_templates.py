@@ -95,9 +95,13 @@ def test_what_cannot_be_checked_is_a_mistake(arguments: list[str], expected: str
 
 @pytest.mark.alone
 @pytest.mark.timeout(1800)
-def test_a_new_environment_is_rolled_out_by_a_real_model(command: Command, project: Path) -> None:
+@pytest.mark.parametrize(
+    "template",
+    [pytest.param(name, marks=() if name == "tools" else pytest.mark.soak) for name in get_args(TemplateName)],
+)
+def test_a_new_environment_is_rolled_out_by_a_real_model(template: str, command: Command, project: Path) -> None:
     pytest.importorskip("xllamacpp")
-    command("ng_init_resources_server", "+entrypoint=resources_servers/mine")
+    command("ng_init_resources_server", "+entrypoint=resources_servers/mine", f"+template={template}")
     more = ("responses_create_params.max_output_tokens=48",)
     rows = collect(command, project, "mine", *more, model="local_model")
     assert len(rows) == 5
