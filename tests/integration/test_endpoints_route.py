@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nemo_gym.server_utils import SESSION_ID_HEADER, BaseServerConfig, ServerClient
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from tests.free_port import free_port
 from tests.integration.conftest import BIN, COMMAND_BOUND_S
 
@@ -17,8 +19,8 @@ NEW = [f"http://127.0.0.1:{port}/v1" for port in (1, 2)]
 
 
 @pytest.fixture
-def server(project: Path, environment: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Start a model server with two workers; gives its URL and the headers with the run's token."""
+def server(project: Path, environment: dict[str, str]) -> Iterator[tuple[BaseServerConfig, str]]:
+    """Start a model server with two workers; gives where the head listens, and the run's token."""
     head = free_port()
     values = ("policy_base_url=http://127.0.0.1:3/v1", "policy_api_key=''", "policy_model_name=m")
     process = subprocess.Popen(
@@ -40,31 +42,31 @@ def server(project: Path, environment: dict[str, str]) -> Iterator[tuple[str, di
         threading.Thread(target=process.stdout.read, daemon=True).start()
         status = [str(BIN / "ng_status"), f"+head_server.port={head}", "+token_file=true"]
         found = subprocess.run(status, cwd=project, env=environment, capture_output=True, text=True, check=True)
-        token = {"authorization": f"Bearer {Path(found.stdout.strip()).read_text().strip()}"}
-        instances = httpx.get(f"http://127.0.0.1:{head}/server_instances", headers=token).json()
-        yield next(one["url"] for one in instances if one["name"] == "policy_model"), token
+        yield BaseServerConfig(host="127.0.0.1", port=head), Path(found.stdout.strip()).read_text().strip()
     finally:
         process.terminate()
         process.wait(timeout=COMMAND_BOUND_S)
 
 
-def test_endpoints_change_in_every_worker_and_only_with_the_token(server: tuple[str, dict[str, str]]) -> None:
-    url, token = server
-    refused = httpx.post(f"{url}/endpoints", json={"base_url": NEW})
+async def test_endpoints_change_in_every_worker_and_only_with_the_token(server: tuple[BaseServerConfig, str]) -> None:
+    client = ServerClient.load_from_global_config(*server)
+    async with httpx.AsyncClient() as stranger:
+        refused = await stranger.post(f"{client.base_url('policy_model')}/endpoints", json={"base_url": NEW})
     assert refused.status_code == 401
-    lists = _listed_by_worker(url, token)
-    assert lists == [["http://127.0.0.1:3/v1"]] * WORKERS
-    answer = httpx.post(f"{url}/endpoints?only_here=true", json={"base_url": NEW[:1]}, headers=token)
-    assert answer.status_code == 200, answer.text
-    lists = _listed_by_worker(url, token)
-    assert sorted(lists) == [NEW[:1], ["http://127.0.0.1:3/v1"]]
-    answer = httpx.post(f"{url}/endpoints", json={"base_url": NEW}, headers=token)
-    assert answer.status_code == 200, answer.text
-    lists = _listed_by_worker(url, token)
-    assert lists == [NEW] * WORKERS
+    assert await _listed_by_worker(client) == [["http://127.0.0.1:3/v1"]] * WORKERS
+    await _replace(client, "/endpoints?only_here=true", NEW[:1])
+    assert sorted(await _listed_by_worker(client)) == [NEW[:1], ["http://127.0.0.1:3/v1"]]
+    await _replace(client, "/endpoints", NEW)
+    assert await _listed_by_worker(client) == [NEW] * WORKERS
+    await close_global_aiohttp_client()
 
 
-def _listed_by_worker(url: str, token: dict[str, str]) -> list[list[str]]:
+async def _replace(client: ServerClient, path: str, urls: list[str]) -> None:
+    (await client.post("policy_model", path, json={"base_url": urls})).raise_for_status()
+
+
+async def _listed_by_worker(client: ServerClient) -> list[list[str]]:
     # An id that names a worker leads to it.
-    headers = [{**token, "x-nemo-gym-session-id": f"w{worker}-any"} for worker in range(WORKERS)]
-    return [[one["url"] for one in httpx.get(f"{url}/endpoints", headers=each).json()] for each in headers]
+    ids = [{SESSION_ID_HEADER: f"w{worker}-any"} for worker in range(WORKERS)]
+    answers = [await client.get("policy_model", "/endpoints", headers=headers) for headers in ids]
+    return [[one["url"] for one in await answer.json()] for answer in answers]
