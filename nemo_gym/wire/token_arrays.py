@@ -88,7 +88,9 @@ def is_array_mark(value: list[object]) -> bool:
 
 
 def array_text(value: Any, arrays: Arrays) -> bytes:
-    """Return the JSON text of a decoded list, which may stand where an array was taken out."""
+    """Return the JSON text of a list: `Raw`, or decoded, which may stand where an array was taken out."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value)
     return bytes(arrays[value[0].encode()[len(_MARK) :]]) if is_array_mark(value) else orjson.dumps(value)
 
 

@@ -92,7 +92,7 @@ class ChatEndpoint:
     async def _ask(self, body: Body, earlier: Earlier | None) -> tuple[Body, CallTokenData | None]:
         messages = body["messages"]
         rollout = request_key(messages)
-        if earlier is not None and not self._asked.may_continue(messages, earlier.message_index):
+        if earlier is not None and not self._asked.may_continue(earlier.ids, messages[: earlier.message_index]):
             earlier = None
         body = {**self._extra_body, **body, "model": self._model}
         counter = RetryCounter()
@@ -103,8 +103,8 @@ class ChatEndpoint:
             await self._wait(counter)
         if isinstance(message := _first(completion).get("message"), dict):
             self._client.endpoints.rename(rollout, answer_key(message))
-            if data is not None:
-                self._asked.remember(message, messages)
+        if data is not None:
+            self._asked.remember(_all_ids(data, {}), messages)
         return completion, data
 
     async def _ask_once(self, body: Body, earlier: Earlier | None, rollout: str) -> tuple[Body, CallTokenData | None]:
@@ -136,10 +136,13 @@ def _earlier(found: tuple[MessageTokenData, ...], arrays: Arrays) -> Earlier | N
     """Return the tokens up to the end of the last answer that came with its own; nobody parses them."""
     if not found or found[-1].message_index is None:
         return None
-    data = found[-1].data
-    texts = [array_text(ids, arrays)[1:-1].strip() for ids in (data.prompt_token_ids, data.generation_token_ids)]
-    ids = b",".join(text for text in texts if text)
+    ids = _all_ids(found[-1].data, arrays)
     return Earlier(found[-1].message_index, ids, ids.count(b",") + 1 if ids else 0)
+
+
+def _all_ids(data: CallTokenData, arrays: Arrays) -> bytes:
+    texts = [array_text(ids, arrays)[1:-1].strip() for ids in (data.prompt_token_ids, data.generation_token_ids)]
+    return b",".join(text for text in texts if text)
 
 
 def _without_call_fields(message: Any) -> Any:

@@ -36,21 +36,24 @@ def answer_key(message: JsonObject) -> str:
 
 
 class AskedConversations:
-    """What each answer was an answer to, so that an agent that rewrites its history is found out."""
+    """Which messages led to which tokens, so that an agent that rewrites its history is found out.
+
+    An answer is known by all tokens up to its end: its text alone may be that of another conversation's answer too.
+    """
 
     def __init__(self) -> None:
-        self._digest_by_answer: OrderedDict[str, bytes] = OrderedDict()
+        self._messages_by_tokens: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def remember(self, answer: JsonObject, messages: Sequence[Any]) -> None:
-        """Note the messages that led to an answer."""
-        self._digest_by_answer[answer_key(answer)] = _digest(orjson.dumps(messages))
-        while len(self._digest_by_answer) > _REMEMBERED:
-            self._digest_by_answer.popitem(last=False)
+    def remember(self, tokens: bytes, messages: Sequence[Any]) -> None:
+        """Note the messages that led to an answer; `tokens` are all up to its end, as text."""
+        self._messages_by_tokens[_digest(tokens)] = _digest(orjson.dumps(messages))
+        while len(self._messages_by_tokens) > _REMEMBERED:
+            self._messages_by_tokens.popitem(last=False)
 
-    def may_continue(self, messages: Sequence[Any], answer_index: int) -> bool:
-        """Tell whether the answer at that index was given to the messages before it, as far as is known."""
-        known = self._digest_by_answer.get(answer_key(messages[answer_index]))
-        return known is None or known == _digest(orjson.dumps(messages[:answer_index]))
+    def may_continue(self, tokens: bytes, messages: Sequence[Any]) -> bool:
+        """Tell whether the answer with these tokens was given to these messages, as far as is known."""
+        known = self._messages_by_tokens.get(_digest(tokens))
+        return known is None or known == _digest(orjson.dumps(messages))
 
 
 def _digest(text: bytes) -> bytes:

@@ -65,6 +65,28 @@ async def test_a_history_that_was_rewritten_is_not_continued() -> None:
     assert source.earlier == [None, None]
 
 
+class SaysYes(Source):
+    """Gives the same text in every conversation, and each its own tokens."""
+
+    async def complete(
+        self, body: dict[str, Any], earlier: Earlier | None, rollout: str
+    ) -> tuple[dict[str, Any], CallTokenData]:
+        completion, data = await super().complete(body, earlier, rollout)
+        completion["choices"][0]["message"]["content"] = "Yes."
+        prompt = [*range(200), *map(ord, body["messages"][0]["content"])]
+        return completion, CallTokenData(prompt, [7, 8], data.generation_log_probs)
+
+
+async def test_conversations_whose_answers_have_the_same_text_are_each_continued() -> None:
+    source = SaysYes()
+    chat = endpoint(source)
+    conversations = [[{"role": "user", "content": question}] for question in ("Is it?", "Was it?")]
+    answers = [await ask(chat, items) for items in conversations]
+    for items, answer in zip(conversations, answers, strict=True):
+        await ask(chat, [*items, *answer, {"role": "user", "content": "Sure?"}])
+    assert [earlier is not None for earlier in source.earlier] == [False, False, True, True]
+
+
 async def test_an_answer_that_the_engine_gave_up_is_asked_for_again() -> None:
     source = Source("abort", "abort")
     (message,) = await ask(endpoint(source), [USER])
