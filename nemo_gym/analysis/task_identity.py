@@ -40,7 +40,9 @@ def task_keys(
     readers = (baseline, candidate)
     asked = _ASKED.difference(*map(_overridden, readers))
     digests = [_digests(reader, asked) for reader in readers]
-    first, second = (array("Q", (int(of[index]) for index in indices)) for of, indices in zip(digests, tasks, strict=True))
+    first, second = (
+        array("Q", (int(of[index]) for index in indices)) for of, indices in zip(digests, tasks, strict=True)
+    )
     return (first, second) if all(first) and all(second) else None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.training.format import ColumnKind, Row
+from nemo_gym.training.formats.format import ColumnKind, Row
 
 _ROWS_HELD = 2_000
 _NUMBERS_HELD = 2_000_000

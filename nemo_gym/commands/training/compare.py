@@ -6,7 +6,8 @@ import sys
 from nemo_gym.analysis.comparison import compare
 from nemo_gym.analysis.options import CompareOptions
 from nemo_gym.analysis.report.of_comparison import comparison_report
-from nemo_gym.collections.files import OutputPaths, write_json
+from nemo_gym.collections.drafts import Drafts
+from nemo_gym.collections.files import OutputPaths, json_text
 from nemo_gym.collections.line_file import OutputError
 from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
@@ -33,9 +34,11 @@ def compare_collections(command_line: CommandLine) -> int:
     try:
         comparison = compare(baseline, candidate, options.profile_settings, options.bootstrap_settings)
         report = comparison_report(f"{after.name} against {before.name}", comparison, options.bootstrap_settings)
-        if options.output_fpath is not None:
-            write_json(options.output_fpath, dataclasses.asdict(comparison))
-        write_report(report, options.markdown_fpath, options.html_fpath)
+        with Drafts() as drafts:
+            if options.output_fpath is not None:
+                drafts.open(options.output_fpath).write(json_text(dataclasses.asdict(comparison)).encode())
+            write_report(drafts, report, options.markdown_fpath, options.html_fpath)
+            drafts.publish()
     except OutputError as error:
         print(f"error: {error}", file=sys.stderr)
         return INCOMPLETE

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.training.rl import ADVANTAGES
+from nemo_gym.training.formats.rl import ADVANTAGES
 from tests.unit.training.conftest import Export, Row, masked, rollout, with_tokens
 
 

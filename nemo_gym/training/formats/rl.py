@@ -8,7 +8,7 @@ import msgspec
 
 from nemo_gym.collections.token_data.check import find_violation
 from nemo_gym.collections.token_data.model_calls import LOG_PROBS, PROMPT_IDS, SAMPLED_IDS, ModelCall, model_calls
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, LeftOutError, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import Conversation, conversation_of
-from nemo_gym.training.digest_set import DigestSet
-from nemo_gym.training.format import ColumnKind, Row
+from nemo_gym.training.formats.conversation import Conversation, conversation_of
+from nemo_gym.training.formats.digest_set import DigestSet
+from nemo_gym.training.formats.format import ColumnKind, Row
 from nemo_gym.training.group import Group, LeftOutError, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 

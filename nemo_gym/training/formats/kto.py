@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import conversation_of
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.conversation import conversation_of
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, Tally
 from nemo_gym.training.options import ExportOptions
 

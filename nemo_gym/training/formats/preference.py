@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import Conversation, conversation_of
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.conversation import Conversation, conversation_of
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 
