@@ -12,8 +12,8 @@ class KtoFormat:
     """One row for each rollout; `label` is whether its reward reaches the threshold."""
 
     columns: Mapping[str, ColumnKind] = {
-        "prompt": "messages",
-        "completion": "messages",
+        "prompt": "objects",
+        "completion": "objects",
         "label": "boolean",
         "tools": "text",
         "task_index": "integer",

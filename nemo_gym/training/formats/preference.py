@@ -18,9 +18,9 @@ class PreferenceFormat:
     """One row for each pair. Both have the same prompt and tools, byte for byte: `prompt_sha256` is of these bytes."""
 
     columns: Mapping[str, ColumnKind] = {
-        "prompt": "messages",
-        "chosen": "messages",
-        "rejected": "messages",
+        "prompt": "objects",
+        "chosen": "objects",
+        "rejected": "objects",
         "tools": "text",
         "prompt_sha256": "text",
         "task_index": "integer",

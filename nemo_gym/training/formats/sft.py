@@ -22,7 +22,7 @@ class SftFormat:
         self._seen = DigestSet()
         in_one = options.layout == "messages"
         conversation: dict[str, ColumnKind] = (
-            {"messages": "messages"} if in_one else {"prompt": "messages", "completion": "messages"}
+            {"messages": "objects"} if in_one else {"prompt": "objects", "completion": "objects"}
         )
         self.columns: Mapping[str, ColumnKind] = {
             **conversation,
