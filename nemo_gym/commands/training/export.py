@@ -44,6 +44,9 @@ def _lines(options: ExportOptions, manifest: ExportManifest) -> list[str]:
         lines.append(f"  {reason}: {count:,}" + (f" ({example})" if example else ""))
     if manifest.failed:
         lines.append(f"failed, and never exported: {manifest.failed:,}")
+    if manifest.with_tool_results:
+        what = f"{manifest.with_tool_results:,} completions have tool results, which TRL's trainers count in the loss"
+        lines.append(f"{what}: use PolicyTokensCollator, or export with completion=first_step")
     stated = ", ".join(dict.fromkeys(manifest.license.stated.values())) or "not stated"
     conditions = f" ({', '.join(manifest.license.conditions)})" if manifest.license.conditions else ""
     lines.append(f"license of the task data: {stated}{conditions}")

@@ -28,6 +28,7 @@ class KtoFormat:
     def rows(self, group: Group) -> Iterator[Row]:
         """Yield the rows of a group."""
         for rollout, conversation in kept(group, lambda each: conversation_of(each, self._options), self._tally):
+            self._tally.with_tool_results += conversation.has_tool_results
             yield {
                 "prompt": conversation.prompt,
                 "completion": conversation.completion,

@@ -51,6 +51,7 @@ class PreferenceFormat:
         used = set()
         for chosen, rejected in self._pairs(ranked):
             used |= {chosen[0].rollout_index, rejected[0].rollout_index}
+            self._tally.with_tool_results += chosen[1].has_tool_results + rejected[1].has_tool_results
             yield _row(chosen, rejected, prompt_sha256)
         for rollout, _ in ranked:
             if rollout.rollout_index not in used:

@@ -61,6 +61,15 @@ def test_first_steps_compare_what_the_policy_wrote_before_any_tool_result(export
     assert [message["role"] for message in row["chosen"] + row["rejected"]] == ["assistant", "assistant"]
 
 
+@pytest.mark.parametrize(("form", "count"), [("preference", 3), ("kto", 5)])
+def test_completions_with_tool_results_are_counted(exported: Export, form: str, count: int) -> None:
+    talk = rollout(1, 0, 0.0, "x")
+    talk["response"]["output"] = talk["response"]["output"][2:]
+    rows = [*GROUP, rollout(1, 1, 1.0, "y"), talk]
+    assert exported(rows, form)[1].with_tool_results == count
+    assert exported(rows, form, completion="first_step")[1].with_tool_results == 0
+
+
 def test_kto_labels_by_the_threshold(exported: Export) -> None:
     rows, _ = exported(GROUP, "kto", reward_threshold=0.6)
     assert [row["label"] for row in rows] == [False, True, True, False]
