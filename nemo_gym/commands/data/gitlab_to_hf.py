@@ -1,7 +1,5 @@
 """Move a dataset: upload its file to the Hugging Face hub, then delete it from GitLab's model registry; asks first."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from nemo_gym.commands.data.registry_command import DATASET_NAME, run_registry_command
@@ -17,7 +15,7 @@ class GitlabToHfOptions(UploadToHfOptions):
         description="Name in GitLab's registry; the repository is "
         "<hf_organization>/<hf_dataset_prefix>-<domain>-<dataset_name>.",
     )
-    delete_from_gitlab: Literal[True] = Field(default=True, description="Always true, and not to be given.")
+    delete_from_gitlab: bool = Field(default=True, description="Always true, and not to be given.")
 
 
 def main() -> None:

@@ -31,8 +31,10 @@ def test_a_dataset_comes_back_as_it_was_uploaded(
     command: Command, hub: HubState, project: Path, download: tuple[str, ...], num_rows: int
 ) -> None:
     (project / "tasks.jsonl").write_bytes(content(num_rows))
-    up = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl")
+    collection = ("+hf_collection_name=RL data", "+hf_collection_slug=64f9")
+    up = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl", *collection)
     assert up.status == 0, up.err
+    assert hub.collections == {"acme/rl-data-64f9": ["acme/weather"]}
     assert hub.repos == {"acme/weather": {"data/train.jsonl": content(num_rows)}}
     down = command(*download)
     assert down.status == 0, down.err
