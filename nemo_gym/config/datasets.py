@@ -1,7 +1,7 @@
 """The datasets that a configuration describes, for commands that prepare or share them and start no server."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,12 +126,22 @@ def _environments(agent: Block, blocks: dict[str, Block], merged: MergedConfig) 
             yield DatasetEnvironment(name, folder, script, {block.kind: {block.implementation: block.settings}})
 
 
+def unlisted_examples(folder: Path, listed: Iterable[Path]) -> Path | None:
+    """Return the example tasks in an environment's folder, which count as a dataset though nobody lists them.
+
+    None where there are none, or they are one of the files that are listed.
+    """
+    path = folder / _EXAMPLES
+    is_new = path.is_file() and not any(path.samefile(other) for other in listed if other.exists())
+    return path if is_new else None
+
+
 def _unlisted_examples(
     agent: Block, environments: tuple[DatasetEnvironment, ...], listed: Sequence[ConfiguredDataset]
 ) -> Iterator[ConfiguredDataset]:
     for environment in environments:
-        path = environment.directory / _EXAMPLES
-        if path.is_file() and not any(path.samefile(each.path) for each in listed if each.path.exists()):
+        path = unlisted_examples(environment.directory, (each.path for each in listed))
+        if path is not None:
             named = f"{RESOURCES_KIND}/{environment.directory.name}/{_EXAMPLES}"
             entry = DatasetConfig(name="example", type="example", jsonl_fpath=named)
             yield ConfiguredDataset(agent.name, entry, path, str(path), environments)

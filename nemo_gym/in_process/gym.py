@@ -12,6 +12,7 @@ from typing import Any
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
 from nemo_gym.collections.tasks import Task, agent_of, read_tasks
+from nemo_gym.config.datasets import unlisted_examples
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import AGENTS_KIND, CONFIG_PATHS_KEY_NAME, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import RunConfig, load_config
@@ -154,7 +155,7 @@ class Gym:
             await outcomes.aclose()
 
     def example_tasks(self) -> list[dict[str, Any]]:
-        """Return the rows of the example datasets of the configuration."""
+        """Return the rows of the example datasets of the configuration, and of example tasks that nobody lists."""
         paths = [
             (Path(dataset.jsonl_fpath), instance.name)
             for instance in self._config.instances
@@ -162,6 +163,10 @@ class Gym:
             if dataset.type == "example"
         ]
         found = dict.fromkeys(self._config.find_file(path, name) or path for path, name in paths)
+        for instance in self._config.instances:
+            path = unlisted_examples(instance.directory, found) if instance.kind == RESOURCES_KIND else None
+            if path is not None:
+                found[path] = None
         return [task.row() for path in found for task in read_tasks(path)]
 
     async def _check(self, first: list[Task]) -> None:
