@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.checks.instances import ServerInstance
@@ -17,29 +18,26 @@ class MovingAddresses:
     """Where placed processes are. Its version grows with every change, and who waits for one is woken.
 
     Args:
-        processes: All processes of the run.
+        processes: The placed processes of the run.
+
+    Attributes:
+        now: The addresses of this moment.
     """
 
     def __init__(self, processes: Sequence[PlannedProcess]) -> None:
         self.now = ServerAddresses()
-        self._of: dict[str, dict[int, Address | None]] = {}
         self._changed = asyncio.Event()
         for process in processes:
-            if process.placement is not None:
-                self._change(process, None, PlacedWorker())
+            self.lost(process)
 
     def found(self, process: PlannedProcess, addresses: Mapping[str, Address]) -> None:
         """Note where the instances of a process are called from now on."""
-        self._change(process, addresses, PlacedWorker())
+        self._change(process, {name: PlacedWorker(url=http_url(*address)) for name, address in addresses.items()})
 
     def lost(self, process: PlannedProcess, *, is_failed: bool = False) -> None:
         """Note that a process is gone; `is_failed`: for good."""
-        self._change(process, None, PlacedWorker(is_failed=is_failed))
-
-    def worker_addresses(self, instance: str) -> list[Address | None] | None:
-        """Return the address of each worker of a placed instance, in order; None for one that isn't placed."""
-        workers = self._of.get(instance)
-        return None if workers is None else [workers[index] for index in sorted(workers)]
+        gone = PlacedWorker(is_failed=is_failed)
+        self._change(process, {server.instance.name: gone for server in process.servers})
 
     async def after(self, version: int, wait_s: float) -> ServerAddresses:
         """Return the addresses as soon as they are newer than `version`, and at the latest after `wait_s` seconds."""
@@ -49,16 +47,11 @@ class MovingAddresses:
                     await self._changed.wait()
         return self.now
 
-    def _change(self, process: PlannedProcess, found: Mapping[str, Address] | None, worker: PlacedWorker) -> None:
-        servers = dict(self.now.servers)
-        for name in (server.instance.name for server in process.servers):
-            address = None if found is None else found[name]
-            url = None if address is None else http_url(*address)
-            self._of.setdefault(name, {})[process.worker or 0] = address
-            workers = [*servers.get(name, [])]
-            workers += [PlacedWorker()] * ((process.worker or 0) + 1 - len(workers))
-            workers[process.worker or 0] = worker.model_copy(update={"url": url})
-            servers[name] = workers
+    def _change(self, process: PlannedProcess, worker_of: Mapping[str, PlacedWorker]) -> None:
+        servers, index = dict(self.now.servers), process.worker or 0
+        for name, worker in worker_of.items():
+            workers = servers.get(name, [])
+            servers[name] = [*workers[:index], worker, *workers[index + 1 :]]
         self.now = ServerAddresses(version=self.now.version + 1, servers=servers)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -78,19 +71,26 @@ class Addresses:
 
     def of(self, instance: ServerInstance) -> Address:
         """Return where an instance is called: a placed one at its first worker; port 0 while that is nowhere."""
-        workers = self._moving.worker_addresses(instance.name)
-        if workers is None:
+        if not self.is_placed(instance):
             return instance.host, self._sockets.port_of(instance.name)
-        return next(filter(None, workers), (instance.host, 0))
+        url = next((worker.url for worker in self._placed(instance) if worker.url), _nowhere(instance))
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or 0
 
     def workers_of(self, instance: ServerInstance) -> list[str]:
         """Return the URL of each worker of an instance, in order; empty where it has only one."""
-        workers = self._moving.worker_addresses(instance.name)
-        if workers is None:
-            ports = self._sockets.worker_ports_of(instance.name)
-            return [http_url(instance.host, port) for port in ports]
-        return [http_url(*(worker or (instance.host, 0))) for worker in workers] if len(workers) > 1 else []
+        if not self.is_placed(instance):
+            return [http_url(instance.host, port) for port in self._sockets.worker_ports_of(instance.name)]
+        urls = [worker.url or _nowhere(instance) for worker in self._placed(instance)]
+        return urls if len(urls) > 1 else []
 
     def is_placed(self, instance: ServerInstance) -> bool:
         """Tell whether an instance may move."""
-        return self._moving.worker_addresses(instance.name) is not None
+        return instance.name in self._moving.now.servers
+
+    def _placed(self, instance: ServerInstance) -> list[PlacedWorker]:
+        return self._moving.now.servers[instance.name]
+
+
+def _nowhere(instance: ServerInstance) -> str:
+    return http_url(instance.host, 0)

@@ -34,7 +34,7 @@ class RunningProcess(Protocol):
         """Tell whether it has not ended yet."""
 
     @property
-    def exit_status(self) -> int | None:
+    def returncode(self) -> int | None:
         """Negative for a signal; None while it runs, or when nobody can know."""
 
     @property
@@ -60,7 +60,7 @@ class Place(Protocol):
     def health_address(self) -> tuple[str, int]:
         """Where this process and no other answers `/health`: host, port."""
 
-    def own_port(self, instance: str) -> tuple[str, int] | None:
+    def own_address(self, instance: str) -> tuple[str, int] | None:
         """Return host and port of an instance in this process; None where it has that of the instance."""
 
     async def prepare(self) -> None:

@@ -37,10 +37,8 @@ def export(options: ExportOptions) -> ExportManifest:
     groups = Groups(reader, tally, options.model)
     form = _format(options, tally)
     with Drafts() as drafts:
-        file, about = (
-            drafts.open(options.output_fpath),
-            drafts.open(manifest_path(options.output_fpath), is_description=True),
-        )
+        file = drafts.open(options.output_fpath)
+        about = drafts.open(manifest_path(options.output_fpath), is_description=True)
         with row_file(file, options.output_fpath, form.columns) as written:
             for group in groups:
                 for row in form.rows(group):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class Nodes:
         """Start a command on a node, its output in a file."""
         with log.open("wb") as output:
             return subprocess.Popen(
-                self.network.inside(node, [str(BIN / command[0]), *command[1:]]),
+                self._on_node(node, command),
                 cwd=folder,
                 env=self.environment,
                 stdout=output,
@@ -115,7 +115,7 @@ class Nodes:
     def result_of(self, *command: str, folder: Path, node: int = 1) -> "subprocess.CompletedProcess[str]":
         """Run a command on a node to its end."""
         return subprocess.run(
-            self.network.inside(node, [str(BIN / command[0]), *command[1:]]),
+            self._on_node(node, command),
             cwd=folder,
             env=self.environment,
             capture_output=True,
@@ -123,6 +123,9 @@ class Nodes:
             timeout=4 * HANGS_AFTER_S,
             check=False,
         )
+
+    def _on_node(self, node: int, command: Sequence[str]) -> list[str]:
+        return self.network.inside(node, [str(BIN / command[0]), *command[1:]])
 
 
 class ClusterRun:

@@ -1,9 +1,10 @@
 """A place on this machine: an environment, the sockets that the launcher bound, and what the process is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
+from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.code_digest import component_digest
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import build
@@ -53,7 +54,7 @@ class LocalPlace:
         host, port = own_listener.getsockname()[:2]
         return host, port
 
-    def own_port(self, instance: str) -> None:
+    def own_address(self, instance: str) -> None:
         """Return None: workers on one machine share the address of their instance."""
 
     async def prepare(self) -> None:
@@ -70,7 +71,7 @@ class LocalPlace:
 
     async def code_digests(self) -> dict[str, str | None]:
         """Return the digest of the code that is in the folders now, by instance."""
-        return await asyncio.to_thread(read_digests, self._planned)
+        return await asyncio.to_thread(code_digests, [server.instance for server in self._planned.servers])
 
     async def start(self, show: Callable[[str], None]) -> ServerProcess:
         """Start the process."""
@@ -91,9 +92,8 @@ class LocalPlace:
         self._sockets.give_up(self._planned, is_last=is_last)
 
 
-def read_digests(planned: PlannedProcess) -> dict[str, str | None]:
-    """Return the digest of the code of every instance of a process, by its name."""
-    instances = [server.instance for server in planned.servers]
+def code_digests(instances: Iterable[ServerInstance]) -> dict[str, str | None]:
+    """Return the digest of the code that is in the folders of instances now, by name."""
     return {instance.name: component_digest(instance.directory) for instance in instances}
 
 

@@ -79,7 +79,7 @@ class ManagedProcess:
     def _advice(self) -> list[str]:
         instances = [server.instance for server in self.planned.servers]
         about = about_missing_module(self._tail(), [instance.directory for instance in instances])
-        is_unserved = self.process is not None and self.process.exit_status == 0 and self.phase == "importing"
+        is_unserved = self.process is not None and self.process.returncode == 0 and self.phase == "importing"
         if not about and is_unserved and not self.planned.is_colocated:
             about = [*self._quoted_tail(), *about_unserved(Path(instances[0].entrypoint))]
         return about
@@ -116,7 +116,7 @@ class ManagedProcess:
 
     def _snapshot(self, instance: ServerInstance, address: tuple[str, int]) -> ServerInstanceState:
         running = self.process if self.is_running else None
-        host, port = self.place.own_port(instance.name) or address
+        host, port = self.place.own_address(instance.name) or address
         return ServerInstanceState(
             name=instance.name,
             kind=instance.kind,

@@ -115,19 +115,19 @@ class ServerProcess:
         return self._process.pid
 
     @property
-    def exit_status(self) -> int | None:
+    def returncode(self) -> int | None:
         """Negative for a signal; None while it runs."""
         return self._process.returncode
 
     @property
     def is_running(self) -> bool:
         """Tell whether it has not ended yet."""
-        return self.exit_status is None
+        return self.returncode is None
 
     @property
     def how_it_ended(self) -> str:
         """Return that in words."""
-        return end_in_words(self.exit_status)
+        return end_in_words(self.returncode)
 
     @property
     def tail(self) -> Sequence[str]:
@@ -181,14 +181,14 @@ class ServerProcess:
                     self.ready.set_result(None)
 
 
-def end_in_words(exit_status: int | None) -> str:
+def end_in_words(returncode: int | None) -> str:
     """Return "ended with status 1", or "was ended by SIGKILL" for a negative status."""
-    if exit_status is None or exit_status >= 0:
-        return f"ended with status {exit_status}"
+    if returncode is None or returncode >= 0:
+        return f"ended with status {returncode}"
     try:
-        return f"was ended by {signal.Signals(-exit_status).name}"
+        return f"was ended by {signal.Signals(-returncode).name}"
     except ValueError:
-        return f"was ended by signal {-exit_status}"
+        return f"was ended by signal {-returncode}"
 
 
 async def _spawn(spec: ProcessSpec, output_fd: int, status_fd: int) -> asyncio.subprocess.Process:

@@ -28,7 +28,7 @@ class Node:
 
     def __str__(self) -> str:
         shown = {name: amount for name, amount in self.has.items() if not name.startswith(("node:", "object_store"))}
-        return f"{self.address} ({_amounts(shown)})"
+        return f"{self.address} ({amounts(shown) or 'nothing'})"
 
 
 class Cluster:
@@ -157,7 +157,7 @@ def _impossible(process: PlannedProcess, nodes: Sequence[Node]) -> list[Mistake]
         return [Mistake(f"the cluster has no node '{placement.node}'", f"{where}.node", known)]
     if any(_fits(placement, node) for node in named):
         return []
-    what = f"no node of the cluster has {_amounts(placement.demands)}, which a process of it reserves"
+    what = f"no node of the cluster has {amounts(placement.demands)}, which a process of it reserves"
     return [Mistake(what, where, known, "ask for less, or add such a node")]
 
 
@@ -185,5 +185,6 @@ def _where(process: PlannedProcess) -> str:
     return f"{instance.name}.{instance.kind}.{instance.implementation}.placement"
 
 
-def _amounts(amounts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {amount:g}" for name, amount in sorted(amounts.items())) or "nothing"
+def amounts(resources: Mapping[str, float]) -> str:
+    """Return resources in words, e.g. "CPU 2, GPU 1"; "" for none."""
+    return ", ".join(f"{name} {amount:g}" for name, amount in sorted(resources.items()))

@@ -93,11 +93,7 @@ def connect(address: str | None, namespace: str | None) -> Connection:
 
 def require_installed() -> None:
     """Raise ConfigError when Ray isn't installed, which is found out without loading it."""
-    try:
-        is_installed = importlib.util.find_spec("ray") is not None
-    except ValueError:
-        is_installed = False
-    if not is_installed:
+    if importlib.util.find_spec("ray") is None:
         fix = "pip install 'ray>=2.40'"
         raise ConfigError(Mistake("this run needs Ray, which isn't installed", where="ray_enabled, placement", fix=fix))
 
@@ -126,10 +122,10 @@ def _initialize(address: str | None, namespace: str | None) -> None:
         # A process of the run must not print Ray's own news; what matters comes as an exception.
         ray.init(namespace=namespace, log_to_driver=False, logging_level=logging.ERROR, **options)
     except ConnectionError as error:
-        what = f"no Ray cluster at '{address}': {_first_line(error)}"
+        what = f"no Ray cluster at '{address}': {first_line(error)}"
         raise ConfigError(Mistake(what, where=_WHERE, fix="start one with `ray start --head`")) from error
     except (RuntimeError, ValueError, OSError) as error:
-        raise ConfigError(Mistake(f"can't use Ray: {_first_line(error)}", where=_WHERE)) from error
+        raise ConfigError(Mistake(f"can't use Ray: {first_line(error)}", where=_WHERE)) from error
 
 
 def _check_answers(address: str) -> None:
@@ -182,5 +178,6 @@ def _remove_leftovers() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error of Ray says, without the pages that follow."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

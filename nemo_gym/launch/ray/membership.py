@@ -75,15 +75,15 @@ class ClusterMembership:
         self.addresses = MovingAddresses(placed)
         shipment = await asyncio.to_thread(pack, placed)
         code = await asyncio.to_thread(cluster.stored, shipment.content)
+        own = own_dependencies()
         disallowed = list(self._config.global_config_dict.get("disallowed_ports", []))
         for process in placed:
             requirements = _requirements(process)
-            wanted = [] if requirements else own_dependencies()
             self.places[process.name] = NodePlace(
                 process,
                 cluster,
                 (code, shipment),
-                wanted,
+                [] if requirements else own,
                 requirements,
                 self.addresses,
                 disallowed,

@@ -13,7 +13,8 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.addresses import Address, MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.process import TAIL_LINES
-from nemo_gym.launch.ray.cluster import Cluster
+from nemo_gym.launch.ray.cluster import Cluster, amounts
+from nemo_gym.launch.ray.connection import first_line
 from nemo_gym.launch.ray.node_process import News, StartOrder
 from nemo_gym.launch.ray.shipment import Shipment, script_on_node
 from nemo_gym.launch.start_error import StartError
@@ -67,7 +68,7 @@ class NodePlace:
         """Where this process and no other answers."""
         return next(iter(self._bound.values()))
 
-    def own_port(self, instance: str) -> Address | None:
+    def own_address(self, instance: str) -> Address | None:
         """Return where an instance in this process is called; None while it has no node."""
         return self._bound.get(instance)
 
@@ -92,15 +93,14 @@ class NodePlace:
 
         placement = self._planned.placement
         assert placement is not None
-        asked = ", ".join(f"{name} {amount:g}" for name, amount in placement.demands.items()) or "room"
-        self.activity = f"waiting for a node with {asked}"
+        self.activity = f"waiting for a node with {amounts(placement.demands) or 'room'}"
         await self._cluster.turn_of(self._planned)
         name = f"{self._planned.name}-{secrets.token_hex(3)}"
         actor = self._cluster.actor_for(self._planned, name, self._requirements)
         try:
             await self._settle_on(actor)
         except ray.exceptions.RayError as error:
-            raise StartError(f"{self._planned.name} got no node: {_first_line(error)}") from error
+            raise StartError(f"{self._planned.name} got no node: {first_line(error)}") from error
         except BaseException:
             ray.kill(actor)
             raise
@@ -118,9 +118,7 @@ class NodePlace:
         try:
             pid = await self._actor.call.remote("start", order)
         except ray.exceptions.RayError as error:
-            raise StartError(
-                f"{self._planned.name} was lost with its node {self.node}: {_first_line(error)}"
-            ) from error
+            raise StartError(f"{self._planned.name} was lost with its node {self.node}: {first_line(error)}") from error
         return RemoteProcess(self._actor, pid, self.node or "", self._log_path, show, self._lost)
 
     def give_up(self, *, is_last: bool) -> None:
@@ -170,7 +168,7 @@ class RemoteProcess:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.pid = pid
-        self.exit_status: int | None = None
+        self.returncode: int | None = None
         self.how_it_ended = "runs"
         self._actor, self._node, self._log_path = actor, node, log_path
         self._show, self._lost = show, lost
@@ -197,12 +195,12 @@ class RemoteProcess:
                 seen = news.number
                 self._take(news)
                 if news.end is not None:
-                    self.how_it_ended, self.exit_status = news.end
+                    self.how_it_ended, self.returncode = news.end
                     return
         except TimeoutError:
             self.how_it_ended = f"was lost: its node {self._node} hasn't answered for {LOST_AFTER_S:g} s"
         except ray.exceptions.RayError as error:
-            self.how_it_ended = f"was lost with its node {self._node} ({_first_line(error)})"
+            self.how_it_ended = f"was lost with its node {self._node} ({first_line(error)})"
         finally:
             self._lost()
             with suppress(Exception):  # whatever became of it
@@ -220,7 +218,3 @@ class RemoteProcess:
             self.phase = phase
             if phase == "ready" and not self.ready.done():
                 self.ready.set_result(None)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

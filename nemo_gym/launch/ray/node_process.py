@@ -48,7 +48,7 @@ class News:
         number: Of the last event; the next question names it.
         phases: Reported by the server.
         lines: Printed by the server.
-        end: How it ended, in words, and its exit status; None while it runs.
+        end: How it ended, in words, and its return code; None while it runs.
     """
 
     number: int
@@ -124,7 +124,7 @@ class NodeProcess:
         told = {kind: [text for _, which, text in new if which == kind] for kind in ("phase", "line")}
         if new and new[0][0] > seen + 1:
             told["line"].insert(0, f"({new[0][0] - seen - 1} earlier lines are lost: the launcher didn't ask for them)")
-        end = (self._process.how_it_ended, self._process.exit_status) if self._is_over and self._process else None
+        end = (self._process.how_it_ended, self._process.returncode) if self._is_over and self._process else None
         return News(self._number, tuple(told["phase"]), tuple(told["line"]), end)
 
     async def signal(self, number: int) -> None:

@@ -12,7 +12,7 @@ from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import KINDS
 from nemo_gym.launch.plan import PlannedProcess
-from nemo_gym.launch.processes.local_place import read_digests
+from nemo_gym.launch.processes.local_place import code_digests
 
 _MAX_BYTES = 500 * 2**20
 _NOT_SHIPPED = frozenset({"__pycache__", "venv", "node_modules", "results", "outputs", "cache"})
@@ -40,11 +40,10 @@ def pack(processes: Sequence[PlannedProcess]) -> Shipment:
     Raises:
         ConfigError: It is too much, or can't be read.
     """
-    digests = {name: digest for process in processes for name, digest in read_digests(process).items()}
+    instances = {server.instance.name: server.instance for process in processes for server in process.servers}
+    digests = code_digests(instances.values())
     folders = {PurePosixPath("nemo_gym"): PARENT_DIR / "nemo_gym"}
-    for process in processes:
-        for server in process.servers:
-            folders[_folder_on_node(server.instance)] = server.instance.directory
+    folders |= {_folder_on_node(instance): instance.directory for instance in instances.values()}
     packed = io.BytesIO()
     size = 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

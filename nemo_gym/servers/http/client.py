@@ -99,14 +99,9 @@ class ServerClient:
         """Call these instances in memory: they live in this process."""
         self._local_apps = apps
 
-    def worker_urls(self, server_name: str) -> Sequence[str]:
-        """Return the address of each worker of an instance, in order; empty where it has only one.
-
-        Of an instance on a cluster, they stay those of the moment.
-        """
-        block = get_first_server_config_dict(self.global_config_dict, server_name)
-        urls: Sequence[str] = block.get(WORKER_URLS_KEY) or ()
-        return self._address_book().worker_urls(server_name) if urls and block.get(IS_PLACED_KEY) else urls
+    def placed_worker_urls(self, server_name: str) -> Sequence[str]:
+        """Return the address of each worker of an instance on a cluster, in order; they stay those of the moment."""
+        return self._address_book().worker_urls(server_name)
 
     def base_url(self, server_name: str) -> str:
         """Return `http://host:port` of an instance; KeyError, with what is known, when there is none.
@@ -171,17 +166,16 @@ class ServerClient:
     ) -> HttpResponse:
         session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
         book = self._address_book()
-        url = await book.url_for(server_name, session_id)
-        try:
-            async with book.while_there(server_name, url):
-                return await self._send(server_name, url + url_path, method, options)
-        except RolloutError as error:
-            if error.failure.kind != "transport_unreachable":
-                raise
-        # Nobody has seen it yet, and the head knows, or will know soon, where to go instead.
-        url = await book.url_for(server_name, session_id, besides=url)
-        async with book.while_there(server_name, url):
-            return await self._send(server_name, url + url_path, method, options)
+        refused: str | None = None
+        while True:
+            url = await book.url_for(server_name, session_id, besides=refused)
+            try:
+                async with book.while_there(server_name, url):
+                    return await self._send(server_name, url + url_path, method, options)
+            except RolloutError as error:
+                if refused is not None or error.failure.kind != "transport_unreachable":
+                    raise
+            refused = url  # nobody has seen the call; the head knows, or will know soon, where to go instead
 
     def _address_book(self) -> AddressBook:
         if self._book is None:

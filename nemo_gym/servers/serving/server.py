@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -150,8 +150,9 @@ class SimpleServer(BaseServer):
         return cls(config=config, server_client=ServerClient(head, everything))
 
     def _with_sessions(self, app: ASGIApp) -> SessionCookieMiddleware:
-        is_placed = self.config.is_placed
-        urls = self.server_client.worker_urls(self.config.name) if is_placed else self.config.worker_urls
+        urls: Sequence[str] = self.config.worker_urls
+        if urls and self.config.is_placed:
+            urls = self.server_client.placed_worker_urls(self.config.name)
         return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), urls)
 
     async def _health(self) -> dict[str, str]:
