@@ -117,7 +117,11 @@ class ServerApp(FastAPI):
         return None if is_own_affair else self._policy_of(scope["path"])
 
     async def _respond_to_error(self, request: Request, error: Exception) -> Response:
-        return error_response(error, self._policy_of(request.scope["path"]))
+        response = error_response(error, self._policy_of(request.scope["path"]))
+        if not isinstance(error, HTTPException | RequestValidationError):
+            # Starlette raises it again for the log, and uvicorn then hangs up: nobody may send another request there.
+            response.headers["connection"] = "close"
+        return response
 
 
 class _EndpointMiddleware:

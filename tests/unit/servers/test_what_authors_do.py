@@ -24,7 +24,7 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
     ToolError,
 )
-from nemo_gym.server_utils import SESSION_ID_KEY, ServerClient
+from nemo_gym.server_utils import SESSION_ID_KEY, ServerClient, request
 from nemo_gym.servers.serving import handler as handler_module
 
 RESPONSE = {"id": "r", "created_at": 1, "model": "m", "output": []}
@@ -200,6 +200,20 @@ def test_an_unforeseen_exception_reaches_the_authors_test(monkeypatch: pytest.Mo
     client = TestClient(make(Refusing).setup_webserver())
     with pytest.raises(LookupError, match="what is wrong"):
         client.post("/tool", json={})
+
+
+async def test_a_plain_route_that_raises_costs_its_caller_no_later_call(serve_app: Callable[[FastAPI], int]) -> None:
+    app = make().setup_webserver()
+
+    @app.get("/explode")
+    async def explode() -> None:
+        raise ValueError("unforeseen")
+
+    url = f"http://127.0.0.1:{serve_app(app)}"
+    for _ in range(20):
+        assert (await request("GET", f"{url}/explode")).status == 500
+        # Not sent again when its connection is lost, since the server might have worked on it.
+        assert (await request("POST", f"{url}/no_such_route", json={})).status == 404
 
 
 def test_a_verifier_that_raises_says_what_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
