@@ -10,15 +10,15 @@ from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import FAILED, MASKED, Row
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.compare import Comparison, compare
-from nemo_gym.viewer.pages.conversation import Item, items_of, whole_text
-from nemo_gym.viewer.pages.copies import Copies, copies_of
 from nemo_gym.viewer.pages.listing import RolloutList, rollout_list
 from nemo_gym.viewer.pages.notes import TAGS, Note
 from nemo_gym.viewer.pages.overview import Overview, overview_of
-from nemo_gym.viewer.pages.rollout import PAGE_ITEMS, RolloutPage, content_of, rollout_page
 from nemo_gym.viewer.pages.selection import Selection
 from nemo_gym.viewer.pages.task import TaskPage, TaskTable, task_page, task_table
-from nemo_gym.viewer.pages.tokens import TokenCall, token_calls
+from nemo_gym.viewer.rollout.conversation import Item, items_of, whole_text
+from nemo_gym.viewer.rollout.copies import Copies, copies_of
+from nemo_gym.viewer.rollout.page import PAGE_ITEMS, RolloutPage, content_of, rollout_page
+from nemo_gym.viewer.rollout.tokens import TokenCall, token_calls
 from nemo_gym.viewer.serving.selections import Selections
 
 

@@ -9,13 +9,14 @@ from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.pages.compare import compare
-from nemo_gym.viewer.pages.conversation import MAX_CHARS, items_of, whole_text
-from nemo_gym.viewer.pages.copies import copies_of
 from nemo_gym.viewer.pages.notes import Note, Notes
 from nemo_gym.viewer.pages.overview import overview_of
-from nemo_gym.viewer.pages.rollout import rollout_page
 from nemo_gym.viewer.pages.task import task_page, task_table
-from nemo_gym.viewer.pages.tokens import token_calls
+from nemo_gym.viewer.rollout.conversation import MAX_CHARS, items_of, whole_text
+from nemo_gym.viewer.rollout.copies import copies_of
+from nemo_gym.viewer.rollout.page import rollout_page
+from nemo_gym.viewer.rollout.timeline import timeline_of
+from nemo_gym.viewer.rollout.tokens import token_calls
 from tests.made_collections import STARTED_AT, write_collection
 
 
@@ -82,6 +83,34 @@ def test_a_rollout_tells_verdict_from_task(follower: Follower) -> None:
     page = rollout_page(follower, follower.table[number])
     assert sorted(page.verdict) == ["explanation", "reward_parts", "rooms_booked"]
     assert sorted(page.known) == ["difficulty", "expected_rooms"]
+
+
+def test_the_calls_of_a_rollout_have_their_times_and_lead_to_what_came_of_them(follower: Follower) -> None:
+    number = next(n for n in follower.table.current() if follower.table[n].counts["tool_calls"] == 2)
+    page = rollout_page(follower, follower.table[number])
+    kinds = ["seed", "model", "tool", "model", "tool", "model", "verify"]
+    assert [call.kind for call in page.timeline] == kinds
+    assert [call.name for call in page.timeline if call.kind == "tool"] == ["book_room"] * 2
+    shown = {item.index: item.kind for item in page.items}
+    assert [shown.get(call.item or 0) for call in page.timeline if call.kind == "tool"] == ["tool_result"] * 2
+    ends = [(call.start_s or 0) + (call.elapsed_s or 0) for call in page.timeline]
+    assert page.seconds == pytest.approx(ends[-1], abs=1e-3)
+    assert overview_of(follower).per_rollout["seconds"].n == sum(overview_of(follower).counts[o] for o in ("scored",))
+
+
+@pytest.mark.parametrize("times", [{}, {"_ng_calls": "mine"}, {"_ng_calls": [{"kind": "odd"}]}], ids=str)
+def test_a_row_without_times_shows_its_calls_in_order(times: dict[str, object]) -> None:
+    items = [{"type": "reasoning"}, {"type": "function_call", "call_id": "c", "name": "add"}]
+    output = [*items, {"type": "function_call_output", "call_id": "c"}, {"role": "user", "content": "and?"}, 7]
+    calls = timeline_of({"reward": 1.0, "response": {"output": output}, **times})
+    assert [(call.kind, call.name, call.item) for call in calls] == [
+        ("model", "model", 0),
+        ("tool", "add", 2),
+        ("turn", "user", 3),
+        ("model", "model", 4),
+        ("verify", "verify", None),
+    ]
+    assert {call.elapsed_s for call in calls} == {None}
 
 
 def test_a_line_that_vanished_is_said_and_not_raised(follower: Follower, tmp_path: Path) -> None:

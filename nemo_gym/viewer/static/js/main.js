@@ -12,7 +12,7 @@ import { rollouts } from "./pages/rollouts.js";
 import { task } from "./pages/task.js";
 import { tasks } from "./pages/tasks.js";
 import { current, to } from "./route.js";
-import { themeChoice } from "./theme.js";
+import { themeChoice } from "./parts/theme.js";
 
 // Each takes the link's parameters and returns {title, content, keys, live, polls}: `live` pages are made anew on a
 // change of their collection, `polls` pages every three seconds.

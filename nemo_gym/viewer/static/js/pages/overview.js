@@ -1,7 +1,7 @@
 // One collection at a glance.
 
 import { exported, get } from "../api.js";
-import { curve, histogram, outcomes, shares } from "../charts.js";
+import { curve, histogram, outcomes, shares } from "../parts/charts.js";
 import { h, labelled, link, visible } from "../dom.js";
 import { duration, name, number, percent, time } from "../format.js";
 import { to } from "../route.js";

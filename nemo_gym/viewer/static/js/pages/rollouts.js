@@ -2,10 +2,10 @@
 
 import { exported, get } from "../api.js";
 import { h, labelled, link, visible } from "../dom.js";
-import { filterBar } from "../filter.js";
-import { name, number } from "../format.js";
+import { filterBar } from "../parts/filter.js";
+import { duration, name, number } from "../format.js";
 import { go, to } from "../route.js";
-import { PAGE, pager, table } from "../table.js";
+import { PAGE, pager, table } from "../parts/table.js";
 
 const MAX_NUMBERS = 4;
 
@@ -21,6 +21,7 @@ function columns(params, numbers, tags) {
     count("tool_calls", "Tool calls"),
     count("tool_errors", "Tool errors"),
     count("output_tokens", "Tokens out"),
+    { text: "Took", sort: "seconds", numeric: true, cell: (one) => duration(one.seconds) },
     { text: "How it ended", class: "preview", cell: (one) => h("div", { class: "clamp" }, (tags[one.key]?.tags ?? []).map((tag) => [labelled("tag", visible(tag)), " "]), one.truncated ? [labelled("masked", "truncated"), " "] : null, visible(one.preview)) },
   ];
 }

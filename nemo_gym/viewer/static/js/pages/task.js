@@ -1,16 +1,16 @@
 // One task: what is asked, what the verifier knows, and its rollouts side by side.
 
 import { get } from "../api.js";
-import { items } from "../conversation.js";
+import { items } from "../parts/conversation.js";
 import { h, labelled, link, visible } from "../dom.js";
-import { field } from "../fields.js";
-import { number } from "../format.js";
-import { markdown } from "../markdown.js";
+import { field } from "../parts/fields.js";
+import { duration, number } from "../format.js";
+import { markdown } from "../parts/markdown.js";
 import { go, to } from "../route.js";
 
 function member(one, params) {
   const { rollout, answer } = one;
-  const counts = `${number(rollout.counts.steps)} steps, ${number(rollout.counts.tool_calls)} tool calls, ${number(rollout.counts.output_tokens)} tokens`;
+  const counts = `${number(rollout.counts.steps)} steps, ${number(rollout.counts.tool_calls)} tool calls, ${number(rollout.counts.output_tokens)} tokens${rollout.seconds === null ? "" : `, ${duration(rollout.seconds)}`}`;
   const parts = Object.entries(rollout.numbers).map(([what, value]) => [h("dt", {}, visible(what)), h("dd", {}, number(value))]);
   return h(
     "article",

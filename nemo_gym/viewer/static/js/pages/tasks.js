@@ -1,12 +1,12 @@
 // The tasks of a collection as a table.
 
 import { get } from "../api.js";
-import { share } from "../charts.js";
+import { share } from "../parts/charts.js";
 import { h, link, visible } from "../dom.js";
-import { filterBar } from "../filter.js";
+import { filterBar } from "../parts/filter.js";
 import { number } from "../format.js";
 import { to } from "../route.js";
-import { PAGE, pager, table } from "../table.js";
+import { PAGE, pager, table } from "../parts/table.js";
 
 function columns(params) {
   const numeric = (field, text) => ({ text, sort: field, numeric: true, cell: (one) => number(one[field]) });

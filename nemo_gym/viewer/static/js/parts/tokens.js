@@ -1,8 +1,8 @@
 // The token view: what each call generated, shaded by log-probability, and where a prefix breaks.
 
-import { exported, get } from "./api.js";
-import { h } from "./dom.js";
-import { number } from "./format.js";
+import { exported, get } from "../api.js";
+import { h } from "../dom.js";
+import { number } from "../format.js";
 
 // Bounds of the shades, natural logarithms: 90 %, 50 %, 14 %, 2 %.
 const SHADES = [-0.105, -0.693, -2, -4];

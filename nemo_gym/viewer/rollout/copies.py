@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import Row
-from nemo_gym.viewer.pages.rollout import content_of
+from nemo_gym.viewer.rollout.page import content_of
 
 _PLACE_KEYS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)
 

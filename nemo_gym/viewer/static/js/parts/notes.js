@@ -1,7 +1,7 @@
 // The reader's tags and note of a rollout.
 
-import { address, get, post } from "./api.js";
-import { h, say, visible } from "./dom.js";
+import { address, get, post } from "../api.js";
+import { h, say, visible } from "../dom.js";
 
 export async function notesPanel(params) {
   const panel = h("section", { class: "panel", id: "notes" });

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nemo_gym.viewer.pages.conversation import raw_items
+from nemo_gym.viewer.rollout.conversation import raw_items
 
 MAX_TOKENS = 2_000
 
