@@ -18,6 +18,7 @@ from nemo_gym.viewer.pages.task import TaskPage, TaskTable, task_page, task_tabl
 from nemo_gym.viewer.rollout.conversation import Item, items_of, whole_text
 from nemo_gym.viewer.rollout.copies import Copies, copies_of
 from nemo_gym.viewer.rollout.page import PAGE_ITEMS, RolloutPage, content_of, rollout_page
+from nemo_gym.viewer.rollout.tokenizer import Tokenizer
 from nemo_gym.viewer.rollout.tokens import TokenCall, token_calls
 from nemo_gym.viewer.serving.selections import Selections
 
@@ -55,8 +56,9 @@ class Filter:
 class Answers:
     """Every method raises UnknownCollectionError, QueryError or NotFoundError for what isn't there."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, tokenizer: Tokenizer | None = None) -> None:
         self.library = library
+        self._tokenizer = tokenizer
         self._selections = Selections(library)
         self._overviews: dict[str, tuple[Follower, Overview]] = {}
 
@@ -105,7 +107,7 @@ class Answers:
 
     def tokens(self, name: str, key: str, call: int | None, offset: int) -> list[TokenCall]:
         """The model calls with token data."""
-        return token_calls(self._content(name, key), offset, call)
+        return token_calls(self._content(name, key), self._tokenizer, offset=offset, only_call=call)
 
     def raw(self, name: str, key: str) -> bytes:
         """The line as it is in the file."""

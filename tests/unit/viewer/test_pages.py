@@ -145,7 +145,9 @@ def test_a_prefix_break_is_placed_where_the_ids_differ() -> None:
     result = {"type": "function_call_output", "output": "x"}
     output = [item([1, 2], [3, 4]), result, item([1, 2, 3, 4, 5], [6]), result, item([1, 2, 3, 9, 5, 6], [7])]
     calls = token_calls({"response": {"output": output}})
-    assert [call.breaks_at for call in calls] == [None, None, 3]
+    assert [call.prefix_break and call.prefix_break.position for call in calls] == [None, None, 3]
+    assert calls[2].prefix_break is not None
+    assert (calls[2].prefix_break.expected, calls[2].prefix_break.found) == (["4", "5", "6"], ["9", "5", "6"])
     assert [call.added_tokens for call in calls] == [2, 1, 0]
 
 
