@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from nemo_gym.collections.line_file import OutputError
+from nemo_gym.collections.reading.finished import check_rollout_file
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.viewer.export.content import Exported
 from nemo_gym.viewer.export.report import write_report
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.query import QueryError
@@ -25,6 +27,7 @@ class ViewerOptions(BaseModel):
     export: Path | None = Field(default=None, description="Write one HTML file that opens from disk, and end.")
     filter: str = Field(default="", description="Of the exported rollouts, as the page's filter: 'reward<1 steps>=3'.")
     limit: int = Field(default=200, ge=1, description="Export at most so many rollouts.")
+    compare: Path | None = Field(default=None, description="Export a comparison with this rollout file, as baseline.")
 
 
 def main() -> None:
@@ -54,8 +57,11 @@ def _export(options: ViewerOptions, path: Path, tokenizer: Tokenizer | None) -> 
             f"{options.input} has {len(names)} collections, and one of them is exported" if names else "nothing is here"
         )
         raise ConfigError(Mistake(what, where="input", known=names[:20], fix="name one rollout file"))
+    if options.compare is not None:
+        check_rollout_file(options.compare, "compare")
+    rollouts = library.folder / names[0]
     try:
-        count = write_report(library, names[0], options.filter, options.limit, path)
+        count = write_report(path, Exported(rollouts, options.filter, options.limit, options.compare, tokenizer))
     except QueryError as error:
         raise ConfigError(Mistake(str(error), where="filter")) from error
     except OutputError as error:

@@ -25,11 +25,8 @@ class Tokenizer:
             import tokenizers
             from tokenizers.decoders import DecodeStream
         except ImportError as error:
-            what, fix = (
-                "token texts need the package tokenizers, which isn't installed",
-                "pip install 'nemo-gym[tokens]'",
-            )
-            raise ConfigError(Mistake(what, where="tokenizer", fix=fix)) from error
+            what = "token texts need the package tokenizers, which isn't installed"
+            raise ConfigError(Mistake(what, where="tokenizer", fix="pip install 'nemo-gym[tokens]'")) from error
         file = path / _FILE if path.is_dir() else path
         if not file.is_file():
             raise ConfigError(Mistake(f"{file} isn't there", where="tokenizer", fix=f"name a {_FILE} or its folder"))

@@ -61,6 +61,7 @@ class Answers:
         self._tokenizer = tokenizer
         self._selections = Selections(library)
         self._overviews: dict[str, tuple[Follower, Overview]] = {}
+        self._comparisons: dict[tuple[str, str], tuple[object, Comparison]] = {}
 
     def overview(self, name: str) -> Overview:
         """The overview of a collection; the last one as long as nothing has changed."""
@@ -135,8 +136,13 @@ class Answers:
         )
 
     def comparison(self, a: str, b: str) -> Comparison:
-        """B against A."""
-        return compare(self.library.follower(a), self.library.follower(b))
+        """B against A; the last one as long as nothing has changed: its interval takes seconds for many tasks."""
+        first, second = self.library.follower(a), self.library.follower(b)
+        state = (first, first.version, second, second.version)
+        known = self._comparisons.get((a, b))
+        if known is None or known[0] != state:
+            known = self._comparisons[a, b] = (state, compare(first, second))
+        return known[1]
 
     def notes(self, name: str) -> NotesOf:
         """The reader's notes of a collection."""

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_gym.analysis.bootstrap import paired_bootstrap
 from nemo_gym.analysis.comparison import BootstrapSettings, Comparison, compare
 from nemo_gym.analysis.report.html import html
 from nemo_gym.analysis.report.markdown import markdown
@@ -18,6 +17,7 @@ from nemo_gym.analysis.report.report import Report, Table
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.identity import read_task_set
 from nemo_gym.collections.manifest import make_manifest
+from nemo_gym.collections.metrics.bootstrap import paired_bootstrap
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.config.errors import ConfigError
 from tests.unit.training.conftest import masked, rollout, write

@@ -5,8 +5,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from nemo_gym.analysis import comparison
+from nemo_gym.analysis.task_profile import ProfileSettings
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.metrics.metrics import Metrics
+from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.pages.compare import compare
 from nemo_gym.viewer.pages.notes import Note, Notes
@@ -161,7 +164,21 @@ def test_comparing_finds_the_tasks_that_changed_side(tmp_path: Path) -> None:
     assert 0 < found.low < found.difference < found.high
     assert found.gained == sum(task.changed_side and task.difference > 0 for task in found.tasks) > found.lost
     same = compare(weak, weak)
-    assert (same.difference, same.gained, same.lost, same.low) == (0, 0, 0, 0)
+    assert (same.difference, same.gained, same.lost, same.low, same.p_value) == (0, 0, 0, 0, 1)
+
+
+def test_comparing_says_what_ng_compare_says(tmp_path: Path) -> None:
+    weak = followed(tmp_path / "a" / "rollouts.jsonl", skill=0.3)
+    strong = followed(tmp_path / "b" / "rollouts.jsonl", skill=0.6, seed=5)
+    readers = [CollectionReader(follower.paths.rollouts) for follower in (weak, strong)]
+    for reader in readers:
+        reader.index.refresh()
+    command = comparison.compare(readers[0], readers[1], ProfileSettings(), comparison.BootstrapSettings())
+    told = next(field.difference for field in command.fields if field.name == "mean_reward")
+    page = compare(weak, strong)
+    assert told is not None
+    assert (page.low, page.high, page.p_value) == (told.low, told.high, told.p_value)
+    assert (page.compared, page.better, page.worse) == (command.paired, command.better, command.worse)
 
 
 def test_notes_are_kept_and_those_of_an_overwritten_collection_left_out(tmp_path: Path) -> None:

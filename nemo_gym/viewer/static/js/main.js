@@ -2,10 +2,12 @@
 
 import { exported } from "./api.js";
 import { h, link, say } from "./dom.js";
+import { isExported } from "./exported.js";
 import { useKeys } from "./keys.js";
 import { follow } from "./live.js";
 import { collections } from "./pages/collections.js";
 import { compare } from "./pages/compare.js";
+import { notes } from "./pages/notes.js";
 import { overview } from "./pages/overview.js";
 import { rollout } from "./pages/rollout.js";
 import { rollouts } from "./pages/rollouts.js";
@@ -16,8 +18,8 @@ import { themeChoice } from "./parts/theme.js";
 
 // Each takes the link's parameters and returns {title, content, keys, live, polls}: `live` pages are made anew on a
 // change of their collection, `polls` pages every three seconds.
-const PAGES = { collections, overview, tasks, task, rollouts, rollout, compare };
-const TABS = [["overview", "Overview"], ["tasks", "Tasks"], ["rollouts", "Rollouts"], ["compare", "Compare"]];
+const PAGES = { collections, overview, tasks, task, rollouts, rollout, notes, compare };
+const TABS = [["overview", "Overview"], ["tasks", "Tasks"], ["rollouts", "Rollouts"], ["notes", "Notes"], ["compare", "Compare"]];
 const OF_TAB = { task: "tasks", rollout: "rollouts" };
 
 const top_ = document.getElementById("top");
@@ -29,11 +31,12 @@ let waiting = null;
 let polling = null;
 
 function header(page, params) {
-  const tabs = TABS.filter(([name]) => !exported || name === "overview" || name === "rollouts");
-  const name = params.c ?? params.a;
+  const tabs = TABS.filter(([tab]) => !exported || tab !== "compare" || isExported("compare"));
+  const name = exported ? "exported" : (params.c ?? params.a);
+  const compared = exported ? { a: "baseline", b: "exported" } : { a: name, b: params.b };
   const nav = name
     ? h("nav", { "aria-label": "Collection" }, tabs.map(([tab, text]) => {
-        const anchor = link(to(tab, tab === "compare" ? { a: name, b: params.b } : { c: name }), text);
+        const anchor = link(to(tab, tab === "compare" ? compared : { c: name }), text);
         if (tab === (OF_TAB[page] ?? page)) anchor.setAttribute("aria-current", "page");
         return anchor;
       }))

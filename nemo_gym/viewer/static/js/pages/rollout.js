@@ -3,9 +3,10 @@
 import { address, exported, get, getText } from "../api.js";
 import { conversation } from "../parts/conversation.js";
 import { h, labelled, link, say, visible } from "../dom.js";
+import { isExported } from "../exported.js";
 import { field } from "../parts/fields.js";
 import { bytes, duration, name, number, time } from "../format.js";
-import { notesPanel, pressTag } from "../parts/notes.js";
+import { notesPanel, notesShown, pressTag } from "../parts/notes.js";
 import { go, to } from "../route.js";
 import { timeline } from "../parts/timeline.js";
 import { tokenView } from "../parts/tokens.js";
@@ -117,7 +118,7 @@ export async function rollout(params) {
     content: h(
       "div",
       { class: "stack" },
-      h("div", { class: "row" }, h("h1", {}, `Rollout ${page.key}`), exported ? null : link(to("task", { c: params.c, t: page.task }), `Task ${page.task}`)),
+      h("div", { class: "row" }, h("h1", {}, `Rollout ${page.key}`), exported && !isExported("task", page.task) ? null : link(to("task", { c: params.c, t: page.task }), `Task ${page.task}`)),
       row,
       page.error ? h("div", { class: "problem-box", role: "alert" }, visible(page.error)) : null,
       h(
@@ -132,7 +133,7 @@ export async function rollout(params) {
           attempts(page),
           known.length ? section("What the verifier knows", known.map(([what, part]) => field(what, part))) : null,
           page.tools.length ? section("Tools", h("p", { class: "mono" }, visible(page.tools.join(", ")))) : null,
-          exported ? null : await notesPanel(params),
+          exported ? await notesShown(params) : await notesPanel(params),
           exported ? null : await copies(params),
         ),
       ),

@@ -1,6 +1,6 @@
 // The rollouts of a collection as a table.
 
-import { exported, get } from "../api.js";
+import { get } from "../api.js";
 import { h, labelled, link, visible } from "../dom.js";
 import { filterBar } from "../parts/filter.js";
 import { duration, name, number } from "../format.js";
@@ -37,7 +37,7 @@ export async function rollouts(params) {
     error = problem.message;
     data = { total: 0, rollouts: [], number_names: [], kinds: [], is_partial: false };
   }
-  const { notes } = exported ? { notes: {} } : await get("notes", { c: params.c });
+  const { notes } = await get("notes", { c: params.c });
   const shown = data.number_names.slice(0, MAX_NUMBERS);
   const turn = (by) => {
     const offset = Number(params.offset ?? 0) + by * PAGE;
