@@ -50,12 +50,9 @@ def viewer_app(library: Library, stopping: asyncio.Event, tokenizer: Tokenizer |
     _add_errors(app)
 
     @app.get("/api/events")
-    async def events(request: Request, c: str) -> StreamingResponse:
-        async def is_gone() -> bool:
-            return stopping.is_set() or await request.is_disconnected()
-
+    async def events(c: str) -> StreamingResponse:
         await asyncio.to_thread(library.follower, c)
-        return StreamingResponse(events_of(library, c, is_gone), media_type="text/event-stream")
+        return StreamingResponse(events_of(library, c, stopping), media_type="text/event-stream")
 
     mimetypes.add_type("text/javascript", ".js")
     app.get("/")(lambda: FileResponse(STATIC / "index.html"))

@@ -3,6 +3,7 @@
 import { exported } from "./api.js";
 import { h, link, say } from "./dom.js";
 import { isExported } from "./exported.js";
+import { number } from "./format.js";
 import { useKeys } from "./keys.js";
 import { follow } from "./live.js";
 import { collections } from "./pages/collections.js";
@@ -52,7 +53,7 @@ function problem(error) {
 
 async function show({ anew }) {
   const { page, params } = current();
-  const number = (shown += 1);
+  const turn = (shown += 1);
   const began = performance.now();
   let made;
   try {
@@ -60,7 +61,7 @@ async function show({ anew }) {
   } catch (error) {
     made = { title: "Not found", content: problem(error), live: true };
   }
-  if (number !== shown) return; // meanwhile somebody went on
+  if (turn !== shown) return; // meanwhile somebody went on
   last = { live: made.live ?? false, took: performance.now() - began, at: performance.now() };
   clearTimeout(polling);
   if (made.polls) polling = setTimeout(() => show({ anew: false }), 3000);
@@ -86,11 +87,12 @@ function place(element) {
 }
 
 function changed(state) {
-  const reading = document.getElementById("reading");
+  const [reading, settled] = ["reading", "settled"].map((id) => document.getElementById(id));
   if (reading && state) reading.value = state.progress;
+  if (settled && state) settled.textContent = number(state.settled);
   if (!last.live || waiting) return;
-  // A page that takes long is made anew less often.
-  const pause = Math.min(Math.max(1000, last.took * 8), 10000) - (performance.now() - last.at);
+  // What is collected goes first: making the page anew takes at most a sixtieth of the time.
+  const pause = Math.min(Math.max(2000, last.took * 60), 30000) - (performance.now() - last.at);
   waiting = setTimeout(() => {
     waiting = null;
     const writes = document.activeElement?.closest?.("input, textarea, select");

@@ -17,7 +17,7 @@ function panel(title, ...content) {
 
 function figures(data) {
   const { identity } = data;
-  const settled = identity.expected === null ? number(identity.settled) : `${number(identity.settled)} / ${number(identity.expected)}`;
+  const settled = [h("span", { id: "settled" }, number(identity.settled)), identity.expected === null ? null : ` / ${number(identity.expected)}`];
   const plusMinus = data.standard_error === null ? "" : ` ± ${Number(data.standard_error.toPrecision(2))}`;
   const first = data.pass_at_k["1"];
   return h(
