@@ -91,8 +91,8 @@ function changed(state) {
   if (reading && state) reading.value = state.progress;
   if (settled && state) settled.textContent = number(state.settled);
   if (!last.live || waiting) return;
-  // What is collected goes first: making the page anew takes at most a sixtieth of the time.
-  const pause = Math.min(Math.max(2000, last.took * 60), 30000) - (performance.now() - last.at);
+  // What is collected goes first: making the page anew takes at most a hundredth of the time.
+  const pause = Math.min(Math.max(2000, last.took * 100), 30000) - (performance.now() - last.at);
   waiting = setTimeout(() => {
     waiting = null;
     const writes = document.activeElement?.closest?.("input, textarea, select");
