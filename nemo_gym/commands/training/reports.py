@@ -12,6 +12,7 @@ from nemo_gym.analysis.report.markdown import markdown
 from nemo_gym.analysis.report.report import Report, Table
 from nemo_gym.collections.draft_file import check_new_file, write_whole
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.viewer.export.bundle import joined_sheets
 
 _MAX_ROWS_PRINTED = 20
 _LEAST_WIDTH = 120  # of a table of ten columns
@@ -33,7 +34,7 @@ def write_report(report: Report, markdown_path: Path | None, html_path: Path | N
     if markdown_path is not None:
         write_whole(markdown_path, markdown(report))
     if html_path is not None:
-        write_whole(html_path, html(report))
+        write_whole(html_path, html(report, joined_sheets()))
 
 
 def print_report(report: Report) -> None:

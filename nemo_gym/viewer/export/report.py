@@ -9,10 +9,9 @@ import orjson
 
 from nemo_gym.collections.files import make_folder
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.viewer.export.bundle import joined_modules, joined_sheets
+from nemo_gym.viewer.export.bundle import STATIC, joined_modules, joined_sheets
 from nemo_gym.viewer.export.content import Exported, content_of
 
-STATIC = Path(__file__).parent.parent / "static"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -54,8 +53,7 @@ def write_report(path: Path, exported: Exported) -> int:
 
 
 def _page(content: dict[str, Any]) -> str:
-    index = (STATIC / "index.html").read_text()
-    style = joined_sheets(STATIC, index)
+    style = joined_sheets()
     parser = _inside_script((STATIC / "vendor" / "markdown-it.min.js").read_text())
     script = _inside_script(joined_modules(STATIC / "js", "main.js"))
     policy = (

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.viewer.export.bundle import joined_modules, joined_sheets
+from nemo_gym.viewer.export.bundle import STATIC, joined_modules, joined_sheets
 from nemo_gym.viewer.export.content import Exported
-from nemo_gym.viewer.export.report import STATIC, write_report
+from nemo_gym.viewer.export.report import write_report
 from tests.made_collections import write_collection
 
 
@@ -37,8 +37,8 @@ def test_what_cannot_be_joined_is_refused(tmp_path: Path, source: str) -> None:
         joined_modules(tmp_path, "a.js")
 
 
-def test_every_sheet_of_the_page_is_in_one(tmp_path: Path) -> None:
-    sheet = joined_sheets(STATIC, (STATIC / "index.html").read_text())
+def test_every_sheet_of_the_page_is_in_one() -> None:
+    sheet = joined_sheets()
     assert len(sheet) == sum(len(path.read_text()) for path in (STATIC / "css").iterdir())
 
 
