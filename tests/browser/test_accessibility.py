@@ -63,6 +63,6 @@ async def _take_picture(page: Page, name: str) -> None:
         # Where the collections are differs from test to test; the pictures are to differ only where the page does.
         await page.evaluate("for (const one of document.querySelectorAll('main p .mono')) one.textContent = 'results'")
         await page.screenshot(path)
-        with Image.open(path) as picture:  # the documentation carries them: 64 colours are enough
-            small = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+        with Image.open(path) as picture:  # the documentation carries them
+            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
