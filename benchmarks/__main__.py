@@ -29,6 +29,7 @@ SCENES = (
     "loop_lag",
     "stop",
     "converter",
+    "viewer",
 )
 HAVE_A_MODE = ("weather", "colocated", "workers")
 DONE, FAILED, INTERRUPTED = 0, 1, 130

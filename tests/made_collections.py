@@ -41,6 +41,7 @@ def rollout_row(task: int, repeat: int, rng: random.Random, *, skill: float = 0.
         {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Rooms first, then the sum."}]}
     ]
     prompt = list(range(40))
+    calls = [("seed", 0.02, None)]
     for step in range(steps):
         made = [rng.randint(100, 50_000) for _ in range(rng.randint(12, 40))]
         arguments = orjson.dumps({"room": f"{city.lower()}-{step}", "nights": 2, "guests": ["Ada", "Grace"]}).decode()
@@ -53,6 +54,7 @@ def rollout_row(task: int, repeat: int, rng: random.Random, *, skill: float = 0.
             "status": "completed",
         }
         output.append(call | _tokens(prompt, made, rng))
+        calls += [("model", len(made) * 0.03, None), ("tool", 0.2 + 0.1 * step, f"call_{step}")]
         fine = {"booked": True, "price": 120 + step}
         result = fine if rng.random() < 0.9 else {"error": "that room is taken"}
         output.append(
@@ -84,7 +86,8 @@ def rollout_row(task: int, repeat: int, rng: random.Random, *, skill: float = 0.
     truncated = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     if rng.random() < 0.08:
         response |= truncated
-    return placed({**row, "response": response, **verdict}, task, repeat)
+    times = _times(STARTED_AT + 4 * task + repeat, [*calls, ("model", len(made) * 0.03, None), ("verify", 0.15, None)])
+    return placed({**row, "response": response, **verdict, **times}, task, repeat)
 
 
 def placed(row: dict[str, Any], task: int, repeat: int) -> dict[str, Any]:
@@ -164,6 +167,15 @@ def write_manifest(paths: OutputPaths, tasks: int, repeats: int) -> None:
 def _tokens(prompt: list[int], made: list[int], rng: random.Random) -> dict[str, Any]:
     chances = [-round(rng.expovariate(1.6), 4) for _ in made]
     return {"prompt_token_ids": prompt, "generation_token_ids": made, "generation_log_probs": chances}
+
+
+def _times(began_at: float, calls: list[tuple[str, float, str | None]]) -> dict[str, Any]:
+    """Return the times of a rollout whose calls follow one another."""
+    timed, at = [], began_at
+    for kind, seconds, call_id in calls:
+        timed.append({"kind": kind, "at": at, "elapsed_s": seconds} | ({"call_id": call_id} if call_id else {}))
+        at += seconds
+    return {"_ng_started_at": began_at, "_ng_elapsed_s": at - began_at, "_ng_calls": timed}
 
 
 def _dispatched(task: int, repeat: int, number: int) -> dict[str, Any]:

@@ -9,11 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.collections.line_file import encode_line
+from nemo_gym.wire.call_times import CALLS_KEY, TimedCall
 from nemo_gym.wire.failure import MAX_REASON_CHARS, Delivery, Origin, RolloutError, Stage, rollout_error
+from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays
 
 TASK_INDEX_KEY = "_ng_task_index"
 ROLLOUT_INDEX_KEY = "_ng_rollout_index"
+STARTED_AT_KEY = "_ng_started_at"
+ELAPSED_S_KEY = "_ng_elapsed_s"
+TIME_KEYS = (STARTED_AT_KEY, ELAPSED_S_KEY, CALLS_KEY)
 MASK_KEYS = ("mask_sample", "failure_kind", "failure_reason")
 SCHEMA_VERSION = 1
 
@@ -34,6 +39,15 @@ class RolloutRow(_Placed):
 
     reward: float
     agent_ref: dict[str, Any] | None = None
+    started_at: float | None = Field(
+        default=None, alias=STARTED_AT_KEY, description="When the attempt began, in seconds since the epoch."
+    )
+    elapsed_s: float | None = Field(
+        default=None, alias=ELAPSED_S_KEY, description="From there until the agent's answer was there, in seconds."
+    )
+    calls: list[TimedCall] | None = Field(
+        default=None, alias=CALLS_KEY, description="The agent's calls in the order in which they ended."
+    )
     mask_sample: bool | None = Field(default=None, description="True: verified, but not to be trained on.")
     failure_kind: str | None = Field(default=None, description="Why it is masked.")
     failure_reason: str | None = Field(default=None, description="Why it is masked, for a person.")
@@ -174,18 +188,22 @@ class Attempt:
         """The agent as a row names it."""
         return None if self.agent_name is None else {"type": "responses_api_agents", "name": self.agent_name}
 
-    def scored(self, answer: Any, arrays: Arrays | None = None) -> Scored:
-        """Return the outcome of an answer to `/run`; raises the failure when it holds no valid reward.
+    def scored(self, answer: Any, arrays: Arrays | None = None, *, was_run: bool = False) -> Scored:
+        """Return the outcome of an answer with a verdict; raises the failure when it holds no valid reward.
 
         Args:
             answer: Decoded.
             arrays: Token arrays that were taken out of it.
+            was_run: It answers `/run`, so the attempt has taken as long as the rollout; else it was verified alone.
         """
         reward = answer.get("reward") if isinstance(answer, dict) else None
         if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
             reason = f"the answer of {self.agent_name} has {reward!r} as its reward"
             raise rollout_error("verifier_error", reason, stage="verification", server=self.agent_name)
-        marks = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index, "agent_ref": self.agent_ref}
+        marks: JsonObject = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index}
+        marks["agent_ref"] = self.agent_ref
+        if was_run:
+            marks |= {STARTED_AT_KEY: round(self.started_at, 3), ELAPSED_S_KEY: self._elapsed_s()}
         scored = Scored({**answer, **marks}, arrays or {})
         try:
             _ = scored.line  # here, where it is one failed rollout; while writing it would end the collection
@@ -215,6 +233,9 @@ class Attempt:
             delivery=failure.delivery,
             terminal=failure.terminal,
             started_at=self.started_at,
-            elapsed_s=round(time.time() - self.started_at, 3),
+            elapsed_s=self._elapsed_s(),
         )
         return Failed(record, error.trajectory, error)
+
+    def _elapsed_s(self) -> float:
+        return round(time.time() - self.started_at, 3)

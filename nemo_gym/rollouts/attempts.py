@@ -80,7 +80,7 @@ async def _run(
     except orjson.JSONDecodeError as error:
         reason = f"the answer of {agent_name} isn't valid JSON: {error}"
         raise rollout_error("agent_error", reason, server=agent_name) from error
-    return attempt.scored(decoded, apart.arrays)
+    return attempt.scored(decoded, apart.arrays, was_run=True)
 
 
 _FIRST_DELAY_S = 0.5

@@ -58,15 +58,16 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         row = RawRunRequest.json_of(body)
         session = self.environment.session()
         try:
-            await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
+            with session.times.timed("seed"):
+                await session.seed(row, self._deadline("seed_timeout_s", "transport_timeout"))
             trajectory = await self._loop(session, RawParams(row.json_part("responses_create_params")), row)
             deadline = self._deadline("verify_timeout_s", "verifier_timeout", GRACE_S)
-            verdict = await self._verdict(session, row, trajectory, deadline)
+            with session.times.timed("verify"):
+                verdict = await self._verdict(session, row, trajectory, deadline)
         finally:
             await session.close()
-        if trajectory.mask is None:
-            return Response(verdict.body, media_type="application/json")
-        return Response(_masked(verdict.body, trajectory.mask), media_type="application/json")
+        answer = verdict.body if trajectory.mask is None else _masked(verdict.body, trajectory.mask)
+        return Response(session.times.added_to(answer), media_type="application/json")
 
     async def _verdict(
         self, session: EnvironmentSession, row: RawRunRequest, trajectory: Trajectory, deadline: Deadline
@@ -91,7 +92,8 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         trajectory = Trajectory()
         while not self._has_reached_a_limit(trajectory):
             try:
-                answer, items = await self._ask_model(params.json_with(input=[*start, *trajectory.items]))
+                with session.times.timed("model"):
+                    answer, items = await self._ask_model(params.json_with(input=[*start, *trajectory.items]))
             except RolloutError as error:
                 if self._stops_here(error, trajectory):
                     break
@@ -133,7 +135,8 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         if self._has_reached_a_limit(trajectory, ends_turn=True):
             return False
         deadline = self._deadline("turn_timeout_s", "turn_timeout", GRACE_S)
-        turn = await session.next_turn(row.json_with(response=trajectory.response()), deadline)
+        with session.times.timed("turn"):
+            turn = await session.next_turn(row.json_with(response=trajectory.response()), deadline)
         return trajectory.add_turn(turn)
 
     def _stops_here(self, error: RolloutError, trajectory: Trajectory) -> bool:
@@ -167,14 +170,15 @@ class SimpleAgent(SimpleResponsesAPIAgent):
         callable_tools: Collection[str],
         trajectory: Trajectory,
     ) -> None:
-        result = await run_tool_call(
-            session,
-            call.name or "",
-            call.arguments or "",
-            callable_tools=callable_tools,
-            deadline=self._deadline("tool_timeout_s", "tool_timeout", GRACE_S),
-            max_chars=self.config.max_tool_result_chars,
-        )
+        with session.times.timed("tool", call.call_id):
+            result = await run_tool_call(
+                session,
+                call.name or "",
+                call.arguments or "",
+                callable_tools=callable_tools,
+                deadline=self._deadline("tool_timeout_s", "tool_timeout", GRACE_S),
+                max_chars=self.config.max_tool_result_chars,
+            )
         if result.failure is not None:
             self._decide(self.config.on_tool_failure, result.failure, trajectory)
         trajectory.items.append(RawItem.function_call_output(call.call_id or "", result.text))

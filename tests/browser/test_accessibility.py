@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import orjson
 import pytest
+from PIL import Image
 
 from tests.browser.chromium import Page
 from tests.browser.test_pages import PAGES
 from tests.browser.viewer_process import running_viewer
-from tests.made_collections import write_collection
+from tests.made_collections import STARTED_AT, write_collection
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +28,11 @@ _RUN = """axe.run(document, {resultTypes: ["violations"]}).then((found) => found
 def folder(tmp_path: Path) -> Path:
     """Two collections of the same tasks."""
     write_collection(tmp_path / "data" / "first" / "rollouts.jsonl")
+    notes = [
+        {"rollout": "3-0", "tags": ["verifier wrong"], "note": "every room is booked", "collection": STARTED_AT},
+        {"rollout": "4-1", "tags": ["good"], "note": "", "collection": STARTED_AT, "at": STARTED_AT},
+    ]
+    (tmp_path / "data" / "first" / "rollouts_notes.jsonl").write_bytes(b"".join(map(_line, notes)))
     write_collection(tmp_path / "data" / "second" / "rollouts.jsonl", skill=0.8, seed=2, left=9)
     return tmp_path / "data"
 
@@ -45,7 +52,17 @@ async def test_axe_finds_nothing_serious_on_any_page(page: Page, folder: Path, d
             assert await page.evaluate(_RUN) == [], name
 
 
+def _line(note: dict[str, object]) -> bytes:
+    return orjson.dumps({"at": STARTED_AT + 60, **note}) + b"\n"
+
+
 async def _take_picture(page: Page, name: str) -> None:
     folder = os.environ.get(SCREENSHOTS_ENV)
     if folder:
-        await page.screenshot(Path(folder) / name)
+        path = Path(folder) / f"viewer-{name}"
+        # Where the collections are differs from test to test; the pictures are to differ only where the page does.
+        await page.evaluate("for (const one of document.querySelectorAll('main p .mono')) one.textContent = 'results'")
+        await page.screenshot(path)
+        with Image.open(path) as picture:  # the documentation carries them
+            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.chromium import Page
 from tests.browser.hostile import hostile_rows
-from tests.made_collections import write_collection
+from tests.made_collections import STARTED_AT, write_collection
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +38,31 @@ async def test_an_exported_file_opens_from_disk_with_the_rollouts_of_the_filter(
     await page.wait_for("document.querySelector('.raw')?.textContent.includes('responses_create_params')")
     await page.press("u")
     await page.wait_for_heading("Rollouts")
+    assert page.problems == []
+
+
+async def test_an_exported_file_has_tasks_notes_and_a_comparison(page: Page, tmp_path: Path) -> None:
+    paths = write_collection(tmp_path / "rollouts.jsonl")
+    other = write_collection(tmp_path / "before" / "rollouts.jsonl", skill=0.2, seed=2)
+    note = {"rollout": "3-0", "tags": ["verifier wrong"], "note": "the price is right", "collection": STARTED_AT}
+    (tmp_path / "rollouts_notes.jsonl").write_bytes(orjson.dumps(note) + b"\n")
+    arguments = ("+export=report.html", "+filter='task<5'", f"+compare={other.rollouts}")
+    done = export(tmp_path, f"+input={paths.rollouts}", *arguments)
+    assert done.returncode == 0, done.stderr
+    await page.open((tmp_path / "report.html").as_uri(), "exported")
+    await page.go("#/tasks?c=exported&sort=spread&desc=1", "Tasks")
+    assert await page.evaluate("document.querySelectorAll('tbody tr').length") == 5
+    await page.evaluate("document.querySelector('tbody a').click()")
+    await page.wait_for_heading("Task")
+    assert await page.evaluate("document.querySelectorAll('.group article a').length") == 4
+    await page.go("#/notes?c=exported", "Notes")
+    assert "the price is right" in await page.evaluate("document.querySelector('tbody').textContent")
+    await page.go("#/rollout?c=exported&r=3-0", "Rollout 3-0")
+    assert "verifier wrong" in await page.evaluate("document.querySelector('.side').textContent")
+    await page.evaluate("[...document.querySelectorAll('header nav a')].at(-1).click()")
+    await page.wait_for_heading("Compare")
+    assert "95 % interval" in await page.wait_for("document.querySelector('.figure')?.textContent")
+    assert await page.evaluate("document.querySelectorAll('tbody tr').length") == 30
     assert page.problems == []
 
 

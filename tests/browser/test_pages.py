@@ -21,6 +21,7 @@ PAGES = {
     "rollout": (f"#/rollout?{FIRST}&r=3-0", "Rollout 3-0"),
     "tokens": (f"#/rollout?{FIRST}&r=3-0&view=tokens", "Rollout 3-0"),
     "raw": (f"#/rollout?{FIRST}&r=3-0&view=raw", "Rollout 3-0"),
+    "notes": (f"#/notes?{FIRST}", "Notes"),
     "compare": (f"#/compare?a=first%2Frollouts.jsonl&b={SECOND}", "Compare"),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.viewer.collection.follower import Follower
-from nemo_gym.viewer.pages.copies import copies_of
+from nemo_gym.viewer.rollout.copies import copies_of
 from tests.bounds import HANGS_AFTER_S
 from tests.free_port import free_port
 

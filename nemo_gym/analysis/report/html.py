@@ -1,58 +1,86 @@
 """A report as one HTML page that needs nothing else: no scripts, no fonts, no network."""
 
+import base64
+import hashlib
+from collections.abc import Sequence
 from html import escape
 
 from nemo_gym.analysis.report.report import Bars, Report, Table
 
-_BAR_WIDTH, _BAR_HEIGHT, _LABEL_WIDTH, _COUNT_WIDTH = 420, 20, 110, 80
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.8rem; text-align: right; border-bottom: 1px solid #8884; }
-th:first-child, td:first-child { text-align: left; }
-svg { max-width: 100%; height: auto; font: 13px system-ui, sans-serif; }
-svg rect { fill: #4a7ebb; }
-svg text { fill: currentColor; }
-"""
+_WIDTH, _HEIGHT = 1000, 100
+_GAP = 0.15
 
 
-def html(report: Report) -> str:
-    """Return a report as a page."""
-    facts = Table("", (), report.facts)
-    parts = [f"<h1>{escape(report.title)}</h1>", _table(facts)]
-    parts += [f"<p>{escape(note)}</p>" for note in report.notes]
-    for bars in report.bars:
-        parts += [f"<h2>{escape(bars.heading)}</h2>", _svg(bars)]
-    for table in report.tables:
-        parts += [f"<h2>{escape(table.heading)}</h2>", _table(table)]
+def html(report: Report, sheet: str) -> str:
+    """Return a report as a page.
+
+    Args:
+        sheet: A style sheet for the classes of the viewer's pages, whose looks the report has.
+    """
+    parts = [f"<h1>{escape(report.title)}</h1>", _facts(report.facts)]
+    parts += [f'<p class="quiet">{escape(note)}</p>' for note in report.notes]
+    parts += [f'<section class="panel"><h2>{escape(bars.heading)}</h2>{_chart(bars)}</section>' for bars in report.bars]
+    parts += [f"<section><h2>{escape(table.heading)}</h2>{_table(table)}</section>" for table in report.tables]
     # The policy says that a browser would run nothing, whatever a name in the data holds.
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(report.title)}</title>'
-        f"<style>{_STYLE}</style>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(report.title)}</title><style>{sheet}</style>"
     )
     body = "\n".join(parts)
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n<main class="stack">\n{body}\n</main>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> str:
+    figures = (
+        f'<div class="figure"><div class="value">{escape(value)}</div><div class="name">{escape(name)}</div></div>'
+        for name, value in facts
+    )
+    return f'<div class="figures">{"".join(figures)}</div>'
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in table.rows)
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}\n<tbody>\n{body}\n</tbody></table>"
+    head = "".join(f'<th scope="col"{_numeric(at)}>{escape(column)}</th>' for at, column in enumerate(table.columns))
+    body = "\n".join(f"<tr>{_cells(row)}</tr>" for row in table.rows)
+    frame = f'<div class="table-frame" tabindex="0" role="region" aria-label="{escape(table.heading)}">'
+    return f"{frame}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
 
 
-def _svg(bars: Bars) -> str:
+def _cells(row: Sequence[str]) -> str:
+    first, *others = row
+    cells = "".join(f'<td class="number">{escape(cell)}</td>' for cell in others)
+    return f'<th scope="row">{escape(first)}</th>{cells}'
+
+
+def _numeric(column: int) -> str:
+    return ' class="number"' if column else ""
+
+
+def _chart(bars: Bars) -> str:
     most = max((count for _, count in bars.counts), default=0) or 1
-    width, height = _LABEL_WIDTH + _BAR_WIDTH + _COUNT_WIDTH, _BAR_HEIGHT * len(bars.counts)
-    lines = [f'<svg role="img" aria-label="{escape(bars.heading)}" viewBox="0 0 {width} {height}" width="{width}">']
+    step = _WIDTH / max(1, len(bars.counts))
+    rects = []
     for at, (label, count) in enumerate(bars.counts):
-        y, length = at * _BAR_HEIGHT, round(_BAR_WIDTH * count / most, 1)
-        lines += [
-            f'<text x="{_LABEL_WIDTH - 8}" y="{y + 15}" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{_LABEL_WIDTH}" y="{y + 3}" width="{length}" height="{_BAR_HEIGHT - 6}"/>',
-            f'<text x="{_LABEL_WIDTH + length + 6}" y="{y + 15}">{count:,}</text>',
-        ]
-    return "\n".join([*lines, "</svg>"])
+        height = round(_HEIGHT * count / most, 2)
+        x, width = round(step * (at + _GAP / 2), 2), round(step * (1 - _GAP), 2)
+        title = f"<title>{escape(label)}: {count:,}</title>"
+        rects.append(
+            f'<rect class="bar-rect" x="{x}" y="{_HEIGHT - height}" width="{width}" height="{height}">{title}</rect>'
+        )
+    words = escape(", ".join(f"{label}: {count:,}" for label, count in bars.counts))
+    picture = (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f"{''.join(rects)}</svg>"
+    )
+    counts = _line("counts", [f"{count:,}" for _, count in bars.counts])
+    return f'<figure class="chart">{counts}{picture}{_line("axis", [label for label, _ in bars.counts])}</figure>'
+
+
+def _line(kind: str, texts: Sequence[str]) -> str:
+    spans = "".join(f'<span class="even">{escape(text)}</span>' for text in texts)
+    return f'<div class="{kind}" aria-hidden="true">{spans}</div>'

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.collections.records import ELAPSED_S_KEY, MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, TIME_KEYS
 
-_NEVER_AVERAGED = frozenset({TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward", "reward_parts", "response", *MASK_KEYS})
+_NEVER_AVERAGED = frozenset(
+    {TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, "reward", "reward_parts", "response", *MASK_KEYS, *TIME_KEYS}
+)
 _PARTS = "reward_parts"
 _PREFIX_BY_USAGE = {"judge_usage": "judge_", "user_usage": "user_"}
 """What models cost that aren't the policy: judges, and those that play the user."""
@@ -52,6 +54,7 @@ _RESPONSES = msgspec.json.Decoder(_Response)
 _OTHER_USAGES = msgspec.json.Decoder(_OtherUsage)
 _RESULTS = msgspec.json.Decoder(_ToolResult)
 _NUMBERS = msgspec.json.Decoder(float | bool)
+_SECONDS = msgspec.json.Decoder(float | None)
 _TEXTS = msgspec.json.Decoder(str)
 
 
@@ -64,11 +67,13 @@ class RolloutMeasures(NamedTuple):
             output_tokens; of judges judge_calls, judge_input_tokens, judge_output_tokens; of models that play the user
             the same with user_; those that the row tells.
         is_truncated: The answer ended because it had reached `max_output_tokens`.
+        elapsed_s: How long the rollout took, in seconds; None where the row doesn't tell.
     """
 
     numbers: Mapping[str, float]
     per_rollout: Mapping[str, int]
     is_truncated: bool
+    elapsed_s: float | None = None
 
 
 def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
@@ -90,18 +95,26 @@ def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:
     for name, prefix in _PREFIX_BY_USAGE.items():
         if name in fields and name not in sent:
             others |= _counts_of_others(fields[name], prefix)
+    elapsed_s = _elapsed_s(fields.get(ELAPSED_S_KEY))
     response = _response(fields.get("response"))
     if response is None:
-        return RolloutMeasures(numbers, others, is_truncated=False)
+        return RolloutMeasures(numbers, others, is_truncated=False, elapsed_s=elapsed_s)
     details = response.incomplete_details
     truncated = response.status == "incomplete" and details is not None and details.reason == "max_output_tokens"
-    return RolloutMeasures(numbers, _counts(response) | others, truncated)
+    return RolloutMeasures(numbers, _counts(response) | others, truncated, elapsed_s)
 
 
 def _add_number(numbers: dict[str, float], name: str, raw: Raw) -> None:
     if memoryview(raw)[0] in _NUMBER_STARTS:
         with contextlib.suppress(msgspec.ValidationError):  # beyond the range of a float
             numbers[name] = float(_NUMBERS.decode(raw))
+
+
+def _elapsed_s(raw: Raw | None) -> float | None:
+    try:
+        return None if raw is None else _SECONDS.decode(raw)
+    except msgspec.ValidationError:  # a row that somebody else has made
+        return None
 
 
 def _response(raw: Raw | None) -> _Response | None:

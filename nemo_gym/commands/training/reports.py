@@ -12,6 +12,7 @@ from nemo_gym.analysis.report.markdown import markdown
 from nemo_gym.analysis.report.report import Report, Table
 from nemo_gym.collections.drafts import Drafts, check_new_file
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.viewer.export.bundle import joined_sheets
 
 _MAX_ROWS_PRINTED = 20
 _LEAST_WIDTH = 120  # of a table of ten columns
@@ -33,7 +34,7 @@ def write_report(drafts: Drafts, report: Report, markdown_path: Path | None, htm
     if markdown_path is not None:
         drafts.open(markdown_path).write(markdown(report).encode())
     if html_path is not None:
-        drafts.open(html_path).write(html(report).encode())
+        drafts.open(html_path).write(html(report, joined_sheets()).encode())
 
 
 def print_report(report: Report) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.collections.records import MASK_KEYS
+from nemo_gym.collections.records import MASK_KEYS, TIME_KEYS
 from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import HttpResponse
@@ -36,8 +36,8 @@ async def verify_again(
 ) -> dict[str, Any]:
     """Return the verify answer for a saved verify request, within the deadline for everything it takes.
 
-    Masking fields in the verify request are not sent: they say what broke while the policy acted, which no verdict
-    lifts, and come back with the answer.
+    Masking fields and times in the verify request are not sent: they say what broke while the policy acted, which no
+    verdict lifts, and how long it took; they come back with the answer.
 
     Raises:
         RolloutError: The server could not verify it. The error carries the verify request, for another try.
@@ -46,9 +46,9 @@ async def verify_again(
     timeout = asyncio.timeout(deadline.seconds)
     try:
         async with timeout:
-            mask = {key: verify_request[key] for key in MASK_KEYS if key in verify_request}
-            sent = {key: value for key, value in verify_request.items() if key not in mask}
-            return await _verify_in_fresh_session(client, server, sent, deadline) | mask
+            kept = {key: verify_request[key] for key in (*MASK_KEYS, *TIME_KEYS) if key in verify_request}
+            sent = {key: value for key, value in verify_request.items() if key not in kept}
+            return await _verify_in_fresh_session(client, server, sent, deadline) | kept
     except TimeoutError as error:
         if not timeout.expired():
             raise

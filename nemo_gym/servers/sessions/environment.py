@@ -18,6 +18,7 @@ from nemo_gym.servers.http.session_ids import (
 )
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.tools import NEXT_TURN_PATH, OfferedTools
+from nemo_gym.wire.call_times import CallTimes
 from nemo_gym.wire.environment import RawRunRequest, UserTurn
 from nemo_gym.wire.failure import RolloutError, Stage, rollout_error
 
@@ -61,6 +62,7 @@ class EnvironmentSession:
     Attributes:
         is_kept: The server keeps state for the session, so that it has to be closed.
         takes_turns: The server answers the policy's messages with the user's next.
+        times: Those of the rollout's calls, which whoever makes them takes.
     """
 
     def __init__(self, environment: EnvironmentClient, cookies: Mapping[str, Any] | None = None) -> None:
@@ -71,6 +73,7 @@ class EnvironmentSession:
         self._id_header: dict[str, str] = {}
         self.is_kept = False
         self.takes_turns = False
+        self.times = CallTimes()
 
     async def seed(self, row: RawRunRequest, deadline: Deadline) -> None:
         """Open the session. Its id is ours, so a seed whose response was lost can be sent again."""

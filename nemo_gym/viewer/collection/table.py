@@ -43,6 +43,7 @@ class Row:
     offset: int
     length: int
     truncated: bool
+    seconds: float | None
     counts: dict[str, int]
     numbers: dict[str, float]
 
@@ -53,7 +54,7 @@ class Row:
 
 
 class RolloutTable:
-    """Verified rollouts and failures, in the order in which they were read; about 70 bytes a row.
+    """Verified rollouts and failures, in the order in which they were read; about 75 bytes a row.
 
     Args:
         sent: Names of the fields of task rows: those aren't results.
@@ -67,6 +68,7 @@ class RolloutTable:
         self.rewards = array("d")
         self.outcomes, self.truncated, self.stages = array("B"), array("B"), array("B")
         self.kinds = array("H")
+        self.seconds = array("f")
         self.kind_names: list[str] = [""]
         self.counts = {name: array("I") for name in COUNTS}
         self.numbers: dict[str, array[float]] = {}
@@ -98,6 +100,7 @@ class RolloutTable:
         self._place(task, head.rollout_index or 0, outcome, head.reward, kind, line)
         self.stages.append(0)
         self.truncated.append(measures.is_truncated)
+        self.seconds.append(math.nan if measures.elapsed_s is None else measures.elapsed_s)
         for name in COUNTS:
             self.counts[name].append(min(measures.per_rollout.get(name, 0), _MAX_COUNT))
         self._add_numbers(measures.numbers)
@@ -115,6 +118,7 @@ class RolloutTable:
         self._place(record.task_index, record.rollout_index, FAILED, None, record.failure_kind, line)
         self.stages.append(STAGES.index(record.stage))
         self.truncated.append(0)
+        self.seconds.append(record.elapsed_s)
         for column in self.counts.values():
             column.append(0)
         self._add_numbers({})
@@ -135,7 +139,7 @@ class RolloutTable:
         return (number for number in range(len(self.truncated)) if self.is_current(number))
 
     def __getitem__(self, number: int) -> Row:
-        key, reward = self.keys[number], self.rewards[number]
+        key, reward, seconds = self.keys[number], self.rewards[number], self.seconds[number]
         return Row(
             number=number,
             task=key >> 32,
@@ -147,6 +151,7 @@ class RolloutTable:
             offset=self.offsets[number],
             length=self.lengths[number],
             truncated=bool(self.truncated[number]),
+            seconds=None if math.isnan(seconds) else seconds,
             counts={name: column[number] for name, column in self.counts.items()},
             numbers={n: c[number] for n, c in self.numbers.items() if number < len(c) and not math.isnan(c[number])},
         )
@@ -157,9 +162,8 @@ class RolloutTable:
             return self.rewards
         if name in self.counts:
             return self.counts[name]
-        return {"bytes": self.lengths, "truncated": self.truncated, "task": self.keys}.get(name) or self.numbers.get(
-            name
-        )
+        own = {"bytes": self.lengths, "truncated": self.truncated, "task": self.keys, "seconds": self.seconds}
+        return own.get(name) or self.numbers.get(name)
 
     def columns(self) -> "tuple[array[Any], ...]":
         """Return every column but the verifier's numbers."""
@@ -172,6 +176,7 @@ class RolloutTable:
             self.stages,
             self.truncated,
             self.kinds,
+            self.seconds,
         )
         return (*own, *self.counts.values())
 

@@ -10,7 +10,7 @@ import msgspec
 from nemo_gym.collections.reading.followed_file import FileState
 from nemo_gym.viewer.collection.table import RolloutTable
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class _Head(msgspec.Struct):

@@ -8,6 +8,8 @@ import posixpath
 import re
 from pathlib import Path
 
+STATIC = Path(__file__).parent.parent / "static"
+
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\./[\w./-]+|\.\./[\w./-]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|const|let|class) (\w+)", re.MULTILINE)
 
@@ -27,10 +29,11 @@ def joined_modules(folder: Path, entry: str) -> str:
     return '"use strict";\nconst modules = {};\n' + "".join(done.values())
 
 
-def joined_sheets(folder: Path, page: str) -> str:
-    """Return the style sheets that a page links to, in its order."""
+def joined_sheets() -> str:
+    """Return the style sheets that the page links to, in its order."""
+    page = (STATIC / "index.html").read_text()
     names = re.findall(r'<link rel="stylesheet" href="/static/([\w./-]+)">', page)
-    return "".join((folder / name).read_text() for name in names)
+    return "".join((STATIC / name).read_text() for name in names)
 
 
 def _add(folder: Path, name: str, done: dict[str, str], above: tuple[str, ...]) -> None:

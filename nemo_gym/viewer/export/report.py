@@ -1,4 +1,4 @@
-"""Writing the report: the page, the overview, and the rollouts of a filter, in one file."""
+"""Writing the report: the page and its data in one file."""
 
 import base64
 import hashlib
@@ -9,13 +9,9 @@ import orjson
 
 from nemo_gym.collections.files import make_folder
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.viewer.export.bundle import joined_modules, joined_sheets
-from nemo_gym.viewer.library import Library
-from nemo_gym.viewer.serving.answers import Answers, Filter, NotFoundError
+from nemo_gym.viewer.export.bundle import STATIC, joined_modules, joined_sheets
+from nemo_gym.viewer.export.content import Exported, content_of
 
-STATIC = Path(__file__).parent.parent / "static"
-_MAX_RAW_BYTES = 400_000
-_MAX_ITEMS = 2_000
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -40,15 +36,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def write_report(library: Library, name: str, query: str, limit: int, path: Path) -> int:
-    """Write the first `limit` rollouts that a filter admits, with their collection's overview; return how many.
+def write_report(path: Path, exported: Exported) -> int:
+    """Write a collection's pages, with the rollouts of a filter; return how many.
 
     Raises:
         OutputError: The file can't be written.
         QueryError, UnknownCollectionError: As `Answers` raises them.
     """
-    library.follower(name).catch_up()
-    content = _content(Answers(library), name, query, limit)
+    content = content_of(exported)
     make_folder(path.absolute().parent)
     try:
         path.write_text(_page(content))
@@ -57,35 +52,8 @@ def write_report(library: Library, name: str, query: str, limit: int, path: Path
     return len(content["rollout"])
 
 
-def _content(answers: Answers, name: str, query: str, limit: int) -> dict[str, Any]:
-    listed = answers.rollouts(name, Filter(query), 0, limit)
-    keys = [rollout.key for rollout in listed.rollouts]
-    pages = {key: answers.rollout(name, key) for key in keys}
-    for key, page in pages.items():
-        for offset in range(len(page.items), min(page.num_items, _MAX_ITEMS), len(page.items) or 1):
-            page.items += answers.items(name, key, offset)
-        page.num_items = len(page.items)
-    with_tokens = [key for key in keys if pages[key].has_tokens]
-    return {
-        "overview": answers.overview(name).model_dump(mode="json"),
-        "rollouts": listed.model_dump(mode="json"),
-        "rollout": {key: page.model_dump(mode="json") for key, page in pages.items()},
-        "tokens": {key: [call.model_dump() for call in answers.tokens(name, key, None, 0)] for key in with_tokens},
-        "raw": {key: _raw(answers, name, key) for key in keys},
-    }
-
-
-def _raw(answers: Answers, name: str, key: str) -> str:
-    try:
-        raw = answers.raw(name, key)
-    except (OSError, NotFoundError) as error:
-        return str(error)
-    return raw.decode("utf-8", "replace") if len(raw) <= _MAX_RAW_BYTES else f"{len(raw):,} bytes: not in this file"
-
-
 def _page(content: dict[str, Any]) -> str:
-    index = (STATIC / "index.html").read_text()
-    style = joined_sheets(STATIC, index)
+    style = joined_sheets()
     parser = _inside_script((STATIC / "vendor" / "markdown-it.min.js").read_text())
     script = _inside_script(joined_modules(STATIC / "js", "main.js"))
     policy = (

@@ -7,11 +7,14 @@ from typing import Literal
 from pydantic import BaseModel
 
 from nemo_gym.collections.manifest import Manifest
+from nemo_gym.collections.metrics.bootstrap import paired_bootstrap
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import SCORED
 from nemo_gym.viewer.pages.overview import per_task_of
 
-_Z_95 = 1.959963984540054
+CONFIDENCE, NUM_RESAMPLES, SEED = 0.95, 5_000, 0
+"""Those of `ng_compare`, so that both say the same."""
+
 _MAX_LISTED = 500
 _DIGEST_BYTES = 4
 
@@ -37,7 +40,7 @@ class Comparison(BaseModel):
 
     Attributes:
         difference: Mean over the tasks of (mean reward in B - mean reward in A).
-        low, high: Its paired 95 % interval: the normal one, over the tasks' differences; None below two tasks.
+        low, high, p_value: Its 95 % interval and two-sided p-value, by drawing tasks anew; None below two tasks.
         gained, lost: Tasks that most rollouts solve in B and not in A, and the other way round.
         better, worse: Tasks with a higher, and a lower, mean reward in B.
         left_out: Tasks that are in both under the same index, but with another task row.
@@ -51,6 +54,7 @@ class Comparison(BaseModel):
     difference: float | None
     low: float | None
     high: float | None
+    p_value: float | None
     gained: int
     lost: int
     better: int
@@ -65,17 +69,17 @@ def compare(a: Follower, b: Follower) -> Comparison:
     others = _other_rows(a.manifest, b.manifest)
     tasks = [_compared(task, rates_a[task], rates_b[task]) for task in sorted(shared - others)]
     differences = [task.difference for task in tasks]
-    mean = math.fsum(differences) / len(differences) if differences else None
-    margin = _margin(differences)
+    sure = paired_bootstrap(differences, num_resamples=NUM_RESAMPLES, confidence=CONFIDENCE, seed=SEED)
     tasks.sort(key=lambda task: (not task.changed_side, -abs(task.difference)))
     return Comparison(
         compared=len(tasks),
         only_a=len(rates_a) - len(shared),
         only_b=len(rates_b) - len(shared),
         left_out=len(shared & others),
-        difference=mean,
-        low=None if mean is None or margin is None else mean - margin,
-        high=None if mean is None or margin is None else mean + margin,
+        difference=math.fsum(differences) / len(differences) if differences else None,
+        low=sure and sure.low,
+        high=sure and sure.high,
+        p_value=sure and sure.p_value,
         gained=sum(task.changed_side and task.solved_b > task.solved_a for task in tasks),
         lost=sum(task.changed_side and task.solved_b < task.solved_a for task in tasks),
         better=sum(difference > 0 for difference in differences),
@@ -108,15 +112,6 @@ def _compared(task: int, a: _Rates, b: _Rates) -> ComparedTask:
         difference=b[1] - a[1],
         changed_side=(a[2] > 0.5) != (b[2] > 0.5),
     )
-
-
-def _margin(differences: list[float]) -> float | None:
-    n = len(differences)
-    if n < 2:
-        return None
-    mean = math.fsum(differences) / n
-    variance = math.fsum((difference - mean) ** 2 for difference in differences) / (n - 1)
-    return _Z_95 * math.sqrt(variance / n)
 
 
 def _other_rows(a: Manifest | None, b: Manifest | None) -> set[int]:

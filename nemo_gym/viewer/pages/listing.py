@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from nemo_gym.collections.line_file import DamagedFileError, decoded
 from nemo_gym.viewer.collection.follower import Follower
-from nemo_gym.viewer.pages.conversation import last_message
+from nemo_gym.viewer.rollout.conversation import last_message
 
 _PREVIEW_CHARS = 160
 _MAX_PREVIEWED_BYTES = 2**20
@@ -23,6 +23,7 @@ class ListedRollout(BaseModel):
     kind: str
     stage: str
     truncated: bool
+    seconds: float | None
     length: int
     counts: dict[str, int]
     numbers: dict[str, float]
@@ -64,6 +65,7 @@ def listed(follower: Follower, number: int) -> ListedRollout:
         kind=row.kind,
         stage=row.stage,
         truncated=row.truncated,
+        seconds=row.seconds,
         length=row.length,
         counts=row.counts,
         numbers=row.numbers,

@@ -90,7 +90,7 @@ def overview_of(follower: Follower) -> Overview:
         pass_at_k=_pass_at_k(per_task),
         tasks=_task_rates(per_task),
         over_time=series_means(rewards),
-        per_rollout=_histograms({name: table.counts[name] for name in COUNTS}, scored),
+        per_rollout=_histograms({**{name: table.counts[name] for name in COUNTS}, "seconds": table.seconds}, scored),
         numbers=_histograms(table.numbers, scored),
         problems=_problems(follower, table, current),
         damaged=table.damaged,

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from nemo_gym.collections.line_file import DamagedFileError, decoded
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import FAILED, MASKED, SCORED, RolloutTable
-from nemo_gym.viewer.pages.conversation import Item, Part, as_text, items_of, last_message, shortened
 from nemo_gym.viewer.pages.listing import ListedRollout, listed
 from nemo_gym.viewer.pages.query import QueryError
-from nemo_gym.viewer.pages.rollout import known_fields
+from nemo_gym.viewer.rollout.conversation import Item, Part, as_text, items_of, last_message, shortened
+from nemo_gym.viewer.rollout.page import known_fields
 
 _PREVIEW_CHARS = 160
 _ANSWER_CHARS = 4_000

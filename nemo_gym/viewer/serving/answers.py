@@ -10,15 +10,16 @@ from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import FAILED, MASKED, Row
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.compare import Comparison, compare
-from nemo_gym.viewer.pages.conversation import Item, items_of, whole_text
-from nemo_gym.viewer.pages.copies import Copies, copies_of
 from nemo_gym.viewer.pages.listing import RolloutList, rollout_list
 from nemo_gym.viewer.pages.notes import TAGS, Note
 from nemo_gym.viewer.pages.overview import Overview, overview_of
-from nemo_gym.viewer.pages.rollout import PAGE_ITEMS, RolloutPage, content_of, rollout_page
 from nemo_gym.viewer.pages.selection import Selection
 from nemo_gym.viewer.pages.task import TaskPage, TaskTable, task_page, task_table
-from nemo_gym.viewer.pages.tokens import TokenCall, token_calls
+from nemo_gym.viewer.rollout.conversation import Item, items_of, whole_text
+from nemo_gym.viewer.rollout.copies import Copies, copies_of
+from nemo_gym.viewer.rollout.page import PAGE_ITEMS, RolloutPage, content_of, rollout_page
+from nemo_gym.viewer.rollout.tokenizer import Tokenizer
+from nemo_gym.viewer.rollout.tokens import TokenCall, token_calls
 from nemo_gym.viewer.serving.selections import Selections
 
 
@@ -55,10 +56,12 @@ class Filter:
 class Answers:
     """Every method raises UnknownCollectionError, QueryError or NotFoundError for what isn't there."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, tokenizer: Tokenizer | None = None) -> None:
         self.library = library
+        self._tokenizer = tokenizer
         self._selections = Selections(library)
         self._overviews: dict[str, tuple[Follower, Overview]] = {}
+        self._comparisons: dict[tuple[str, str], tuple[object, Comparison]] = {}
 
     def overview(self, name: str) -> Overview:
         """The overview of a collection; the last one as long as nothing has changed."""
@@ -105,7 +108,7 @@ class Answers:
 
     def tokens(self, name: str, key: str, call: int | None, offset: int) -> list[TokenCall]:
         """The model calls with token data."""
-        return token_calls(self._content(name, key), offset, call)
+        return token_calls(self._content(name, key), self._tokenizer, offset=offset, only_call=call)
 
     def raw(self, name: str, key: str) -> bytes:
         """The line as it is in the file."""
@@ -133,8 +136,13 @@ class Answers:
         )
 
     def comparison(self, a: str, b: str) -> Comparison:
-        """B against A."""
-        return compare(self.library.follower(a), self.library.follower(b))
+        """B against A; the last one as long as nothing has changed: its interval takes seconds for many tasks."""
+        first, second = self.library.follower(a), self.library.follower(b)
+        state = (first, first.version, second, second.version)
+        known = self._comparisons.get((a, b))
+        if known is None or known[0] != state:
+            known = self._comparisons[a, b] = (state, compare(first, second))
+        return known[1]
 
     def notes(self, name: str) -> NotesOf:
         """The reader's notes of a collection."""

@@ -17,6 +17,7 @@ from nemo_gym.collections.line_file import DamagedFileError, OutputError
 from nemo_gym.viewer.library import Library, UnknownCollectionError
 from nemo_gym.viewer.pages.notes import Note
 from nemo_gym.viewer.pages.query import QueryError
+from nemo_gym.viewer.rollout.tokenizer import Tokenizer
 from nemo_gym.viewer.serving.answers import Answers, Filter, NotFoundError
 from nemo_gym.viewer.serving.events import events_of
 
@@ -34,22 +35,24 @@ def _filter(q: str = "", sort: str = "", desc: bool = False) -> Filter:
 Which = Annotated[Filter, Depends(_filter)]
 
 
-def viewer_app(library: Library, stopping: asyncio.Event) -> FastAPI:
-    """Return the app that shows the collections of a library. `stopping` ends its streams of events."""
+def viewer_app(library: Library, stopping: asyncio.Event, tokenizer: Tokenizer | None = None) -> FastAPI:
+    """Return the app that shows the collections of a library.
+
+    Args:
+        stopping: Ends its streams of events.
+        tokenizer: For the texts of tokens.
+    """
     app = FastAPI(title="ng_viewer", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_reading(library))
-    answers = Answers(library)
+    answers = Answers(library, tokenizer)
     _add_pages(app, answers)
     _add_rollout(app, answers)
     _add_notes(app, answers)
     _add_errors(app)
 
     @app.get("/api/events")
-    async def events(request: Request, c: str) -> StreamingResponse:
-        async def is_gone() -> bool:
-            return stopping.is_set() or await request.is_disconnected()
-
+    async def events(c: str) -> StreamingResponse:
         await asyncio.to_thread(library.follower, c)
-        return StreamingResponse(events_of(library, c, is_gone), media_type="text/event-stream")
+        return StreamingResponse(events_of(library, c, stopping), media_type="text/event-stream")
 
     mimetypes.add_type("text/javascript", ".js")
     app.get("/")(lambda: FileResponse(STATIC / "index.html"))

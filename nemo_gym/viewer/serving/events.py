@@ -1,20 +1,20 @@
 """Server-sent events: a page is told that its collection has changed, and asks for what it shows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import orjson
 
 from nemo_gym.viewer.library import Library, UnknownCollectionError
 
-_LOOK_S = 0.25
+_LOOK_S = 0.5
 _KEEP_ALIVE_S = 10.0
 
 
-async def events_of(library: Library, name: str, is_gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-    """Yield an event at once and after each change, and a comment every 10 s, until the reader is gone."""
+async def events_of(library: Library, name: str, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield an event at once and after each change, and a comment every 10 s, until `stopping`."""
     known, silent_s = -1, 0.0
-    while not await is_gone():
+    while not stopping.is_set():
         library.note_interest(name)
         try:
             follower = library.opened(name)

@@ -14,26 +14,28 @@ from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import AppServer, uvicorn_config
 from nemo_gym.signals import SignalWatch
 from nemo_gym.viewer.library import Library
+from nemo_gym.viewer.rollout.tokenizer import Tokenizer
 from nemo_gym.viewer.serving.access import LinkAccess, PageHeaders
 from nemo_gym.viewer.serving.app import viewer_app
 
 HOST = "127.0.0.1"
 
 
-def serve_viewer(path: Path, port: int, say: Callable[[str], None]) -> None:
+def serve_viewer(path: Path, port: int, say: Callable[[str], None], tokenizer: Tokenizer | None = None) -> None:
     """Serve the viewer of a folder or a rollout file until Ctrl-C or SIGTERM.
 
     Args:
         port: 0 takes a free one.
         say: Gets the line with the link.
+        tokenizer: For the texts of tokens.
 
     Raises:
         ConfigError: The port is taken.
     """
-    event_loop.run(_serve(path, port, say))
+    event_loop.run(_serve(path, port, say, tokenizer))
 
 
-async def _serve(path: Path, port: int, say: Callable[[str], None]) -> None:
+async def _serve(path: Path, port: int, say: Callable[[str], None], tokenizer: Tokenizer | None) -> None:
     try:
         listener = bind(HOST, port)
     except OSError as error:
@@ -41,7 +43,7 @@ async def _serve(path: Path, port: int, say: Callable[[str], None]) -> None:
         raise ConfigError(Mistake(what, where="port", fix="name another, or none for a free one")) from error
     port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
     stopping = asyncio.Event()
-    app = TokenAuthMiddleware(viewer_app(Library(path), stopping), token, HOST)
+    app = TokenAuthMiddleware(viewer_app(Library(path), stopping, tokenizer), token, HOST)
     server = AppServer(uvicorn_config(PageHeaders(LinkAccess(app, token, port))))
     with SignalWatch() as signals:
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))

@@ -37,6 +37,16 @@ async def test_a_tool_call_and_a_message_are_a_rollout_with_reward_one(start_run
     assert "mask_sample" not in rollout
 
 
+async def test_every_call_of_a_rollout_has_its_time(start_run: StartRun) -> None:
+    rollout = await start_run().rollout(row(call("visit", {"place": "a"}), call("unknown_tool")))
+    calls = rollout["_ng_calls"]
+    assert [one["kind"] for one in calls] == ["seed", "model", "tool", "model", "tool", "model", "verify"]
+    answered = [item["call_id"] for item in rollout["response"]["output"] if item["type"] == "function_call_output"]
+    assert [one["call_id"] for one in calls if one["kind"] == "tool"] == answered
+    assert all(one["elapsed_s"] >= 0 for one in calls)
+    assert [one["at"] for one in calls] == sorted(one["at"] for one in calls)
+
+
 async def test_the_row_arrives_in_the_answer_as_it_was_sent(start_run: StartRun) -> None:
     items = [
         {"role": "developer", "content": "no type"},
@@ -54,7 +64,7 @@ async def test_the_row_arrives_in_the_answer_as_it_was_sent(start_run: StartRun)
     sent["responses_create_params"] |= {"input": items, "temperature": 0.5, "engine_option": {"a": None}}
     rollout = await start_run().rollout(sent)
     assert {key: rollout[key] for key in sent} == sent
-    assert set(rollout) == {*sent, "response", "reward"}
+    assert set(rollout) == {*sent, "response", "reward", "_ng_calls"}
 
 
 async def test_text_as_input_stays_text(start_run: StartRun) -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_gym.analysis.bootstrap import paired_bootstrap
 from nemo_gym.analysis.comparison import BootstrapSettings, Comparison, compare
 from nemo_gym.analysis.expression import Condition
 from nemo_gym.analysis.report.html import html
@@ -21,6 +20,7 @@ from nemo_gym.analysis.selection import fields, select_tasks
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.identity import read_task_set
 from nemo_gym.collections.manifest import make_manifest
+from nemo_gym.collections.metrics.bootstrap import paired_bootstrap
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.config.errors import ConfigError
 from tests.unit.training.conftest import Row, masked, read, rollout, write
@@ -154,6 +154,9 @@ def test_bootstrap_of_very_many_pairs_draws_nothing_and_one_pair_says_nothing() 
     assert paired_bootstrap([1.0], num_resamples=500, confidence=0.95, seed=0) is None
 
 
+SHEET = ".panel {}"
+
+
 class Tags(HTMLParser):
     """Collects the tags of a page and what they link to."""
 
@@ -179,11 +182,11 @@ def reports(folder: Path) -> list[Report]:
 def test_pages_need_nothing_else_and_run_nothing(tmp_path: Path) -> None:
     for report in reports(tmp_path):
         page = Tags()
-        page.feed(html(report))
+        page.feed(html(report, SHEET))
         assert {"script", "link", "img", "iframe"}.isdisjoint(page.tags)
         assert page.links == []
         assert "table" in page.tags
-        assert "<a>" not in html(report)
+        assert "<a>" not in html(report, SHEET)
 
 
 def test_markdown_tables_have_as_many_cells_in_each_row(tmp_path: Path) -> None:
@@ -203,4 +206,4 @@ def test_a_profile_shows_the_tasks_with_most_variance_and_says_how_many_it_hides
 def test_text_from_outside_stays_text() -> None:
     hostile = "<script>alert(1)</script>|\n| x"
     report = Report(hostile, [(hostile, hostile)], tables=[Table(hostile, (hostile,), [(hostile,)])])
-    assert "<script>" not in html(report) + markdown(report)
+    assert "<script>" not in html(report, SHEET) + markdown(report)

@@ -99,9 +99,15 @@ def test_a_judge_usage_of_another_shape_counts_nothing(usage: Any) -> None:
 
 @pytest.mark.parametrize("response", [None, "text", [1], {"output": "x"}, {"output": [1]}, {"usage": 3}], ids=str)
 def test_a_response_of_another_shape_has_no_counts(response: Any) -> None:
-    assert measure(line(response=response, accuracy=1)) == ({"accuracy": 1.0}, {}, False)
+    assert measure(line(response=response, accuracy=1)) == ({"accuracy": 1.0}, {}, False, None)
 
 
 def test_a_number_beyond_every_float_does_not_end_a_collection() -> None:
     numbers = measure(b'{"reward": 1, "huge": 1' + b"0" * 400 + b', "fine": 2}').numbers
     assert numbers["fine"] == 2.0
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(1.5, 1.5), (2, 2.0), (None, None), ("long", None)], ids=str)
+def test_the_time_of_a_rollout_is_told_apart_from_the_verifiers_numbers(told: Any, seconds: float | None) -> None:
+    measures = measure(line(_ng_elapsed_s=told, _ng_started_at=1_700_000_000.5, _ng_calls=[]))
+    assert (measures.elapsed_s, dict(measures.numbers)) == (seconds, {})

@@ -23,6 +23,7 @@ async def test_every_task_and_repeat_is_scored_once_and_carries_its_place(
     assert all(row["number"] == row["_ng_task_index"] for row in rows)
     assert {asked["responses_create_params"]["temperature"] for asked in agent.asked} == {0.3}
     assert rows[0]["agent_ref"] == {"type": "responses_api_agents", "name": "agent"}
+    assert all(row["_ng_elapsed_s"] >= 0 and row["_ng_started_at"] > 1_700_000_000 for row in rows)
 
 
 async def test_no_more_than_the_bound_are_in_flight_and_the_bound_is_used(

@@ -148,6 +148,12 @@ async def test_a_mask_for_what_broke_before_the_verdict_stays(client: ServerClie
     assert {key: verdict[key] for key in mask} == mask
 
 
+async def test_a_rollout_that_is_verified_again_keeps_its_times(client: ServerClient) -> None:
+    times = {"_ng_started_at": 1.0, "_ng_elapsed_s": 2.0, "_ng_calls": [{"kind": "model", "at": 1.0, "elapsed_s": 1.5}]}
+    verdict = await verify_again(client, "agent", trajectory(expected=0, **times), DEADLINE)
+    assert {key: verdict[key] for key in times} == times
+
+
 async def test_the_old_verdict_is_taken_off_whatever_the_verifier_adds(client: ServerClient) -> None:
     schema = await VerifySchema.ask(client, "sums")
     assert schema is not None

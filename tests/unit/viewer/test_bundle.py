@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.viewer.export.bundle import joined_modules, joined_sheets
-from nemo_gym.viewer.export.report import STATIC, write_report
-from nemo_gym.viewer.library import Library
+from nemo_gym.viewer.export.bundle import STATIC, joined_modules, joined_sheets
+from nemo_gym.viewer.export.content import Exported
+from nemo_gym.viewer.export.report import write_report
 from tests.made_collections import write_collection
 
 
@@ -37,15 +37,15 @@ def test_what_cannot_be_joined_is_refused(tmp_path: Path, source: str) -> None:
         joined_modules(tmp_path, "a.js")
 
 
-def test_every_sheet_of_the_page_is_in_one(tmp_path: Path) -> None:
-    sheet = joined_sheets(STATIC, (STATIC / "index.html").read_text())
+def test_every_sheet_of_the_page_is_in_one() -> None:
+    sheet = joined_sheets()
     assert len(sheet) == sum(len(path.read_text()) for path in (STATIC / "css").iterdir())
 
 
 def test_no_text_of_a_rollout_can_end_the_element_that_holds_the_data(tmp_path: Path) -> None:
     paths = write_collection(tmp_path / "r.jsonl", tasks=2)
     paths.rollouts.write_bytes(paths.rollouts.read_bytes().replace(b"I booked", b"</script><script>"))
-    assert write_report(Library(paths.rollouts), "r.jsonl", "", 10, tmp_path / "report.html") > 0
+    assert write_report(tmp_path / "report.html", Exported(paths.rollouts, limit=10)) > 0
     report = (tmp_path / "report.html").read_text()
     assert report.count("<script") == report.count("</script>") == 3
     assert "\\u003c/script>" in report

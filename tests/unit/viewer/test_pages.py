@@ -5,17 +5,21 @@ from pathlib import Path
 import orjson
 import pytest
 
+from nemo_gym.analysis import comparison
+from nemo_gym.analysis.task_profile import ProfileSettings
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.metrics.metrics import Metrics
+from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.pages.compare import compare
-from nemo_gym.viewer.pages.conversation import MAX_CHARS, items_of, whole_text
-from nemo_gym.viewer.pages.copies import copies_of
 from nemo_gym.viewer.pages.notes import Note, Notes
 from nemo_gym.viewer.pages.overview import overview_of
-from nemo_gym.viewer.pages.rollout import rollout_page
 from nemo_gym.viewer.pages.task import task_page, task_table
-from nemo_gym.viewer.pages.tokens import token_calls
+from nemo_gym.viewer.rollout.conversation import MAX_CHARS, items_of, whole_text
+from nemo_gym.viewer.rollout.copies import copies_of
+from nemo_gym.viewer.rollout.page import rollout_page
+from nemo_gym.viewer.rollout.timeline import timeline_of
+from nemo_gym.viewer.rollout.tokens import token_calls
 from tests.made_collections import STARTED_AT, write_collection
 
 
@@ -84,6 +88,34 @@ def test_a_rollout_tells_verdict_from_task(follower: Follower) -> None:
     assert sorted(page.known) == ["difficulty", "expected_rooms"]
 
 
+def test_the_calls_of_a_rollout_have_their_times_and_lead_to_what_came_of_them(follower: Follower) -> None:
+    number = next(n for n in follower.table.current() if follower.table[n].counts["tool_calls"] == 2)
+    page = rollout_page(follower, follower.table[number])
+    kinds = ["seed", "model", "tool", "model", "tool", "model", "verify"]
+    assert [call.kind for call in page.timeline] == kinds
+    assert [call.name for call in page.timeline if call.kind == "tool"] == ["book_room"] * 2
+    shown = {item.index: item.kind for item in page.items}
+    assert [shown.get(call.item or 0) for call in page.timeline if call.kind == "tool"] == ["tool_result"] * 2
+    ends = [(call.start_s or 0) + (call.elapsed_s or 0) for call in page.timeline]
+    assert page.seconds == pytest.approx(ends[-1], abs=1e-3)
+    assert overview_of(follower).per_rollout["seconds"].n == sum(overview_of(follower).counts[o] for o in ("scored",))
+
+
+@pytest.mark.parametrize("times", [{}, {"_ng_calls": "mine"}, {"_ng_calls": [{"kind": "odd"}]}], ids=str)
+def test_a_row_without_times_shows_its_calls_in_order(times: dict[str, object]) -> None:
+    items = [{"type": "reasoning"}, {"type": "function_call", "call_id": "c", "name": "add"}]
+    output = [*items, {"type": "function_call_output", "call_id": "c"}, {"role": "user", "content": "and?"}, 7]
+    calls = timeline_of({"reward": 1.0, "response": {"output": output}, **times})
+    assert [(call.kind, call.name, call.item) for call in calls] == [
+        ("model", "model", 0),
+        ("tool", "add", 2),
+        ("turn", "user", 3),
+        ("model", "model", 4),
+        ("verify", "verify", None),
+    ]
+    assert {call.elapsed_s for call in calls} == {None}
+
+
 def test_a_line_that_vanished_is_said_and_not_raised(follower: Follower, tmp_path: Path) -> None:
     gone = followed(tmp_path / "rollouts.jsonl", tasks=2)
     gone.paths.rollouts.unlink()
@@ -116,7 +148,9 @@ def test_a_prefix_break_is_placed_where_the_ids_differ() -> None:
     result = {"type": "function_call_output", "output": "x"}
     output = [item([1, 2], [3, 4]), result, item([1, 2, 3, 4, 5], [6]), result, item([1, 2, 3, 9, 5, 6], [7])]
     calls = token_calls({"response": {"output": output}})
-    assert [call.breaks_at for call in calls] == [None, None, 3]
+    assert [call.prefix_break and call.prefix_break.position for call in calls] == [None, None, 3]
+    assert calls[2].prefix_break is not None
+    assert (calls[2].prefix_break.expected, calls[2].prefix_break.found) == (["4", "5", "6"], ["9", "5", "6"])
     assert [call.added_tokens for call in calls] == [2, 1, 0]
 
 
@@ -130,7 +164,21 @@ def test_comparing_finds_the_tasks_that_changed_side(tmp_path: Path) -> None:
     assert 0 < found.low < found.difference < found.high
     assert found.gained == sum(task.changed_side and task.difference > 0 for task in found.tasks) > found.lost
     same = compare(weak, weak)
-    assert (same.difference, same.gained, same.lost, same.low) == (0, 0, 0, 0)
+    assert (same.difference, same.gained, same.lost, same.low, same.p_value) == (0, 0, 0, 0, 1)
+
+
+def test_comparing_says_what_ng_compare_says(tmp_path: Path) -> None:
+    weak = followed(tmp_path / "a" / "rollouts.jsonl", skill=0.3)
+    strong = followed(tmp_path / "b" / "rollouts.jsonl", skill=0.6, seed=5)
+    readers = [CollectionReader(follower.paths.rollouts) for follower in (weak, strong)]
+    for reader in readers:
+        reader.index.refresh()
+    command = comparison.compare(readers[0], readers[1], ProfileSettings(), comparison.BootstrapSettings())
+    told = next(field.difference for field in command.fields if field.name == "mean_reward")
+    page = compare(weak, strong)
+    assert told is not None
+    assert (page.low, page.high, page.p_value) == (told.low, told.high, told.p_value)
+    assert (page.compared, page.better, page.worse) == (command.paired, command.better, command.worse)
 
 
 def test_notes_are_kept_and_those_of_an_overwritten_collection_left_out(tmp_path: Path) -> None:

@@ -7,35 +7,56 @@ function loaded() {
   return content;
 }
 
-function value(rollout, sort) {
-  return rollout[sort] ?? rollout.counts[sort] ?? rollout.numbers[sort] ?? null;
+function value(one, sort) {
+  return one[sort] ?? one.counts?.[sort] ?? one.numbers?.[sort] ?? null;
 }
 
 function compared(a, b) {
-  if (a === b) return 0;
-  if (a === null) return 1;
-  if (b === null) return -1;
-  return a < b ? -1 : 1;
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+// Those without a value come last, whichever way the others go.
+function sorted(rows, sort, desc) {
+  if (!sort) return desc ? [...rows].reverse() : rows;
+  const known = rows.filter((one) => value(one, sort) !== null);
+  known.sort((a, b) => compared(value(a, sort), value(b, sort)) * (desc ? -1 : 1));
+  return [...known, ...rows.filter((one) => value(one, sort) === null)];
 }
 
 // One word of a filter: `name<value` on what the table has, or a word of the line.
 function meets(one, word) {
   const [, field, operator, wanted] = /^([\w.]+)(!=|<=|>=|=|<|>)"?([^"]*)"?$/.exec(word) ?? [];
   if (!field) return JSON.stringify(one).toLowerCase().includes(word.replaceAll('"', "").toLowerCase());
-  const found = value(one, field);
+  const found = field === "tag" ? tagFound(one, wanted) : value(one, field);
   const order = compared(found, typeof found === "number" ? Number(wanted) : wanted);
   if (operator === "!=") return order !== 0;
   if (found === null) return false;
   return (operator.includes("=") && order === 0) || (operator[0] === "<" && order < 0) || (operator[0] === ">" && order > 0);
 }
 
-function rollouts({ q = "", sort = "", desc, offset = 0, limit = 50 }) {
-  const all = loaded().rollouts;
+function tagFound(one, tag) {
+  return (loaded().notes.notes[one.key]?.tags ?? []).includes(tag) ? tag : "";
+}
+
+function admitted(q) {
   const words = q.match(/[^\s"]*"[^"]*"|\S+/g) ?? [];
-  let found = all.rollouts.filter((one) => words.every((word) => meets(one, word)));
-  if (sort) found = [...found].sort((a, b) => compared(value(a, sort), value(b, sort)));
-  if (desc) found = [...found].reverse();
-  return { ...all, total: found.length, rollouts: found.slice(Number(offset), Number(offset) + Number(limit)) };
+  return loaded().rollouts.rollouts.filter((one) => words.every((word) => meets(one, word)));
+}
+
+function page(rows, { sort = "", desc, offset = 0, limit = 50 }) {
+  return sorted(rows, sort, desc === "1").slice(Number(offset), Number(offset) + Number(limit));
+}
+
+function rollouts(params) {
+  const found = admitted(params.q ?? "");
+  return { ...loaded().rollouts, total: found.length, rollouts: page(found, params) };
+}
+
+// A filter is of rollouts: its tasks are theirs.
+function tasks(params) {
+  const admits = params.q ? new Set(admitted(params.q).map((one) => one.task)) : null;
+  const found = loaded().tasks.tasks.filter((one) => !admits || admits.has(one.task));
+  return { total: found.length, tasks: page(found, params) };
 }
 
 function neighbours({ r, q, sort, desc }) {
@@ -51,11 +72,18 @@ function neighbours({ r, q, sort, desc }) {
   };
 }
 
+const MADE_HERE = { rollouts, tasks, neighbours };
+
+// Whether the file has a page, or one of a rollout or task.
+export function isExported(name, key) {
+  return (key === undefined ? loaded()[name] : loaded()[name]?.[key]) !== undefined;
+}
+
 export function answer(name, params) {
-  if (name === "rollouts") return rollouts(params);
-  if (name === "neighbours") return neighbours(params);
+  if (name in MADE_HERE) return MADE_HERE[name](params);
   const kept = loaded()[name];
-  const found = params.r === undefined ? kept : kept?.[params.r];
+  const key = params.r ?? params.t;
+  const found = key === undefined ? kept : kept?.[key];
   if (found === undefined) throw new Error("this is not in the exported file: open the collection with ng_viewer");
   return found;
 }

@@ -2,22 +2,25 @@
 
 import { exported } from "./api.js";
 import { h, link, say } from "./dom.js";
+import { isExported } from "./exported.js";
+import { number } from "./format.js";
 import { useKeys } from "./keys.js";
 import { follow } from "./live.js";
 import { collections } from "./pages/collections.js";
 import { compare } from "./pages/compare.js";
+import { notes } from "./pages/notes.js";
 import { overview } from "./pages/overview.js";
 import { rollout } from "./pages/rollout.js";
 import { rollouts } from "./pages/rollouts.js";
 import { task } from "./pages/task.js";
 import { tasks } from "./pages/tasks.js";
 import { current, to } from "./route.js";
-import { themeChoice } from "./theme.js";
+import { themeChoice } from "./parts/theme.js";
 
 // Each takes the link's parameters and returns {title, content, keys, live, polls}: `live` pages are made anew on a
 // change of their collection, `polls` pages every three seconds.
-const PAGES = { collections, overview, tasks, task, rollouts, rollout, compare };
-const TABS = [["overview", "Overview"], ["tasks", "Tasks"], ["rollouts", "Rollouts"], ["compare", "Compare"]];
+const PAGES = { collections, overview, tasks, task, rollouts, rollout, notes, compare };
+const TABS = [["overview", "Overview"], ["tasks", "Tasks"], ["rollouts", "Rollouts"], ["notes", "Notes"], ["compare", "Compare"]];
 const OF_TAB = { task: "tasks", rollout: "rollouts" };
 
 const top_ = document.getElementById("top");
@@ -29,11 +32,12 @@ let waiting = null;
 let polling = null;
 
 function header(page, params) {
-  const tabs = TABS.filter(([name]) => !exported || name === "overview" || name === "rollouts");
-  const name = params.c ?? params.a;
+  const tabs = TABS.filter(([tab]) => !exported || tab !== "compare" || isExported("compare"));
+  const name = exported ? "exported" : (params.c ?? params.a);
+  const compared = exported ? { a: "baseline", b: "exported" } : { a: name, b: params.b };
   const nav = name
     ? h("nav", { "aria-label": "Collection" }, tabs.map(([tab, text]) => {
-        const anchor = link(to(tab, tab === "compare" ? { a: name, b: params.b } : { c: name }), text);
+        const anchor = link(to(tab, tab === "compare" ? compared : { c: name }), text);
         if (tab === (OF_TAB[page] ?? page)) anchor.setAttribute("aria-current", "page");
         return anchor;
       }))
@@ -49,7 +53,7 @@ function problem(error) {
 
 async function show({ anew }) {
   const { page, params } = current();
-  const number = (shown += 1);
+  const turn = (shown += 1);
   const began = performance.now();
   let made;
   try {
@@ -57,7 +61,7 @@ async function show({ anew }) {
   } catch (error) {
     made = { title: "Not found", content: problem(error), live: true };
   }
-  if (number !== shown) return; // meanwhile somebody went on
+  if (turn !== shown) return; // meanwhile somebody went on
   last = { live: made.live ?? false, took: performance.now() - began, at: performance.now() };
   clearTimeout(polling);
   if (made.polls) polling = setTimeout(() => show({ anew: false }), 3000);
@@ -83,11 +87,12 @@ function place(element) {
 }
 
 function changed(state) {
-  const reading = document.getElementById("reading");
+  const [reading, settled] = ["reading", "settled"].map((id) => document.getElementById(id));
   if (reading && state) reading.value = state.progress;
+  if (settled && state) settled.textContent = number(state.settled);
   if (!last.live || waiting) return;
-  // A page that takes long is made anew less often.
-  const pause = Math.min(Math.max(1000, last.took * 8), 10000) - (performance.now() - last.at);
+  // What is collected goes first: making the page anew takes at most a hundredth of the time.
+  const pause = Math.min(Math.max(2000, last.took * 100), 30000) - (performance.now() - last.at);
   waiting = setTimeout(() => {
     waiting = null;
     const writes = document.activeElement?.closest?.("input, textarea, select");

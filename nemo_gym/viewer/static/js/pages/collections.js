@@ -1,7 +1,7 @@
 // All collections below the folder.
 
 import { get } from "../api.js";
-import { outcomes } from "../charts.js";
+import { outcomes } from "../parts/charts.js";
 import { h, labelled, link, visible } from "../dom.js";
 import { number, percent, time } from "../format.js";
 import { to } from "../route.js";

@@ -1,7 +1,8 @@
 // Two collections of the same tasks, task by task.
 
-import { get } from "../api.js";
+import { exported, get } from "../api.js";
 import { h, labelled, link } from "../dom.js";
+import { isExported } from "../exported.js";
 import { number, percent } from "../format.js";
 import { go, to } from "../route.js";
 
@@ -20,34 +21,39 @@ function choice(cards, name, value, params) {
   return h("span", { class: "pair" }, h("label", { for: `choice-${name}` }, name.toUpperCase()), select);
 }
 
+function reward(collection, task, value) {
+  if (exported && (collection !== "exported" || !isExported("task", task))) return number(value);
+  return link(to("task", { c: collection, t: task }), number(value));
+}
+
 function rows(data, params) {
   return data.tasks.map((task) => h(
     "tr",
     {},
     h("th", { scope: "row" }, `Task ${task.task}`),
     h("td", {}, task.changed_side ? labelled(task.difference > 0 ? "scored" : "failed", task.difference > 0 ? "now mostly solved" : "no longer") : ""),
-    h("td", { class: "number" }, link(to("task", { c: params.a, t: task.task }), number(task.reward_a)), ` (${percent(task.solved_a)} of ${number(task.n_a)})`),
-    h("td", { class: "number" }, link(to("task", { c: params.b, t: task.task }), number(task.reward_b)), ` (${percent(task.solved_b)} of ${number(task.n_b)})`),
+    h("td", { class: "number" }, reward(params.a, task.task, task.reward_a), ` (${percent(task.solved_a)} of ${number(task.n_a)})`),
+    h("td", { class: "number" }, reward(params.b, task.task, task.reward_b), ` (${percent(task.solved_b)} of ${number(task.n_b)})`),
     h("td", { class: "number" }, signed(task.difference)),
   ));
 }
 
 function result(data, params) {
   if (!data.compared) return h("p", {}, "The two have no scored rollouts of the same tasks.");
-  const interval = data.low === null ? "no interval below two tasks" : `95 % interval ${signed(data.low)} to ${signed(data.high)}`;
+  const interval = data.low === null ? "no interval below two tasks" : `95 % interval ${signed(data.low)} to ${signed(data.high)}, p = ${number(Number(data.p_value.toPrecision(2)))}`;
   const left = data.left_out ? `; ${number(data.left_out)} left out, since their rows differ` : "";
   const head = ["Task", "Side", "Reward in A (solved)", "Reward in B (solved)", "B − A"].map((text, place) => h("th", { scope: "col", class: place > 1 ? "number" : null }, text));
   return h(
     "div",
     { class: "stack" },
     h("div", { class: "figures" }, figure(signed(data.difference), `B − A, ${interval}`), figure(`${number(data.gained)} / ${number(data.lost)}`, "tasks gained / lost: solved by most rollouts in one and not in the other"), figure(`${number(data.better)} / ${number(data.worse)}`, "tasks with more / less reward in B")),
-    h("p", { class: "quiet" }, `${number(data.compared)} tasks in both; ${number(data.only_a)} only in A, ${number(data.only_b)} only in B${left}.`),
+    h("p", { class: "quiet" }, `The interval is from a paired bootstrap over tasks. ${number(data.compared)} tasks in both; ${number(data.only_a)} only in A, ${number(data.only_b)} only in B${left}.`),
     h("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Tasks" }, h("table", { class: "short" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows(data, params)))),
   );
 }
 
 export async function compare(params) {
-  const { cards } = await get("collections");
+  const { cards } = exported ? { cards: [] } : await get("collections");
   const data = params.a && params.b ? await get("compare", { a: params.a, b: params.b }) : null;
   return {
     title: "Compare",
@@ -55,7 +61,7 @@ export async function compare(params) {
       "div",
       { class: "stack" },
       h("h1", {}, "Compare two collections of the same tasks"),
-      h("div", { class: "row" }, choice(cards, "a", params.a, params), choice(cards, "b", params.b, params)),
+      exported ? h("p", {}, "A is the baseline, B the exported collection.") : h("div", { class: "row" }, choice(cards, "a", params.a, params), choice(cards, "b", params.b, params)),
       data ? result(data, params) : h("p", { class: "quiet" }, cards.length < 2 ? "Only one collection is here: start ng_viewer with a folder that has both." : "Choose both."),
     ),
   };

@@ -1,8 +1,9 @@
 // One collection at a glance.
 
 import { exported, get } from "../api.js";
-import { curve, histogram, outcomes, shares } from "../charts.js";
+import { curve, histogram, outcomes, shares } from "../parts/charts.js";
 import { h, labelled, link, visible } from "../dom.js";
+import { isExported } from "../exported.js";
 import { duration, name, number, percent, time } from "../format.js";
 import { to } from "../route.js";
 
@@ -16,7 +17,7 @@ function panel(title, ...content) {
 
 function figures(data) {
   const { identity } = data;
-  const settled = identity.expected === null ? number(identity.settled) : `${number(identity.settled)} / ${number(identity.expected)}`;
+  const settled = [h("span", { id: "settled" }, number(identity.settled)), identity.expected === null ? null : ` / ${number(identity.expected)}`];
   const plusMinus = data.standard_error === null ? "" : ` ± ${Number(data.standard_error.toPrecision(2))}`;
   const first = data.pass_at_k["1"];
   return h(
@@ -60,8 +61,12 @@ function signal(data, params) {
     "Where there is signal",
     shares(tasks.rates, label),
     h("div", { class: "legend" }, h("span", {}, h("span", { class: "swatch scored-fill" }), `${number(tasks.all_solved)} always solved`), h("span", {}, h("span", { class: "swatch masked-fill" }), `${number(tasks.mixed)} mixed`), h("span", {}, h("span", { class: "swatch failed-fill" }), `${number(tasks.none_solved)} never`)),
-    exported ? null : h("p", { class: "small" }, link(to("tasks", { c: params.c, sort: "spread", desc: "1" }), "Tasks, the most mixed first")),
+    h("p", { class: "small" }, link(to("tasks", { c: params.c, sort: "spread", desc: "1" }), "Tasks, the most mixed first")),
   );
+}
+
+function example(one, params) {
+  return exported && !isExported("rollout", one.example) ? one.example : link(to("rollout", { c: params.c, r: one.example }), one.example);
 }
 
 function problems(data, params) {
@@ -75,7 +80,7 @@ function problems(data, params) {
       h("td", {}, labelled(one.outcome)),
       h("td", {}, one.stage || "–"),
       h("td", { class: "number" }, number(one.count)),
-      h("td", { class: "preview" }, link(to("rollout", { c: params.c, r: one.example }), one.example), " ", visible(one.reason)),
+      h("td", { class: "preview" }, example(one, params), " ", visible(one.reason)),
     );
   });
   const head = ["Kind", "Outcome", "Stage", "Rollouts", "An example"].map((text) => h("th", { scope: "col", class: text === "Rollouts" ? "number" : null }, text));

@@ -1,13 +1,15 @@
 // One rollout: its conversation, its verdict, its tokens, its raw line.
 
 import { address, exported, get, getText } from "../api.js";
-import { conversation, timeline } from "../conversation.js";
+import { conversation } from "../parts/conversation.js";
 import { h, labelled, link, say, visible } from "../dom.js";
-import { field } from "../fields.js";
+import { isExported } from "../exported.js";
+import { field } from "../parts/fields.js";
 import { bytes, duration, name, number, time } from "../format.js";
-import { notesPanel, pressTag } from "../notes.js";
+import { notesPanel, notesShown, pressTag } from "../parts/notes.js";
 import { go, to } from "../route.js";
-import { tokenView } from "../tokens.js";
+import { timeline } from "../parts/timeline.js";
+import { tokenView } from "../parts/tokens.js";
 
 const MAX_RAW = 400_000;
 
@@ -25,7 +27,7 @@ function verdict(page) {
     page.kind ? h("p", { class: "bad" }, visible(page.kind), page.stage ? ` at ${page.stage}` : "") : null,
     page.reason ? h("p", { class: "text" }, visible(page.reason)) : null,
     Object.entries(page.verdict).map(([what, part]) => (what === "reward_parts" && rewardParts(part)) || field(what, part)),
-    h("dl", { class: "facts small" }, counts, h("dt", {}, "length of the line"), h("dd", { class: "number" }, bytes(page.length))),
+    h("dl", { class: "facts small" }, counts, page.seconds === null ? null : [h("dt", {}, "took"), h("dd", { class: "number" }, duration(page.seconds))], h("dt", {}, "length of the line"), h("dd", { class: "number" }, bytes(page.length))),
   );
 }
 
@@ -116,7 +118,7 @@ export async function rollout(params) {
     content: h(
       "div",
       { class: "stack" },
-      h("div", { class: "row" }, h("h1", {}, `Rollout ${page.key}`), exported ? null : link(to("task", { c: params.c, t: page.task }), `Task ${page.task}`)),
+      h("div", { class: "row" }, h("h1", {}, `Rollout ${page.key}`), exported && !isExported("task", page.task) ? null : link(to("task", { c: params.c, t: page.task }), `Task ${page.task}`)),
       row,
       page.error ? h("div", { class: "problem-box", role: "alert" }, visible(page.error)) : null,
       h(
@@ -127,11 +129,11 @@ export async function rollout(params) {
           "div",
           { class: "side" },
           verdict(page),
-          section("Calls in order", timeline(page), h("p", { class: "quiet small" }, "The files hold no time for each call.")),
+          section("Calls in order", timeline(page)),
           attempts(page),
           known.length ? section("What the verifier knows", known.map(([what, part]) => field(what, part))) : null,
           page.tools.length ? section("Tools", h("p", { class: "mono" }, visible(page.tools.join(", ")))) : null,
-          exported ? null : await notesPanel(params),
+          exported ? await notesShown(params) : await notesPanel(params),
           exported ? null : await copies(params),
         ),
       ),

@@ -1,11 +1,11 @@
 // The rollouts of a collection as a table.
 
-import { exported, get } from "../api.js";
+import { get } from "../api.js";
 import { h, labelled, link, visible } from "../dom.js";
-import { filterBar } from "../filter.js";
-import { name, number } from "../format.js";
+import { filterBar } from "../parts/filter.js";
+import { duration, name, number } from "../format.js";
 import { go, to } from "../route.js";
-import { PAGE, pager, table } from "../table.js";
+import { PAGE, pager, table } from "../parts/table.js";
 
 const MAX_NUMBERS = 4;
 
@@ -21,6 +21,7 @@ function columns(params, numbers, tags) {
     count("tool_calls", "Tool calls"),
     count("tool_errors", "Tool errors"),
     count("output_tokens", "Tokens out"),
+    { text: "Took", sort: "seconds", numeric: true, cell: (one) => duration(one.seconds) },
     { text: "How it ended", class: "preview", cell: (one) => h("div", { class: "clamp" }, (tags[one.key]?.tags ?? []).map((tag) => [labelled("tag", visible(tag)), " "]), one.truncated ? [labelled("masked", "truncated"), " "] : null, visible(one.preview)) },
   ];
 }
@@ -36,7 +37,7 @@ export async function rollouts(params) {
     error = problem.message;
     data = { total: 0, rollouts: [], number_names: [], kinds: [], is_partial: false };
   }
-  const { notes } = exported ? { notes: {} } : await get("notes", { c: params.c });
+  const { notes } = await get("notes", { c: params.c });
   const shown = data.number_names.slice(0, MAX_NUMBERS);
   const turn = (by) => {
     const offset = Number(params.offset ?? 0) + by * PAGE;

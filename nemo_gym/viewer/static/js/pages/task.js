@@ -1,21 +1,22 @@
 // One task: what is asked, what the verifier knows, and its rollouts side by side.
 
-import { get } from "../api.js";
-import { items } from "../conversation.js";
+import { exported, get } from "../api.js";
+import { items } from "../parts/conversation.js";
 import { h, labelled, link, visible } from "../dom.js";
-import { field } from "../fields.js";
-import { number } from "../format.js";
-import { markdown } from "../markdown.js";
+import { field } from "../parts/fields.js";
+import { isExported } from "../exported.js";
+import { duration, number } from "../format.js";
+import { markdown } from "../parts/markdown.js";
 import { go, to } from "../route.js";
 
 function member(one, params) {
   const { rollout, answer } = one;
-  const counts = `${number(rollout.counts.steps)} steps, ${number(rollout.counts.tool_calls)} tool calls, ${number(rollout.counts.output_tokens)} tokens`;
+  const counts = `${number(rollout.counts.steps)} steps, ${number(rollout.counts.tool_calls)} tool calls, ${number(rollout.counts.output_tokens)} tokens${rollout.seconds === null ? "" : `, ${duration(rollout.seconds)}`}`;
   const parts = Object.entries(rollout.numbers).map(([what, value]) => [h("dt", {}, visible(what)), h("dd", {}, number(value))]);
   return h(
     "article",
     { class: "panel" },
-    h("h3", {}, link(to("rollout", { c: params.c, r: rollout.key, q: `task=${rollout.task}` }), `Repeat ${rollout.repeat}`)),
+    h("h3", {}, exported && !isExported("rollout", rollout.key) ? `Repeat ${rollout.repeat}` : link(to("rollout", { c: params.c, r: rollout.key, q: `task=${rollout.task}` }), `Repeat ${rollout.repeat}`)),
     h("div", { class: "row" }, h("span", { class: "reward" }, number(rollout.reward)), labelled(rollout.outcome), rollout.truncated ? labelled("masked", "truncated") : null),
     h("p", { class: "quiet small" }, rollout.kind ? visible(rollout.kind) : counts),
     parts.length ? h("dl", { class: "facts small" }, parts) : null,

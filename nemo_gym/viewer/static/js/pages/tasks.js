@@ -1,17 +1,18 @@
 // The tasks of a collection as a table.
 
-import { get } from "../api.js";
-import { share } from "../charts.js";
+import { exported, get } from "../api.js";
+import { share } from "../parts/charts.js";
 import { h, link, visible } from "../dom.js";
-import { filterBar } from "../filter.js";
+import { filterBar } from "../parts/filter.js";
+import { isExported } from "../exported.js";
 import { number } from "../format.js";
 import { to } from "../route.js";
-import { PAGE, pager, table } from "../table.js";
+import { PAGE, pager, table } from "../parts/table.js";
 
 function columns(params) {
   const numeric = (field, text) => ({ text, sort: field, numeric: true, cell: (one) => number(one[field]) });
   return [
-    { text: "Task", sort: "task", isHead: true, cell: (one) => link(to("task", { c: params.c, t: one.task }), String(one.task)) },
+    { text: "Task", sort: "task", isHead: true, cell: (one) => (exported && !isExported("task", one.task) ? String(one.task) : link(to("task", { c: params.c, t: one.task }), String(one.task))) },
     numeric("mean_reward", "Mean reward"),
     numeric("spread", "Spread"),
     { text: "Solved", sort: "solved", numeric: true, cell: (one) => [`${number(one.solved)} of ${number(one.scored)}`, share(one.scored ? one.solved / one.scored : 0)] },

@@ -1,6 +1,6 @@
 // Markdown as elements, built from the parser's tokens. No HTML text is made anywhere, and HTML in the source is text.
 
-import { h, visible } from "./dom.js";
+import { h, visible } from "../dom.js";
 
 const parser = globalThis.markdownit({ html: false, linkify: false, maxNesting: 40 });
 const HEADINGS = new Set(["h1", "h2", "h3", "h4", "h5", "h6"]);

@@ -80,6 +80,19 @@ def last_message(row: dict[str, Any], max_chars: int) -> str:
     return f"{item.name}({text})" if item.kind == "tool_call" else text
 
 
+def token_texts(item: dict[str, Any]) -> list[tuple[str, float | None]]:
+    """Return the tokens that an endpoint told beside an item's texts, each with its log-probability."""
+    content = item.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    told = [token for part in parts if isinstance(part.get("logprobs"), list) for token in part["logprobs"]]
+    return [(_str(token.get("token")), as_log_prob(token.get("logprob"))) for token in told if isinstance(token, dict)]
+
+
+def as_log_prob(value: Any) -> float | None:
+    """Return a number as a log-probability; None for anything else."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def as_text(value: Any) -> str:
     """Return text as it is, and anything else as indented JSON."""
     return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
@@ -104,7 +117,7 @@ def _item(item: Any, index: int, max_chars: int, *, generated: bool) -> Item:
         call_id=_str(item.get("call_id")),
         name=_str(item.get("name")),
         parts=parts,
-        has_tokens="generation_token_ids" in item,
+        has_tokens="generation_token_ids" in item or bool(token_texts(item)),
     )
 
 

@@ -1,9 +1,9 @@
 // The items of a rollout as people read them.
 
-import { get } from "./api.js";
-import { h, visible } from "./dom.js";
+import { get } from "../api.js";
+import { h, visible } from "../dom.js";
 import { more } from "./fields.js";
-import { number } from "./format.js";
+import { number } from "../format.js";
 import { markdown } from "./markdown.js";
 
 const MAX_PRETTY = 20_000;
@@ -69,29 +69,4 @@ export function conversation(page, params) {
   };
   next();
   return box;
-}
-
-// The calls in order, as buttons that lead to them.
-export function timeline(page) {
-  const entries = [];
-  const names = new Map();
-  let wasGenerated = false;
-  for (const item of page.items) {
-    // What stands between two results came from one model call.
-    if (item.generated && !wasGenerated) entries.push(["model", "model", item]);
-    if (item.kind === "tool_call") names.set(item.call_id, item.name);
-    if (item.kind === "tool_result") entries.push(["tool", names.get(item.call_id) || "tool", item]);
-    wasGenerated = item.generated;
-  }
-  const steps = entries.slice(0, 100).map(([kind, text, item]) => h("li", { class: kind }, h("button", { onclick: () => jump(item.index) }, visible(text.slice(0, 40)))));
-  const rest = entries.length > 100 || page.num_items > page.items.length ? h("li", {}, "…") : null;
-  const last = page.outcome === "failed" ? h("li", {}, "failed") : h("li", { class: "verify" }, h("button", { onclick: () => document.getElementById("verdict")?.scrollIntoView() }, "verify"));
-  return h("ol", { class: "timeline", "aria-label": "Calls in order" }, steps, rest, last);
-}
-
-function jump(index) {
-  for (const marked of document.querySelectorAll(".item.marked")) marked.classList.remove("marked");
-  const item = document.getElementById(`item-${index}`);
-  item?.classList.add("marked");
-  item?.scrollIntoView({ block: "start" });
 }

@@ -1,7 +1,7 @@
 // The reader's tags and note of a rollout.
 
-import { address, get, post } from "./api.js";
-import { h, say, visible } from "./dom.js";
+import { address, get, post } from "../api.js";
+import { h, labelled, say, visible } from "../dom.js";
 
 export async function notesPanel(params) {
   const panel = h("section", { class: "panel", id: "notes" });
@@ -36,6 +36,14 @@ export async function notesPanel(params) {
   };
   draw(await get("notes", { c: params.c }));
   return panel;
+}
+
+// What the reader has said, in a file that can't be written to; nothing where there is nothing.
+export async function notesShown(params) {
+  const mine = (await get("notes", { c: params.c })).notes[params.r];
+  if (!mine) return null;
+  const tags = h("p", {}, mine.tags.map((tag) => [labelled("tag", visible(tag)), " "]));
+  return h("section", { class: "panel" }, h("h2", {}, "Tags and notes"), tags, h("p", { class: "text" }, visible(mine.note)));
 }
 
 // Presses the button of a tag that is offered.

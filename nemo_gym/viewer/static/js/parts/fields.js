@@ -1,8 +1,8 @@
 // Fields of a row, and texts that are longer than what was sent.
 
-import { exported, getText } from "./api.js";
-import { h, visible } from "./dom.js";
-import { number } from "./format.js";
+import { exported, getText } from "../api.js";
+import { h, visible } from "../dom.js";
+import { number } from "../format.js";
 
 const MAX_SHOWN = 1_000_000;
 

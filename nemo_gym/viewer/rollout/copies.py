@@ -1,17 +1,24 @@
 """A rollout as something to paste: a task row, a curl command, a pytest case for its verifier."""
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
+from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.http.head_lookup import fetch_instances
+from nemo_gym.servers.runs.record import live_runs
+from nemo_gym.servers.runs.token import token_of
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import Row
-from nemo_gym.viewer.pages.rollout import content_of
+from nemo_gym.viewer.rollout.page import content_of
 
 _PLACE_KEYS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)
+_NAME = re.compile(r"[\w-]{1,200}")
 
 
 class Copies(BaseModel):
@@ -43,20 +50,36 @@ def _task_part(follower: Follower, content: dict[str, Any]) -> dict[str, Any]:
 def _agent(row: dict[str, Any]) -> str:
     reference = row.get("agent_ref")
     name = reference.get("name") if isinstance(reference, dict) else None
-    return name if isinstance(name, str) else "<agent>"
+    # Whatever stands in a row ends up in a shell.
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
 
 
 def _curl(agent: str, task_row: str) -> str:
-    # `ng_status` prints the addresses: they differ from run to run.
-    return "\n".join(
-        (
-            f"AGENT_URL=http://127.0.0.1:PORT  # of {shlex.quote(agent)}, as ng_status shows it",
-            'curl -s "$AGENT_URL/run" \\',
-            '  -H "Authorization: Bearer $(cat "$(ng_status +token_file=true)")" \\',
-            "  -H 'Content-Type: application/json' \\",
-            f"  --data-raw {shlex.quote(task_row)}",
-        )
-    )
+    address = _address_of(agent)
+    if address is None:
+        # The shell says what is missing, and the text needn't be edited.
+        url = f"${{AGENT_URL:?set it to the address of {agent or 'the agent'}, as ng_status shows it}}"
+        lines = [f'curl -s "{url}/run" \\', f"  -H {_TOKEN_HEADER_OF_ANY_RUN} \\"]
+    else:
+        url, token_path = address
+        lines = [f"curl -s {shlex.quote(url)}/run \\"]
+        if token_path.exists():
+            lines.append(f'  -H "Authorization: Bearer $(cat {shlex.quote(str(token_path))})" \\')
+    lines += ["  -H 'Content-Type: application/json' \\", f"  --data-raw {shlex.quote(task_row)}"]
+    return "\n".join(lines)
+
+
+_TOKEN_HEADER_OF_ANY_RUN = '"Authorization: Bearer $(cat "$(ng_status +token_file=true)")"'
+
+
+def _address_of(agent: str) -> tuple[str, Path] | None:
+    """Return the address of an agent in the run that was started here last, with the path of the run's token."""
+    for record, _ in reversed(live_runs()):
+        if agent in record.servers:
+            head = BaseServerConfig(host=record.head_host, port=record.head_port)
+            instances = fetch_instances(head, token_of(record))
+            return next(((one.url, record.token_path) for one in instances if one.name == agent), None)
+    return None
 
 
 def _pytest_case(follower: Follower, row: Row, content: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 // Tables whose columns sort, and the buttons below that turn pages.
 
-import { h, link } from "./dom.js";
-import { number } from "./format.js";
-import { go, to } from "./route.js";
+import { h, link } from "../dom.js";
+import { number } from "../format.js";
+import { go, to } from "../route.js";
 
 export const PAGE = 50;
 

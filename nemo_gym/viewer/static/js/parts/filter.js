@@ -1,7 +1,7 @@
 // The filter: one line of text that is in the link, and buttons that write into it.
 
-import { h } from "./dom.js";
-import { go } from "./route.js";
+import { h } from "../dom.js";
+import { go } from "../route.js";
 
 const OUTCOMES = ["scored", "masked", "failed"];
 
@@ -47,5 +47,5 @@ export function filterBar(page, params, { kinds = [], numbers = [] } = {}) {
 
 function help(numbers) {
   const own = numbers.length ? `, ${numbers.slice(0, 6).join(", ")}` : "";
-  return `For example: reward<1 steps>=3 tag=good "some words". Numbers: reward, task, repeat, steps, tool_calls, tool_errors, input_tokens, output_tokens, bytes, truncated${own}; any other field of the verdict by its name.`;
+  return `For example: reward<1 steps>=3 tag=good "some words". Numbers: reward, task, repeat, steps, tool_calls, tool_errors, input_tokens, output_tokens, seconds, bytes, truncated${own}; any other field of the verdict by its name.`;
 }

@@ -5,13 +5,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from nemo_gym.collections.line_file import DamagedFileError, decoded
-from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, FailureRecord
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, TIME_KEYS, FailureRecord
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import Row
-from nemo_gym.viewer.pages.conversation import MAX_CHARS, Item, Part, as_text, items_of, shortened
+from nemo_gym.viewer.rollout.conversation import MAX_CHARS, Item, Part, as_text, items_of, shortened
+from nemo_gym.viewer.rollout.timeline import TimelineCall, timeline_of
 
 PAGE_ITEMS = 200
-_OWN_KEYS = frozenset({"responses_create_params", "response", "agent_ref", TASK_INDEX_KEY, ROLLOUT_INDEX_KEY})
+_OWN_KEYS = frozenset(
+    {"responses_create_params", "response", "agent_ref", TASK_INDEX_KEY, ROLLOUT_INDEX_KEY, *TIME_KEYS}
+)
 _MAX_JOURNAL_BYTES = 64 * 2**20
 
 
@@ -38,6 +41,7 @@ class RolloutPage(BaseModel):
     stage: str
     reason: str
     truncated: bool
+    seconds: float | None
     length: int
     counts: dict[str, int]
     verdict: dict[str, Part]
@@ -45,6 +49,7 @@ class RolloutPage(BaseModel):
     items: list[Item]
     num_items: int
     tools: list[str]
+    timeline: list[TimelineCall]
     attempts: list[Attempt]
     has_tokens: bool
     error: str = ""
@@ -70,6 +75,7 @@ def rollout_page(follower: Follower, row: Row) -> RolloutPage:
         stage=row.stage,
         reason=reason if isinstance(reason, str) else "",
         truncated=row.truncated,
+        seconds=row.seconds,
         length=row.length,
         counts=row.counts,
         verdict=verdict,
@@ -77,6 +83,7 @@ def rollout_page(follower: Follower, row: Row) -> RolloutPage:
         items=items,
         num_items=num_items,
         tools=_tools(content),
+        timeline=timeline_of(content),
         attempts=_attempts(follower, row, failure),
         has_tokens=any(item.has_tokens for item in items),
         error=error,

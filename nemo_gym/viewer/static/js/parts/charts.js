@@ -1,7 +1,7 @@
 // Small figures: bars, a curve, a share. Each says in words what it shows, for those who don't see it.
 
-import { h, svg } from "./dom.js";
-import { number } from "./format.js";
+import { h, svg } from "../dom.js";
+import { number } from "../format.js";
 
 const HEIGHT = 100;
 const WIDTH = 1000;

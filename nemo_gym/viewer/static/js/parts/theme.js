@@ -1,6 +1,6 @@
 // Light, dark, or as the system is.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 
 const CHOICES = ["auto", "light", "dark"];
 
