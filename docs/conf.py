@@ -18,6 +18,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "reference_pages",
     "api_pages",
+    "publishing",
+    "sphinx_markdown_builder",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_ext"]

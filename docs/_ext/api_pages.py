@@ -100,7 +100,14 @@ def _directive(path: str, value: Any) -> list[str]:
     if isinstance(value, Path):
         return [f".. autodata:: {path}", "   :no-value:"]  # where the package lies on the machine that builds the site
     text = str(value).replace("typing.", "").replace("collections.abc.", "")
-    return [f".. py:data:: {path}", "", *([f"   ``{text}``"] if len(text) < _LONGEST_VALUE else [])]
+    module, _, name = path.rpartition(".")
+    return [
+        f".. py:currentmodule:: {module}",
+        "",
+        f".. py:data:: {name}",
+        "",
+        *([f"   ``{text}``"] if len(text) < _LONGEST_VALUE else []),
+    ]
 
 
 def _summary(module: Any) -> str:
@@ -116,11 +123,9 @@ def _add_fields(_app: Any, what: str, _name: str, value: Any, _options: Any, lin
 
 
 def _meaning(field: FieldInfo) -> str:
-    if field.is_required():
-        default = "Required."
-    else:
-        default = "" if field.default_factory else f"Default: `{field.default!r}`."
-    return f"{(field.description or '').rstrip()} {default}".replace("\n", " ").strip()
+    default = "" if field.default_factory else f"Default: `{field.default!r}`."
+    words = (field.description or "", "Required." if field.is_required() else default)
+    return " ".join(words).replace("\n", " ").strip()
 
 
 def _without_fields(_app: Any, what: str, _name: str, value: Any, *_: Any) -> tuple[str, None] | None:
@@ -129,6 +134,8 @@ def _without_fields(_app: Any, what: str, _name: str, value: Any, *_: Any) -> tu
 
 
 def _write_pages(app: Any) -> None:
+    if app.builder.name == "markdown":
+        return  # as in reference_pages
     folder = Path(app.srcdir) / "apidocs"
     folder.mkdir(exist_ok=True)
     for name, text in pages().items():
