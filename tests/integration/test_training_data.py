@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_the_pages_about_training_data_work_as_they_are_written(project: Path, environment: dict[str, str]) -> None:
-    said = run_commands("offline-training.md", project, environment)
+    said = run_commands("tutorials/offline-training-w-rollouts.md", project, environment)
     assert "5 of 5 tasks: pass_rate > 0.1 and pass_rate < 0.9" in said
     assert "5 rows from 5 of 20 rollouts, 15 left out" in said
     said = run_commands("exporting.md", project, environment)

@@ -9,6 +9,6 @@ pytestmark = pytest.mark.training
 
 
 def test_the_tutorial_ends_with_a_step_of_each_trainer(workbench: Workbench) -> None:
-    run_commands("offline-training.md", workbench.folder, workbench.environment)
-    for code in blocks("offline-training.md", "python"):
+    run_commands("tutorials/offline-training-w-rollouts.md", workbench.folder, workbench.environment)
+    for code in blocks("tutorials/offline-training-w-rollouts.md", "python"):
         assert workbench.run(workbench.trainers.python, "-c", code).splitlines()[-1].startswith("loss ")
