@@ -1,6 +1,5 @@
 """Two collections of the same tasks, compared task by task."""
 
-import base64
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -152,8 +151,8 @@ class _TaskIdentity:
 
     def __init__(self, baseline: CollectionReader, candidate: CollectionReader) -> None:
         manifests = [reader.manifest() for reader in (baseline, candidate)]
-        self._digests = [base64.b64decode(each.row_digests) for each in manifests if each is not None]
-        self.is_known = len(self._digests) == 2
+        self._digests = [each.task_digests() for each in manifests if each is not None]
+        self.is_known = len(self._digests) == 2 and all(self._digests)
 
     def __call__(self, task_index: int) -> bool:
         place = slice(task_index * ROW_DIGEST_BYTES, (task_index + 1) * ROW_DIGEST_BYTES)

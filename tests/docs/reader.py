@@ -17,8 +17,10 @@ from tests.free_port import free_port
 from tests.integration.conftest import COMMAND_BOUND_S
 
 _KEPT = re.compile(r"(export |cd |source |\w+=\S*$|\w+=([\"']).*\2$)")
-_STAYS = re.compile(r"(\w+=\S* )*(ng_run|ng_viewer|python -m responses_api_models\.\w+\.serve)\b(?!.*\+export=)(?!.* -*help)")
+_STAYS = re.compile(r"(\w+=\S* )*(ng_run|ng_viewer|python -m responses_api_models\.\w+\.serve)\b(?!.*\+export=)")
+_ENDS = re.compile(r"\b(detach|dry_run)=true|help\b")
 _READY = re.compile(r"servers are ready|^viewer: http|^listening on ", re.MULTILINE)
+KEY = "sk-canary-4711"
 _NOTEBOOK = """
 import ast, asyncio, inspect, sys
 code = compile(sys.stdin.read(), "<the page>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -43,10 +45,10 @@ class Reader:
     environment: dict[str, str]
     ports: dict[str, int]
     given: str = ""
-    _kept: list[str] = field(default_factory=list)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _logs: list[Path] = field(default_factory=list)
     _said: str = ""
+    _has_detached: bool = False
 
     def follow(self, page: str) -> None:
         """Do what a page says, from top to bottom."""
@@ -76,7 +78,7 @@ class Reader:
         self._logs.append(log)
         with log.open("wb") as out:
             process = subprocess.Popen(
-                ["bash", "-c", self._with_what_is_kept(command)],
+                ["bash", "-c", self._with_own_ports(command)],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=out,
@@ -91,9 +93,11 @@ class Reader:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ctrl-C in every terminal."""
+        """Ctrl-C in every terminal; and a run that was detached is stopped."""
         for program in list(self._running):
             self._stop(program)
+        if self._has_detached:
+            subprocess.run(["ng_stop"], cwd=self.folder, env=self.environment, timeout=COMMAND_BOUND_S, check=False)
 
     def _stop(self, program: str) -> None:
         process = self._running.pop(program, None)
@@ -108,12 +112,19 @@ class Reader:
         for command in commands_in(block.code):
             if reason_not_to_run(block.page, command):
                 continue
+            self._has_detached |= "detach=true" in command
             if _KEPT.match(command):
-                self._kept.append(command)
-            elif _STAYS.match(command):
+                self._set_variables(command, block)
+            elif _STAYS.match(command) and not _ENDS.search(command):
                 self.start(command)
             else:
-                self._said += self._run(["bash", "-euo", "pipefail", "-c", self._with_what_is_kept(command)], block)
+                self._said += self._run(["bash", "-euo", "pipefail", "-c", self._with_own_ports(command)], block)
+
+    def _set_variables(self, command: str, block: Block) -> None:
+        script = f"set -aeuo pipefail; {self._with_own_ports(command)}\nenv -0; pwd"
+        *variables, folder = self._run(["bash", "-c", script], block).split("\0")
+        self.environment.update(variable.split("=", 1) for variable in variables)
+        self.folder = Path(folder.strip())
 
     def _run_python(self, block: Block) -> None:
         if reason_not_to_run(block.page, block.code):
@@ -151,11 +162,10 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.content)
 
-    def _with_what_is_kept(self, command: str) -> str:
-        script = "\n".join([*self._kept, command])
+    def _with_own_ports(self, command: str) -> str:
         for named, port in self.ports.items():
-            script = re.sub(rf"\b{named}\b", str(port), script)
-        return script
+            command = re.sub(rf"\b{named}\b", str(port), command)
+        return command
 
     def _everything_said(self) -> str:
         return self._said + "".join(log.read_text() for log in self._logs)
@@ -177,7 +187,8 @@ def new_reader(base: Path, environment: dict[str, str], endpoint: str) -> Reader
     folder = base / "work"
     folder.mkdir()
     ports = {"11000": free_port(), "18000": free_port()}
-    values = {"policy_base_url": endpoint, "policy_api_key": "sk-canary-4711", "policy_model_name": "scripted"}
+    one = {"base_url": endpoint, "api_key": KEY, "model_name": "scripted"}
+    values = {f"{role}_{name}": value for role in ("policy", "judge") for name, value in one.items()}
     head = f"head_server: {{host: 127.0.0.1, port: {ports['11000']}}}\n"
     (folder / "env.yaml").write_text(head + "".join(f"{key}: {value}\n" for key, value in values.items()))
     return Reader(folder, environment, ports)

@@ -6,14 +6,14 @@ A page that isn't named here is followed alone, by a reader with an empty folder
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_gym.servers.serving.testing import serve_in_thread
 from tests.docs.pages import ROOT, RUN, blocks_of, page_names
-from tests.docs.reader import Reader
+from tests.docs.reader import KEY, Reader
 from tests.integration.conftest import BIN
 from tests.integration.data.conftest import read_jsonl, task, write_jsonl
 from tests.integration.data.hub_server import TOKEN, HubState, hub_app
@@ -22,6 +22,7 @@ from tests.made_collections import write_collection
 Around = Callable[[Reader], AbstractContextManager[object]]
 WEATHER = "resources_servers/example_simple_weather/configs/simple_weather.yaml"
 SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"
+VLLM = "responses_api_models/vllm_model/configs/vllm_model.yaml"
 CHECKOUT = ("resources_servers", "responses_api_models", "responses_api_agents", "benchmarks", "env.yaml.example")
 
 
@@ -63,25 +64,47 @@ def collects(name: str, *rewards: float) -> Around:
 
 @contextmanager
 def in_a_checkout(reader: Reader) -> Iterator[None]:
-    """The reader works in a checkout, whose environment is active; no key is left behind."""
+    """The reader works in a checkout, whose environment is active; the key is in nothing that is left behind."""
     for name in CHECKOUT:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, reader.folder / name)
     (reader.folder / ".venv").symlink_to(BIN.parent)
     yield
-    (row,) = read_jsonl(reader.folder / "weather_rollouts.jsonl")
-    assert (row["reward"], row["_ng_task_index"], row["_ng_rollout_index"]) == (1.0, 0, 0)
     assert not (reader.folder / "outputs").exists()
-    left = [path.read_text() for path in reader.folder.parent.glob("*.log")]
-    assert "sk-canary-4711" not in "".join(left) + json.dumps(row)
+    left = [*reader.folder.parent.glob("*.log"), *reader.folder.glob("*.jsonl"), *reader.folder.glob("results/*")]
+    assert [path for path in left if path.is_file() and KEY in path.read_text()] == []
 
 
-def with_servers(*arguments: str, given: str = "") -> Around:
-    """Servers are running, and blocks of Python know these names."""
+def both(*each: Around) -> Around:
+    """One within the other."""
+
+    @contextmanager
+    def around(reader: Reader) -> Iterator[None]:
+        with ExitStack() as stack:
+            for one in each:
+                stack.enter_context(one(reader))
+            yield
+
+    return around
+
+
+def knows(given: str) -> Around:
+    """Blocks of Python know these names."""
 
     @contextmanager
     def around(reader: Reader) -> Iterator[None]:
         reader.given = given
+        yield
+
+    return around
+
+
+def with_servers(*arguments: str) -> Around:
+    """A run is up, whose files are also those of `my.yaml`."""
+
+    @contextmanager
+    def around(reader: Reader) -> Iterator[None]:
+        (reader.folder / "my.yaml").write_text(json.dumps({"config_paths": list(arguments)}))
         reader.start(" ".join(["ng_run", *arguments]))
         yield
 
@@ -130,7 +153,14 @@ def makes_training_data(reader: Reader) -> Iterator[None]:
     """Exports are complete, and leave no temporary file."""
     yield
     made = {path.name for path in (reader.folder / "results/offline").iterdir()}
-    assert {"profile.html", "profile.md", "comparison.json", "sft.parquet", "rl.parquet", "rl.parquet.manifest.json"} <= made
+    assert {
+        "profile.html",
+        "profile.md",
+        "comparison.json",
+        "sft.parquet",
+        "rl.parquet",
+        "rl.parquet.manifest.json",
+    } <= made
     assert [name for name in made if name.startswith(".") and name.endswith(".new")] == []
 
 
@@ -160,12 +190,11 @@ _WALKS = {
             "docs/get-started/verifying-agent-results.md",
             "docs/get-started/collecting-rollouts.md",
         ),
-        in_a_checkout,
+        both(in_a_checkout, collects("results/rollouts.jsonl", *[1.0] * 10)),
     ),
-    "readme": Walk(("README.md",), in_a_checkout),
-    "training data": Walk(
-        ("docs/tutorials/offline-training-w-rollouts.md", "docs/exporting.md"), makes_training_data
-    ),
+    "readme": Walk(("README.md",), both(in_a_checkout, collects("weather_rollouts.jsonl", 1.0))),
+    "benchmarks": Walk(("docs/benchmarks.md",), in_a_checkout),
+    "training data": Walk(("docs/tutorials/offline-training-w-rollouts.md", "docs/exporting.md"), makes_training_data),
     "token data": Walk(("docs/token-data.md",), has_token_data),
     "multi-turn": Walk(("docs/multi-turn.md",), collects("results/cafe/rollouts.jsonl", 0, 1, 1, 1, 1)),
     "judge": Walk(("docs/judge.md",), collects("results/judged/rollouts.jsonl", 0, 1, 1, 1, 1)),
@@ -175,6 +204,8 @@ _WALKS = {
     "collecting": Walk(("docs/collecting.md",), with_collections),
     "authentication": Walk(("docs/authentication.md",), with_servers(WEATHER, SCRIPTED)),
     "other programs": Walk(
-        ("docs/other-programs.md",), with_servers(WEATHER, SCRIPTED, given=f"row = {_ROW!r}\n")
+        ("docs/other-programs.md",), both(knows(f"row = {_ROW!r}\n"), with_servers(WEATHER, SCRIPTED))
     ),
+    "converter": Walk(("docs/converter.md",), knows(f"params = {{'input': 'Hi'}}\ncompletion = {_COMPLETION!r}\n")),
+    "vllm model": Walk(("docs/vllm-model.md",), with_servers(VLLM)),
 }

@@ -17,7 +17,7 @@ from nemo_gym.analysis.report.of_profile import ProfileReport
 from nemo_gym.analysis.report.report import Report, Table
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.identity import read_task_set
-from nemo_gym.collections.manifest import make_manifest
+from nemo_gym.collections.manifest import Manifest, make_manifest
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.config.errors import ConfigError
 from tests.unit.training.conftest import masked, rollout, write
@@ -54,6 +54,17 @@ def test_tasks_whose_rows_differ_are_not_compared(tmp_path: Path) -> None:
     after = collection(tmp_path, "b", {0: [1.0], 1: [1.0]}, [b"one", b"changed"])
     result = compared(before, after)
     assert (result.paired, result.different_tasks, result.tasks_known) == (1, 1, True)
+
+
+def test_a_reverification_is_compared_with_its_source_by_the_tasks_behind_the_rollouts(tmp_path: Path) -> None:
+    before = collection(tmp_path, "a", {0: [1.0], 1: [1.0]}, [b"one", b"two"])
+    after = collection(tmp_path, "b", {0: [1.0], 1: [0.0]}, [b"rollout of two", b"rollout of one"])
+    path = after.with_name("rollouts_manifest.json")
+    again, source = (Manifest.model_validate_json(each.read_text()) for each in (path, before.with_name(path.name)))
+    path.write_text(again.model_copy(update={"reverified_digests": source.row_digests}).model_dump_json())
+    assert (compared(before, after).paired, compared(before, after).tasks_known) == (2, True)
+    path.write_text(again.model_copy(update={"reverified_digests": ""}).model_dump_json())
+    assert (compared(before, after).paired, compared(before, after).tasks_known) == (2, False)
 
 
 def test_collections_without_a_common_task_are_refused(tmp_path: Path) -> None:
