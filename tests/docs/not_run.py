@@ -38,6 +38,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "ng_delete_dataset_from_gitlab": REGISTRY,
     },
     "docs/tutorials/offline-training-w-rollouts.md": {"import os": REAL_TRAINER},
+    "docs/tutorials/bring-vllm.md": {"pip install vllm": NEEDS_INDEX, "vllm serve": REAL_ENGINE},
     "docs/viewer.md": {"pip install": NEEDS_INDEX},
     "docs/vllm-model.md": {"vllm serve": REAL_ENGINE},
     "resources_servers/math_with_judge/README.md": {"pip install": NEEDS_INDEX},

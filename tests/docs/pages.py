@@ -10,8 +10,10 @@ from tests.bounds import HANGS_AFTER_S
 
 ROOT = Path(__file__).parents[2]
 RUN = {"bash", "python"}
-SHOWN = {"text", "yaml", "json", "jsonl", "toml", "mermaid", "html"}
-"""Languages of blocks that are read, not run. `text` below a block that runs is what that prints."""
+OUTPUT = {"text", "console"}
+"""Languages of blocks that show what is printed, below one that is run."""
+SHOWN = {*OUTPUT, "yaml", "json", "jsonl", "toml", "mermaid", "html"}
+"""Languages of blocks that are read, not run."""
 _FENCE = re.compile(r"^(\s*)(`{3,})\s*([^\s`]*)[^`]*$")
 _FILE = re.compile(r"# ([\w./-]+\.[a-z]+)\n")
 

@@ -1,6 +1,7 @@
 """Following pages as a person does: commands in a terminal, files written, Python run, servers left running."""
 
 import ast
+import contextlib
 import os
 import re
 import signal
@@ -12,13 +13,14 @@ from pathlib import Path
 
 from tests.docs.not_run import reason_not_to_run
 from tests.docs.outputs import missing_lines
-from tests.docs.pages import Block, blocks_of, commands_in
+from tests.docs.pages import OUTPUT, Block, blocks_of, commands_in
 from tests.free_port import free_port
 from tests.integration.conftest import COMMAND_BOUND_S
 
 _KEPT = re.compile(r"(export |cd |source |\w+=\S*$|\w+=([\"']).*\2$)")
 _STAYS = re.compile(r"(\w+=\S* )*(ng_run|ng_viewer|python -m responses_api_models\.\w+\.serve)\b(?!.*\+export=)")
-_ENDS = re.compile(r"\b(detach|dry_run)=true|help\b")
+_ENDS = re.compile(r"\b(detach|dry_run)=true|help\b|\|\|")
+_PORT = re.compile(r"(?:127\.0\.0\.1:|localhost:|--port |\.port=)(\d{4,5})\b")
 _READY = re.compile(r"servers are ready|^viewer: http|^listening on ", re.MULTILINE)
 KEY = "sk-canary-4711"
 _NOTEBOOK = """
@@ -37,7 +39,7 @@ class Reader:
     Attributes:
         folder: Where they work.
         environment: Variables of every process.
-        ports: Ports that pages name, and the free ones that are taken instead.
+        ports: Ports that pages name, and the free ones that are used instead.
         given: Python that blocks of Python take for granted: names that the text has explained.
     """
 
@@ -53,6 +55,8 @@ class Reader:
     def follow(self, page: str) -> None:
         """Do what a page says, from top to bottom."""
         self._said, tests = "", list[Block]()
+        for block in blocks_of(page):
+            self.ports |= {port: free_port() for port in _PORT.findall(block.code) if port not in self.ports}
         before: Block | None = None
         for block in blocks_of(page):
             if block.file:
@@ -109,13 +113,14 @@ class Reader:
 
     def _type(self, block: Block) -> None:
         self._said = ""
-        for command in commands_in(block.code):
-            if reason_not_to_run(block.page, command):
-                continue
-            self._has_detached |= "detach=true" in command
+        commands = [each for each in commands_in(block.code) if not reason_not_to_run(block.page, each)]
+        self._has_detached |= "detach=true" in block.code
+        if any(command.endswith("&") for command in commands):  # the later ones may ask for `$!`
+            commands = ["\n".join(commands)]
+        for command in commands:
             if _KEPT.match(command):
                 self._set_variables(command, block)
-            elif _STAYS.match(command) and not _ENDS.search(command):
+            elif _STAYS.match(command) and not _ENDS.search(command) and "\n" not in command:
                 self.start(command)
             else:
                 self._said += self._run(["bash", "-euo", "pipefail", "-c", self._with_own_ports(command)], block)
@@ -144,18 +149,26 @@ class Reader:
         self._run([sys.executable, "-m", "pytest", *options], page)
 
     def _run(self, command: list[str], where: Block | str, stdin: str = "") -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_BOUND_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{where}: {command[-1]}\n{done.stdout}\n{done.stderr}\n{self._everything_said()}"
-        return done.stdout + done.stderr
+        log = self.folder.parent / "command.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            process.communicate(stdin.encode(), timeout=COMMAND_BOUND_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # what it left in the background
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=COMMAND_BOUND_S)
+        said = log.read_text()
+        assert process.returncode == 0, f"{where}: {command[-1]}\n{said}\n{self._everything_said()}"
+        return said
 
     def _write(self, block: Block) -> None:
         path = self.folder / block.file
@@ -172,9 +185,9 @@ class Reader:
 
 
 def is_output(block: Block, before: Block | None) -> bool:
-    """Whether a block shows what the one before it prints: `text` below a block that runs, in the same section."""
+    """Whether a block shows what the one before it prints: in OUTPUT, below a block that runs, in the same section."""
     return (
-        block.language == "text"
+        block.language in OUTPUT
         and before is not None
         and before.language in ("bash", "python")
         and not before.file
@@ -186,7 +199,7 @@ def new_reader(base: Path, environment: dict[str, str], endpoint: str) -> Reader
     """Somebody with an empty folder, a key for the endpoint, and ports of their own."""
     folder = base / "work"
     folder.mkdir()
-    ports = {"11000": free_port(), "18000": free_port()}
+    ports = {"11000": free_port()}
     one = {"base_url": endpoint, "api_key": KEY, "model_name": "scripted"}
     values = {f"{role}_{name}": value for role in ("policy", "judge") for name, value in one.items()}
     head = f"head_server: {{host: 127.0.0.1, port: {ports['11000']}}}\n"

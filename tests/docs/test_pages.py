@@ -38,6 +38,11 @@ def test_every_block_is_in_a_language_that_is_run_or_read() -> None:
     assert unknown == []
 
 
+def test_commands_are_in_bash_blocks_where_they_are_run() -> None:
+    shown = [block for page in page_names() for block in blocks_of(page) if block.language in SHOWN]
+    assert [str(block) for block in shown if re.search(r"^(\$|>>>) ", block.code, re.MULTILINE)] == []
+
+
 def test_what_is_not_run_is_on_its_page_and_has_a_reason() -> None:
     for page, entries in NOT_RUN.items():
         blocks = blocks_of(page)
