@@ -195,7 +195,7 @@ def is_output(block: Block, before: Block | None) -> bool:
     )
 
 
-def new_reader(base: Path, environment: dict[str, str], endpoint: str) -> Reader:
+def new_reader(base: Path, environment: dict[str, str], endpoint: str = "http://127.0.0.1:9/v1") -> Reader:
     """Somebody with an empty folder, a key for the endpoint, and ports of their own."""
     folder = base / "work"
     folder.mkdir()
