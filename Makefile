@@ -64,7 +64,10 @@ lint: $(READY)  ## Lint, types, and which module may import which
 
 docs: $(READY)  ## The documentation as a site, in build/docs
 	@$(UV) pip install --quiet --python $(BIN)/python --group docs
-	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b html docs build/docs
+	@# Each page as Markdown too, beside it: programs that read documentation read that.
+	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b markdown docs build/markdown
+	@cp -r build/markdown/. build/docs/
 
 bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)

@@ -10,7 +10,17 @@ import nemo_gym
 project = "NeMo Gym"
 author = "The NeMo Gym contributors"
 version = release = nemo_gym.__version__
-extensions = ["myst_parser", "sphinx_design", "sphinx_copybutton", "reference_pages"]
+extensions = [
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "reference_pages",
+    "api_pages",
+    "publishing",
+    "sphinx_markdown_builder",
+]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -19,3 +29,8 @@ html_theme = "furo"
 html_title = f"NeMo Gym {version}"
 html_theme_options = {"navigation_with_keys": True}
 nitpicky = True
+default_role = "code"  # docstrings have single backticks
+autodoc_default_options = {"members": True, "exclude-members": "model_config, model_post_init"}
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # signatures name types of other packages, and internal ones

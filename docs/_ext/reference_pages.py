@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import route_pages
 import yaml
 from pydantic import BaseModel
 
@@ -59,6 +60,8 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def _write_pages(app: Any) -> None:
+    if app.builder.name == "markdown":
+        return  # `make docs` has written them a moment ago, for the HTML
     folder = Path(app.srcdir) / "reference"
     folder.mkdir(exist_ok=True)
     _write(folder / "commands.md", _commands())
@@ -66,6 +69,7 @@ def _write_pages(app: Any) -> None:
     _write(folder / "settings.md", _settings())
     _write(folder / "file-formats.md", _file_formats())
     _write(folder / "environments.md", _environments())
+    _write(folder / "http-routes.md", route_pages.page())
 
 
 def _write(path: Path, text: str) -> None:

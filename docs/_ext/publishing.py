@@ -1,0 +1,96 @@
+"""What the site has beyond its pages: links to the repository, a Markdown copy of each page, and `llms.txt`."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+from sphinx_design.shared import PassthroughTextElement
+
+_ROOT = Path(__file__).parents[2]
+_BRANCH = "main"
+_GIT_BOUND_S = 10
+_SUMMARY_CHARACTERS = 300
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Add the directive, the links of each page, and the files beside the pages."""
+    app.add_directive("repository-button", RepositoryButton)
+    for plain in (PassthroughTextElement, nodes.abbreviation):
+        app.add_node(plain, override=True, markdown=(_pass, _pass))
+    app.connect("html-page-context", _add_links)
+    app.connect("build-finished", _write_llms_txt)
+    return {"parallel_read_safe": True}
+
+
+def repository_url() -> str | None:
+    """Return the repository's address on the web, or None: where nothing says it, links lead into the checkout.
+
+    `NEMO_GYM_REPOSITORY_URL` says it, else the remote of the checkout: a fork's site links to the fork.
+    """
+    if told := os.environ.get("NEMO_GYM_REPOSITORY_URL"):
+        return told.removesuffix("/")
+    command = ["git", "-C", str(_ROOT), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_BOUND_S, check=False)
+    except OSError:
+        return None
+    found = re.fullmatch(r"(?:https://|git@)(?:[^@/]+@)?([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?", done.stdout.strip())
+    return f"https://{found[1]}/{found[2]}" if found else None
+
+
+def link(page: str, path: str, view: str = "blob") -> str:
+    """Return the link from a page to a file of the repository."""
+    if url := repository_url():
+        return f"{url}/{view}/{_BRANCH}/{path}" if path else url
+    return "../" * (page.count("/") + 2) + (path or "README.md")  # the site is in build/docs
+
+
+class RepositoryButton(SphinxDirective):
+    """A button that leads to the repository."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the button, with the content as its words."""
+        classes = ["sd-btn", "sd-btn-outline-primary", "sd-text-wrap"]
+        words = " ".join(self.content)
+        button = nodes.reference("", words, refuri=link(self.env.docname, ""), classes=classes)
+        return [nodes.paragraph("", "", button)]
+
+
+def _pass(_translator: Any, _node: nodes.Node) -> None:
+    """Nothing but what is inside is written in Markdown."""
+
+
+def _add_links(
+    app: Any, pagename: str, _template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    if doctree is None:
+        return  # search, index: not made from a file
+    name = app.env.doc2path(pagename, base=False)
+    made_from_code = pagename.startswith(("apidocs/", "reference/"))
+    source = "docs/_ext" if made_from_code else f"docs/{name}"
+    context["theme_source_edit_link"] = link(pagename, source, "tree" if made_from_code else "edit")
+    context["theme_source_view_link"] = f"{pagename.rpartition('/')[2]}.md"
+
+
+def _write_llms_txt(app: Any, error: Exception | None) -> None:
+    if error or app.builder.name != "html":
+        return
+    lines = [f"# {app.config.project}", "", f"> {_summary(app, 'index')}", ""]
+    for toctree in app.env.get_doctree("index").findall(lambda node: node.tagname == "toctree"):
+        lines += [f"## {toctree['caption']}", ""]
+        for page in toctree["includefiles"]:
+            lines.append(f"- [{app.env.titles[page].astext()}]({page}.md): {_summary(app, page)}")
+        lines.append("")
+    (Path(app.outdir) / "llms.txt").write_text("\n".join(lines))
+
+
+def _summary(app: Any, page: str) -> str:
+    paragraph = next(iter(app.env.get_doctree(page).findall(nodes.paragraph)), None)
+    text = paragraph.astext().replace("\n", " ") if paragraph else ""
+    return text if len(text) <= _SUMMARY_CHARACTERS else text[:_SUMMARY_CHARACTERS].rpartition(" ")[0] + " …"
