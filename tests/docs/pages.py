@@ -14,6 +14,8 @@ OUTPUT = {"text", "console"}
 """Languages of blocks that show what is printed, below one that is run."""
 SHOWN = {*OUTPUT, "yaml", "json", "jsonl", "toml", "mermaid", "html"}
 """Languages of blocks that are read, not run."""
+MADE = ("docs/reference/", "docs/apidocs/")
+"""Folders of pages that are made from code when the site is built."""
 _FENCE = re.compile(r"^(\s*)(`{3,})\s*([^\s`]*)[^`]*$")
 _FILE = re.compile(r"# ([\w./-]+\.[a-z]+)\n")
 
@@ -44,9 +46,10 @@ class Block:
 
 
 def page_names() -> list[str]:
-    """Every page by its path in the repository: the documentation, what is at the top, READMEs of components."""
+    """Every page that somebody wrote: the documentation, what is at the top, READMEs of components."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("res*/*/README.md")]
-    return sorted(str(path.relative_to(ROOT)) for path in found)
+    names = sorted(str(path.relative_to(ROOT)) for path in found)
+    return [name for name in names if not name.startswith(MADE)]
 
 
 def blocks_of(page: str, language: str = "") -> list[Block]:
