@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "reference_pages",
     "api_pages",
+    "licences",
     "publishing",
     "sphinx_markdown_builder",
 ]

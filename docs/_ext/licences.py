@@ -106,13 +106,8 @@ def _applies(wanted: Requirement, extras: Iterable[str]) -> bool:
 
 
 def _write_page(app: Any) -> None:
-    lines = [
-        "# Licences",
-        "",
-        "NeMo Gym is licensed under Apache-2.0. Made from the metadata of the installed packages:",
-        "",
-    ]
-    lines += ["| package | comes with | licence |", "| --- | --- | --- |"]
+    lines = ["# Licences", "", "NeMo Gym is licensed under Apache-2.0. What it brings along, as those packages say:"]
+    lines += ["", "| package | comes with | licence |", "| --- | --- | --- |"]
     for each in sorted(dependencies()[0], key=lambda one: (one.asked_by, one.name)):
         extra = f"extra `{each.asked_by}`" if each.asked_by else "`nemo-gym`"
         lines.append(f"| {each.name} | {extra} | {each.licence} |")
@@ -131,9 +126,7 @@ def main() -> int:
         sys.stderr.write(f"{each.name}: {each.licence!r} isn't an allowed licence; replace it, or add it to ALLOWED\n")
     for name in missing:
         sys.stderr.write(f"{name} isn't installed, so its licence isn't known\n")
-    sys.stdout.write(
-        f"{len(found)} packages, {len(refused)} with a licence that isn't allowed, {len(missing)} missing\n"
-    )
+    sys.stdout.write(f"{len(found)} packages; not allowed: {len(refused)}; not installed: {len(missing)}\n")
     return 1 if refused or missing else 0
 
 

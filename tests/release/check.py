@@ -24,6 +24,7 @@ UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 PYTHONS = ("3.11", "3.12", "3.13")
 PACKAGES = ("nemo_gym", "resources_servers", "responses_api_models", "responses_api_agents")
 WEATHER = "resources_servers/example_simple_weather"
+SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"
 STRANGER = ("docs/get-started/setup-installation.md", "docs/index.md", "docs/tutorials/write-an-environment.md")
 # Those that want no file of the repository but tests: what they test is the installed package.
 TESTS = ("wire", "collections", "analysis", "training", "rollouts", "environments", "testing", "in_process", "models")
@@ -93,10 +94,7 @@ def check_sdist(release: Release, python: str, base: Path) -> None:
     bin_ = installed(str(release.sdist), python, base / f"sdist-{python}")
     folder = base / f"sdist-{python}" / "work"
     folder.mkdir()
-    configs = (
-        f"{WEATHER}/configs/simple_weather.yaml",
-        "responses_api_models/scripted_model/configs/scripted_model.yaml",
-    )
+    configs = (f"{WEATHER}/configs/simple_weather.yaml", SCRIPTED)
     files = (f"input_jsonl_fpath={WEATHER}/data/example.jsonl", "output_jsonl_fpath=rollouts.jsonl")
     options = ("agent_name=simple_weather_simple_agent", f"head_server.port={free_port()}", *files)
     run(bin_ / "ng_e2e_collect_rollouts", *configs, *options, cwd=folder, home=folder, what="a collection")
@@ -124,9 +122,8 @@ def check_clone(base: Path) -> None:
     values = {"base_url": f"http://127.0.0.1:{endpoint_port}/v1", "api_key": "x", "model_name": "scripted"}
     head = f"head_server: {{host: 127.0.0.1, port: {reader.ports['11000']}}}\n"
     (clone / "env.yaml").write_text(head + "".join(f"policy_{key}: {value}\n" for key, value in values.items()))
-    scripted = "responses_api_models/scripted_model/configs/scripted_model.yaml"
     try:
-        reader.start(f"python -m responses_api_models.scripted_model.serve --port {endpoint_port} --config {scripted}")
+        reader.start(f"python -m responses_api_models.scripted_model.serve --port {endpoint_port} --config {SCRIPTED}")
         for page in STRANGER:
             began = time.monotonic()
             reader.follow(page)
