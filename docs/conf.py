@@ -30,6 +30,7 @@ html_theme = "furo"
 html_title = f"NeMo Gym {version}"
 html_theme_options = {"navigation_with_keys": True}
 nitpicky = True
+smartquotes = False
 default_role = "code"  # docstrings have single backticks
 autodoc_default_options = {"members": True, "exclude-members": "model_config, model_post_init"}
 autodoc_typehints_format = "short"

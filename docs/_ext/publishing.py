@@ -22,6 +22,7 @@ def setup(app: Any) -> dict[str, bool]:
     for plain in (PassthroughTextElement, nodes.abbreviation):
         app.add_node(plain, override=True, markdown=(_pass, _pass))
     app.connect("html-page-context", _add_links)
+    app.connect("doctree-resolved", _figures_as_text)
     app.connect("build-finished", _write_llms_txt)
     return {"parallel_read_safe": True}
 
@@ -76,6 +77,14 @@ def _add_links(
     source = "docs/_ext" if made_from_code else f"docs/{name}"
     context["theme_source_edit_link"] = link(pagename, source, "tree" if made_from_code else "edit")
     context["theme_source_view_link"] = f"{pagename.rpartition('/')[2]}.md"
+
+
+def _figures_as_text(app: Any, doctree: nodes.document, _page: str) -> None:
+    if app.builder.name != "markdown":
+        return
+    for raw in list(doctree.findall(nodes.raw)):
+        if described := re.search(r"<desc[^>]*>(.*?)</desc>", raw.astext(), flags=re.DOTALL):
+            raw.replace_self(nodes.paragraph("", described[1]))
 
 
 def _write_llms_txt(app: Any, error: Exception | None) -> None:
