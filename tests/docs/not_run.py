@@ -45,6 +45,16 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "responses_api_models/local_model/README.md": {"pip install": NEEDS_INDEX},
 }
 
+ONLY_IN_DOCS_TEST: dict[str, str] = {
+    "docs/tutorials/": "each starts servers several times: minutes together",
+    "docs/other-programs.md": "starts three runs",
+    "docs/authentication.md": "starts a run for one command; tests/security/access asks more of it",
+    "docs/vllm-model.md": "starts a run for one block; tests/integration/test_endpoints_route.py asks more of it",
+    "resources_servers/": "READMEs of components, which have tests of their own",
+    "responses_api_models/": "READMEs of components, which have tests of their own",
+}
+"""How pages begin that `make docs-test` follows and `make test` doesn't, and why."""
+
 
 def reason_not_to_run(page: str, text: str) -> str:
     """Why a command or a block of a page isn't run, or ""."""

@@ -1,11 +1,12 @@
 """Every bash and Python block of the documentation is run, in order, as its reader would run it."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.not_run import NOT_RUN
+from tests.docs.not_run import NOT_RUN, ONLY_IN_DOCS_TEST
 from tests.docs.pages import RUN, SHOWN, blocks_of, commands_in, page_names
 from tests.docs.reader import new_reader
 from tests.docs.walks import has_something_to_run, walks
@@ -13,7 +14,13 @@ from tests.docs.walks import has_something_to_run, walks
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("name", walks())
+def walk_parameters() -> Iterator[object]:
+    for name, walk in walks().items():
+        is_long = any(page.startswith(tuple(ONLY_IN_DOCS_TEST)) for page in walk.pages)
+        yield pytest.param(name, id=name, marks=[pytest.mark.long_pages] if is_long else [])
+
+
+@pytest.mark.parametrize("name", walk_parameters())
 def test_following_the_pages_works(name: str, tmp_path: Path, environment: dict[str, str], endpoint: str) -> None:
     walk = walks()[name]
     reader = new_reader(tmp_path, environment, endpoint)
@@ -41,6 +48,12 @@ def test_every_block_is_in_a_language_that_is_run_or_read() -> None:
 def test_commands_are_in_bash_blocks_where_they_are_run() -> None:
     shown = [block for page in page_names() for block in blocks_of(page) if block.language in SHOWN]
     assert [str(block) for block in shown if re.search(r"^(\$|>>>) ", block.code, re.MULTILINE)] == []
+
+
+def test_what_only_docs_test_follows_is_there_and_has_a_reason() -> None:
+    for beginning, reason in ONLY_IN_DOCS_TEST.items():
+        assert any(page.startswith(beginning) for page in page_names()), beginning
+        assert re.search(r"\w+ \w+", reason), beginning
 
 
 def test_what_is_not_run_is_on_its_page_and_has_a_reason() -> None:
