@@ -69,7 +69,7 @@ async def test_every_page_is_whole_in_every_form(page: Page) -> None:
                     found.append(f"{name}, {form}: {needed} px wide")
                 backgrounds.add((is_dark, await page.evaluate(_BACKGROUND)))
                 await _take_picture(page, f"{name.removesuffix('.html').replace('/', '-')}-{form}.png")
-    assert found == []
+    assert found == [], "\n".join(found)
     assert len(backgrounds) == 2, "light and dark have a background each"
 
 

@@ -1,7 +1,7 @@
 """Every bash and Python block of the documentation is run, in order, as its reader would run it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,17 @@ from tests.docs.walks import has_something_to_run, walks
 pytestmark = pytest.mark.integration
 
 
-def walk_parameters() -> Iterator[object]:
-    for name, walk in walks().items():
-        is_long = any(page.startswith(tuple(ONLY_IN_DOCS_TEST)) for page in walk.pages)
-        yield pytest.param(name, id=name, marks=[pytest.mark.long_pages] if is_long else [])
+def is_long(pages: Iterable[str]) -> bool:
+    return any(page.startswith(tuple(ONLY_IN_DOCS_TEST)) for page in pages)
 
 
-@pytest.mark.parametrize("name", walk_parameters())
+WALKS = [
+    pytest.param(name, id=name, marks=[pytest.mark.long_pages] if is_long(walk.pages) else [])
+    for name, walk in walks().items()
+]
+
+
+@pytest.mark.parametrize("name", WALKS)
 def test_following_the_pages_works(name: str, tmp_path: Path, environment: dict[str, str], endpoint: str) -> None:
     walk = walks()[name]
     reader = new_reader(tmp_path, environment, endpoint)
