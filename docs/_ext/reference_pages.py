@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import route_pages
-import yaml
 from pydantic import BaseModel
 
 from nemo_gym.collections.schemas import FORMATS, schema_of
 from nemo_gym.commands.console import COMMANDS
+from nemo_gym.commands.lookup.list import describe
 from nemo_gym.commands.parameters import parameters
+from nemo_gym.config.reading.environments import EnvironmentFolder
 from nemo_gym.config.schema import BaseRunServerInstanceConfig, RunSettings
+from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.servers.serving.server import SimpleServer, collecting_served_classes
 from nemo_gym.wire.failure import FAILURE_KINDS, TERMINAL_KINDS
 
 _ROOT = Path(__file__).parents[2]
+_MOST_TOOLS = 4
+_OPENING = "At the end of this page you know {}. A minute to look one up; made from {}."
 _CAUSES = {
     "transport_unreachable": "nobody answers at an address: start what should be there, or correct the address",
     "transport_dropped": "a connection was lost before the answer was there",
@@ -78,7 +82,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _commands() -> str:
-    lines = ["# Commands", "", "Made from the commands' own `--help`.", ""]
+    lines = ["# Commands", "", _OPENING.format("what a command takes", "the commands' own `--help`"), ""]
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         lines += [f"## {group}", ""]
         for name, command in COMMANDS.items():
@@ -94,7 +98,8 @@ def _help(command: str) -> str:
 
 
 def _failure_kinds() -> str:
-    lines = ["# Failure kinds", "", "What a failure's `failure_kind` says. A terminal one isn't tried again.", ""]
+    lines = ["# Failure kinds", "", _OPENING.format("what a failure's `failure_kind` says", "the code"), ""]
+    lines += ["A terminal failure isn't tried again.", ""]
     lines += ["| kind | cause, and what to do | terminal |", "| --- | --- | --- |"]
     for kind in FAILURE_KINDS:
         lines.append(f"| `{kind}` | {_CAUSES[kind]} | {'yes' if kind in TERMINAL_KINDS else ''} |")
@@ -104,7 +109,8 @@ def _failure_kinds() -> str:
 
 def _settings() -> str:
     every = set(BaseRunServerInstanceConfig.model_fields)
-    lines = ["# Settings", "", "Made from the models that read them.", "", "## Of a run", "", *_table(RunSettings)]
+    lines = ["# Settings", "", _OPENING.format("what a setting means", "the models that read them"), ""]
+    lines += ["## Of a run", "", *_table(RunSettings), *_table(LaunchOptions)[2:]]
     lines += ["", "## Of every server", "", *_table(BaseRunServerInstanceConfig)]
     for kind in ("responses_api_models", "responses_api_agents", "resources_servers"):
         lines += ["", f"## {kind}"]
@@ -138,7 +144,7 @@ def _file_formats() -> str:
     lines = [
         "# File formats",
         "",
-        "JSON Schemas of the files of a collection, made from the models that write and read them.",
+        _OPENING.format("which fields the files of a collection have", "the models that write and read them"),
     ]
     for name in FORMATS:
         lines += ["", f"## {name}", "", "```json", json.dumps(schema_of(name), indent=1), "```"]
@@ -146,13 +152,22 @@ def _file_formats() -> str:
 
 
 def _environments() -> str:
-    lines = ["# Environments", "", "What is shipped, made from the configurations.", ""]
-    lines += ["| environment | domain | what it is | example tasks |", "| --- | --- | --- | --- |"]
-    for config in sorted((_ROOT / "resources_servers").glob("*/configs/*.yaml")):
-        for block in (yaml.safe_load(config.read_text()) or {}).values():
-            for name, settings in (block.get("resources_servers") or {}).items() if isinstance(block, dict) else ():
-                rows = config.parents[1] / "data/example.jsonl"
-                count = len(rows.read_text().splitlines()) if rows.exists() else ""
-                what = _cell(str(settings.get("description", "")))
-                lines.append(f"| `{name}` | {settings.get('domain', 'other')} | {what} | {count} |")
+    lines = [
+        "# Environments",
+        "",
+        "At the end of this page you know which environments are shipped; a minute. Made from configurations and",
+        "code, as `ng_list` does it. Data without a licence of its own has that of the repository.",
+        "",
+        "| environment | domain | what it is | tools | example tasks | licence |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for folder in sorted(path.parent for path in (_ROOT / "resources_servers").glob("*/app.py")):
+        one = describe(EnvironmentFolder(folder.name, folder))
+        rows = folder / "data/example.jsonl"
+        tools = one.tools or []
+        shown = ", ".join(f"`{name}`" for name in tools[:_MOST_TOOLS])
+        more = f" and {len(tools) - _MOST_TOOLS} more" if len(tools) > _MOST_TOOLS else ""
+        count = len(rows.read_text().splitlines()) if rows.exists() else 0
+        what, licence = _cell(one.description), ", ".join(one.licences) or "Apache-2.0"
+        lines.append(f"| `{one.name}` | {one.domain} | {what} | {shown + more or 'none'} | {count} | {licence} |")
     return "\n".join(lines) + "\n"

@@ -46,7 +46,7 @@ class ServerKind:
 def server_kinds() -> Iterator[ServerKind]:
     """Yield the kinds of servers, each as a real server of it."""
     client = MagicMock(spec=ServerClient)
-    head = HeadServer(BaseServerConfig(host="127.0.0.1", port=0), {}, lambda: [])
+    head = HeadServer(BaseServerConfig(host="127.0.0.1", port=0), MagicMock())
     yield ServerKind("Head", "Knows every server of the run.", head.setup_webserver())
     environment = CafeServer(config=CafeConfig(**_HERE, name="env"), server_client=client)
     about = "Here `example_multi_turn`; its tools, such as `/set_quantity`, are routes of their own."
