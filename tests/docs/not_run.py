@@ -8,6 +8,7 @@ NEEDS_INDEX = "installs from a package index; `make release-check` installs the 
 HOUR = "measures for minutes to an hour; the scene that takes a second is run"
 REAL_ENGINE = "a real engine, on hardware of its own; `make test-engines` runs it"
 REAL_TRAINER = "needs torch and TRL; `make test-training` runs the block up to its training step"
+COLLATOR = "goes into a program with torch and TRL; tests/training/take_step.py is one, run by `make test-training`"
 OTHER_MACHINE = "names another machine; tests/security/access does it between network namespaces"
 REGISTRY = "a real model registry; `make test-registries` runs these commands against one"
 REAL_MODEL = "test_make_quickstart_rolls_out_five_tasks_with_the_real_model_twice in tests/integration/test_readme.py"
@@ -38,6 +39,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "ng_delete_dataset_from_gitlab": REGISTRY,
     },
     "docs/tutorials/offline-training-w-rollouts.md": {"import os": REAL_TRAINER},
+    "docs/exporting.md": {"from nemo_gym.training.policy_tokens": COLLATOR},
     "docs/tutorials/bring-vllm.md": {"pip install vllm": NEEDS_INDEX, "vllm serve": REAL_ENGINE},
     "docs/viewer.md": {"pip install": NEEDS_INDEX},
     "docs/vllm-model.md": {"vllm serve": REAL_ENGINE},

@@ -104,10 +104,19 @@ def check_sdist(release: Release, python: str, base: Path) -> None:
 def installed(what: str, python: str, folder: Path) -> Path:
     """Install something in an environment of its own; return its folder of commands."""
     folder.mkdir()
-    run(UV, "venv", "--quiet", "--python", python, folder / "venv", what=f"Python {python}: an environment")
+    run(UV, "venv", "--quiet", "--python", interpreter(python), folder / "venv", what=f"Python {python}: an environment")
     bin_ = folder / "venv/bin"
     run(UV, "pip", "install", "--quiet", "--python", bin_ / "python", what, what=f"install {Path(what).name}")
     return bin_
+
+
+def interpreter(python: str) -> str:
+    """The path of a Python of this version that pyenv has, or the version, for uv to look for it."""
+    pyenv = shutil.which("pyenv")
+    if pyenv is None:
+        return python
+    found = subprocess.run([pyenv, "prefix", python], capture_output=True, text=True, timeout=BOUND_S, check=False)
+    return str(Path(found.stdout.strip()) / "bin/python") if found.returncode == 0 else python
 
 
 def check_clone(base: Path) -> None:
@@ -150,7 +159,7 @@ def run(*command: str | Path, what: str, cwd: Path | None = None, home: Path | N
     )
     if done.returncode:
         sys.exit(f"{what}: {' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("make")]
     say(f"{what}: {lines[-1].strip()}" if lines else what, began)
 
 
