@@ -104,7 +104,7 @@ def check_sdist(release: Release, python: str, base: Path) -> None:
 def installed(what: str, python: str, folder: Path) -> Path:
     """Install something in an environment of its own; return its folder of commands."""
     folder.mkdir()
-    run(UV, "venv", "--quiet", "--python", interpreter(python), folder / "venv", what=f"Python {python}: an environment")
+    run(UV, "venv", "--quiet", "--python", interpreter(python), folder / "venv", what=f"an environment of {python}")
     bin_ = folder / "venv/bin"
     run(UV, "pip", "install", "--quiet", "--python", bin_ / "python", what, what=f"install {Path(what).name}")
     return bin_
