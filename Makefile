@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines test-cluster test-training test-registries lint docs bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-cluster test-training test-registries lint docs docs-test release-check bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries and not cluster" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries and not cluster and not long_pages and not site" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
@@ -71,6 +71,13 @@ docs: $(READY)  ## The documentation as a site, in build/docs
 	@# Each page as Markdown too, beside it: programs that read documentation read that.
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b markdown docs build/markdown
 	@cp -r build/markdown/. build/docs/
+
+docs-test: docs  ## Every command and program of the docs, and every page of the site in Chromium: ten minutes
+	@$(BIN)/python -m pytest -q -m "not site" -n 2 --dist loadfile tests/docs
+	@$(BIN)/python -m pytest -q -m site tests/browser
+
+release-check: $(READY)  ## Wheel and sdist in clean environments of Python 3.11 to 3.13, and a stranger's path
+	@$(BIN)/python -m tests.release.check
 
 bench: $(READY)  ## Ours against the floor, every scene; BENCH="weather --pairs 2" for less
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)

@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "reference_pages",
     "api_pages",
+    "licences",
     "publishing",
     "sphinx_markdown_builder",
 ]
@@ -26,6 +27,9 @@ exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 html_theme = "furo"
+html_favicon = "images/icon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"NeMo Gym {version}"
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

@@ -7,17 +7,23 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SHARED_RUNS = "tests/integration/placement/"
+PAGES = "tests/docs/test_pages.py"
 PLACEMENTS = ("separate", "separate_workers", "colocated", "colocated_workers")
 
 
 class FileOrRun(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed
-    """By file, as `--dist loadfile`; but tests of one placement stay together, whose run takes seconds to start."""
+    """By file, as `--dist loadfile`; but tests of one placement stay together, whose run takes seconds to start.
+
+    The walks through the documentation are apart: they share nothing, and take minutes together.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         names = nodeid.rpartition("[")[2].removesuffix("]").split("-")
         placement = next((name for name in names if name in PLACEMENTS), None)
         if SHARED_RUNS in nodeid and placement is not None:
             return f"{SHARED_RUNS}{placement}"
+        if PAGES in nodeid:
+            return nodeid
         return str(super()._split_scope(nodeid))
 
 

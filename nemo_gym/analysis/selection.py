@@ -1,6 +1,5 @@
 """The tasks of a collection whose profile meets a condition, as a task file for the next one."""
 
-import base64
 import codecs
 import hashlib
 from array import array
@@ -73,7 +72,7 @@ def fields() -> list[str]:
 
 def _rows_of(tasks: Path, chosen: "array[int]", manifest: Manifest | None) -> Iterator[bytes]:
     """Yield the chosen rows of a task file; rows are counted as the collector counts them."""
-    digests = b"" if manifest is None else base64.b64decode(manifest.row_digests)
+    digests = b"" if manifest is None else manifest.task_digests()
     wanted = iter(chosen)
     want = next(wanted, None)
     for index, text in enumerate(_task_texts(tasks)):

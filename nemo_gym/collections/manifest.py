@@ -43,6 +43,15 @@ class Manifest(BaseModel):
         default={}, description="License of each data set of the run that states one, by `<server>.<data set>`."
     )
     row_digests: str = Field(description="Base64: the first 4 bytes of each task row's BLAKE2b.")
+    reverified_digests: str | None = Field(
+        default=None,
+        description="Of a reverification, whose rows are rollouts: `row_digests` of their tasks, as the manifest of "
+        "the rollouts has them; empty: there is none.",
+    )
+
+    def task_digests(self) -> bytes:
+        """Return 4 bytes of each task row's BLAKE2b, by task index; empty when they aren't known."""
+        return base64.b64decode(self.row_digests if self.reverified_digests is None else self.reverified_digests)
 
 
 def make_manifest(

@@ -34,7 +34,10 @@ def find_chromium() -> str | None:
 
 
 class Page:
-    """One tab. `problems`: errors, warnings of the console, and what the Content-Security-Policy has refused."""
+    """One tab. `problems`: errors, warnings of the console, and what the Content-Security-Policy has refused.
+
+    After `call("Network.enable")` also requests that failed.
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -124,6 +127,10 @@ class Page:
             self.problems.append(str([argument.get("value") for argument in params["args"]]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.problems.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif method == "Network.loadingFailed" and not params.get("canceled"):
+            self.problems.append(f"{params['type']}: {params['errorText']}")
+        elif method == "Network.responseReceived" and params["response"]["status"] >= 400:
+            self.problems.append(f"{params['response']['status']} {params['response']['url']}")
         elif method == "Page.javascriptDialogOpening":
             self.dialogs.append(params["message"])
             number = next(self._numbers)

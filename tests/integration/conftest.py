@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,9 @@ def _free_port() -> int:
     return free_port()
 
 
-@pytest.fixture
-def endpoint(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """An OpenAI-compatible endpoint: the scripted model as a plain process. Yields its base URL."""
+@contextmanager
+def running_endpoint(environment: dict[str, str]) -> Iterator[str]:
+    """Run an OpenAI-compatible endpoint: the scripted model as a plain process. Yields its base URL."""
     config = ROOT / "responses_api_models/scripted_model/configs/scripted_model.yaml"
     process = subprocess.Popen(
         [sys.executable, "-m", "responses_api_models.scripted_model.serve", "--port", "0", "--config", str(config)],
@@ -84,6 +85,15 @@ def endpoint(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("listening on "), line
-    yield line.split()[-1] + "/v1"
-    process.terminate()
-    process.wait(timeout=COMMAND_BOUND_S)
+    try:
+        yield line.split()[-1] + "/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=COMMAND_BOUND_S)
+
+
+@pytest.fixture
+def endpoint(environment: dict[str, str]) -> Iterator[str]:
+    """An endpoint of the test's own; yields its base URL."""
+    with running_endpoint(environment) as url:
+        yield url

@@ -1,7 +1,6 @@
 """A verifier that asks a judge: real servers, and an endpoint each for the policy and for the judge."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import yaml
 
 from tests.chaos.invariants import check_output, read_whole_lines
 from tests.chaos.processes import Collector, Endpoint, Place, endpoint, wait_until_ready, write_tasks
+from tests.docs.pages import write_files
 from tests.free_port import free_port
 from tests.integration.conftest import ROOT, Command
 
@@ -175,7 +175,6 @@ def test_a_prompt_with_a_mistake_ends_the_start_and_says_what_to_write(run: Judg
     assert "Traceback" not in said
 
 
-PAGE = (ROOT / "docs/judge.md").read_text()
 ESSAYS = """
 essays_agent:
   responses_api_agents:
@@ -194,27 +193,13 @@ judge_model:
 """
 
 
-def blocks_of(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-
-
-def test_the_command_of_the_page_judges_the_five_tasks(command: Command, free_port: int, project: Path) -> None:
-    (block,) = blocks_of("bash")
-    done = command(*block.replace("\\\n", " ").split(), f"head_server.port={free_port}")
-    assert done.status == 0, done.err
-    assert metrics_of(project / "results/judged/rollouts.jsonl")["mean_reward"] == pytest.approx(0.8)
-
-
 def test_the_verifier_of_the_page_scores_an_essay(command: Command, free_port: int, project: Path) -> None:
-    (code,), (settings, *_) = blocks_of("python"), blocks_of("yaml")
-    folder = project / "resources_servers" / "essays"
-    folder.mkdir(parents=True)
-    (folder / "app.py").write_text(code)
-    (project / "essays.yaml").write_text(settings + ESSAYS)
+    write_files("docs/judge.md", project)
+    (project / "models.yaml").write_text(ESSAYS)
     write_tasks(project / "tasks.jsonl", [{"responses_create_params": {"input": "Rain?"}, "topic": "rain"}])
     files = ("input_jsonl_fpath=tasks.jsonl", "output_jsonl_fpath=r.jsonl")
     options = ("agent_name=essays_agent", *files, f"head_server.port={free_port}")
-    done = command("ng_e2e_collect_rollouts", "essays.yaml", *options)
+    done = command("ng_e2e_collect_rollouts", "resources_servers/essays/configs/essays.yaml", "models.yaml", *options)
     assert done.status == 0, done.err
     (row,) = read_whole_lines(project / "r.jsonl")
     assert (row["reward"], row["judge_verdict"]) == (pytest.approx(0.3), "Score: 3/10")

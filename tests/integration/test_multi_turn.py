@@ -1,7 +1,6 @@
 """Several turns with real servers: token data, a collector that is killed, a verdict given again, and the page."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from tests.bounds import HANGS_AFTER_S
 from tests.chaos.invariants import check_output, read_whole_lines
 from tests.chaos.processes import Collector, Endpoint, Place, endpoint, wait_until_ready, write_tasks
+from tests.docs.pages import write_files
 from tests.free_port import free_port
 from tests.integration.conftest import ROOT, Command
 
@@ -130,7 +130,6 @@ def test_a_guest_who_is_busy_for_ever_is_a_failure_of_the_rollout_by_name(cafe: 
         assert (failure["stage"], failure["origin"]) == ("agent", {"server": "user_model", "status": 429})
 
 
-PAGE = (ROOT / "docs/multi-turn.md").read_text()
 GUESSING = """
 policy_model:
   responses_api_models:
@@ -141,29 +140,15 @@ policy_model:
 """
 
 
-def blocks_of(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-
-
-def test_the_command_of_the_page_gets_four_orders_right(command: Command, free_port: int, project: Path) -> None:
-    (block,) = blocks_of("bash")
-    done = command(*block.replace("\\\n", " ").split(), f"head_server.port={free_port}")
-    assert done.status == 0, done.err
-    assert metrics_of(project / "results/cafe/rollouts.jsonl")["mean_reward"] == pytest.approx(0.8)
-
-
 def test_the_game_of_the_page_is_played(command: Command, free_port: int, project: Path) -> None:
-    (code,), (settings,) = blocks_of("python"), blocks_of("yaml")
-    folder = project / "resources_servers" / "guess"
-    folder.mkdir(parents=True)
-    (folder / "app.py").write_text(code)
-    (project / "guess.yaml").write_text(settings + GUESSING)
+    write_files("docs/multi-turn.md", project)
+    (project / "policy.yaml").write_text(GUESSING)
     params = {"responses_create_params": {"input": "Which number from 1 to 100 am I thinking of?"}}
     write_tasks(project / "tasks.jsonl", [{**params, "number": 75}, {**params, "number": 50}, {**params, "number": 3}])
     files = ("input_jsonl_fpath=tasks.jsonl", "output_jsonl_fpath=r.jsonl")
     limit = "guess_simple_agent.responses_api_agents.simple_agent.max_turns=4"
     options = ("agent_name=guess_simple_agent", *files, limit, f"head_server.port={free_port}")
-    done = command("ng_e2e_collect_rollouts", "guess.yaml", *options)
+    done = command("ng_e2e_collect_rollouts", "resources_servers/guess/configs/guess.yaml", "policy.yaml", *options)
     assert done.status == 0, done.err
     rows = {row["number"]: row for row in read_whole_lines(project / "r.jsonl")}
     assert {number: (row["reward"], row.get("stopped_by")) for number, row in rows.items()} == {

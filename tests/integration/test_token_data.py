@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 import yaml
 
 from tests.free_port import free_port
-from tests.integration.conftest import BIN, COMMAND_BOUND_S, ROOT, Command
+from tests.integration.conftest import BIN, COMMAND_BOUND_S, ROOT
 
 pytestmark = pytest.mark.integration
 WEATHER = "resources_servers/example_simple_weather"
@@ -126,16 +125,6 @@ def test_only_the_rollout_whose_history_was_tokenised_anew_is_masked_and_shown_d
 def window(ids: list[int], position: int) -> str:
     before, after = ids[position - 8 : position], ids[position + 1 : position + 8]
     return ", ".join([*map(str, before), f">{ids[position]}<", *map(str, after)])
-
-
-def test_the_command_of_the_docs_rolls_out_with_token_data_in_every_call(command: Command, project: Path) -> None:
-    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs/token-data.md").read_text(), flags=re.DOTALL)
-    done = command(*block.replace("\\\n", " ").split(), f"head_server.port={free_port()}")
-    assert done.status == 0, done.err
-    rows = [json.loads(line) for line in (project / "results/token_data/rollouts.jsonl").read_text().splitlines()]
-    assert len(rows) == TASKS
-    assert not any("mask_sample" in row for row in rows)
-    assert [len(token_data(row)) for row in rows] == [2] * TASKS
 
 
 def test_without_the_check_every_rollout_is_scored_until_a_reverification_checks_them(run: Run) -> None:

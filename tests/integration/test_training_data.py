@@ -1,4 +1,4 @@
-"""The commands that make training data, as their pages show them and as they are mistyped."""
+"""The commands that make training data, as they are mistyped and as they are interrupted."""
 
 import json
 import signal
@@ -9,27 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import BIN, COMMAND_BOUND_S, ROOT, Command
-from tests.training.tutorial import run_commands
 
 pytestmark = pytest.mark.integration
-
-
-def test_the_pages_about_training_data_work_as_they_are_written(project: Path, environment: dict[str, str]) -> None:
-    said = run_commands("tutorials/offline-training-w-rollouts.md", project, environment)
-    assert "5 of 5 tasks: pass_rate > 0.1 and pass_rate < 0.9" in said
-    assert "5 rows from 5 of 20 rollouts, 15 left out" in said
-    said = run_commands("exporting.md", project, environment)
-    assert "20 rows from 20 of 20 rollouts, 0 left out" in said
-    made = {path.name for path in (project / "results/offline").iterdir()}
-    assert {
-        "profile.html",
-        "profile.md",
-        "comparison.json",
-        "sft.parquet",
-        "rl.parquet",
-        "rl.parquet.manifest.json",
-    } <= made
-    assert not [name for name in made if name.startswith(".") and name.endswith(".new")]
 
 
 ROLLOUT = {

@@ -1,29 +1,20 @@
-"""The guide docs/writing-environments.md: its files, in an empty folder, and its commands."""
+"""The environments of docs/writing-environments.md score as the page says."""
 
-import json
-import re
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.free_port import free_port
-from tests.integration.conftest import ROOT, Command
+from tests.docs.pages import write_files
 from tests.unit.environments.conftest import call, message, verify_request
 
 pytestmark = pytest.mark.integration
-PAGE = (ROOT / "docs/writing-environments.md").read_text()
-FILES = re.findall(r"```(?:python|yaml|text)\n# (\S+)\n(.*?)```", PAGE, flags=re.DOTALL)
-COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.fixture
 def written(project: Path) -> Path:
     """The project folder with the files of the page."""
-    for name, text in FILES:
-        path = project / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files("docs/writing-environments.md", project)
     return project
 
 
@@ -33,18 +24,6 @@ def _client(folder: Path, name: str, class_name: str) -> TestClient:
     environment: type = scope[class_name]  # type: ignore[assignment]
     config = {"host": "", "port": 0, "entrypoint": "", "name": name}
     return TestClient(environment(config=environment.model_fields["config"].annotation(**config)).setup_webserver())  # type: ignore[attr-defined]
-
-
-def test_every_python_block_is_a_file_of_its_own() -> None:
-    assert len(FILES) == len(re.findall(r"```(?:python|yaml|text)\n", PAGE)) == 5
-
-
-def test_the_commands_collect_the_task(written: Path, command: Command) -> None:
-    (block,) = COMMANDS
-    done = command(*block.replace("\\\n", " ").split(), f"head_server.port={free_port()}")
-    assert done.status == 0, done.err
-    (row,) = [json.loads(line) for line in (written / "results/arithmetic.jsonl").read_text().splitlines()]
-    assert row["reward"] == 0.0
 
 
 @pytest.mark.parametrize(("answer", "reward"), [("It is 42.", 1.0), ("It is 41", 0.0), ("", 0.0)])

@@ -2,13 +2,17 @@
 
 import pytest
 
+from tests.docs.pages import blocks_of
+from tests.docs.reader import new_reader
 from tests.training.conftest import Workbench
-from tests.training.tutorial import blocks, run_commands
 
 pytestmark = pytest.mark.training
+PAGE = "docs/tutorials/offline-training-w-rollouts.md"
 
 
 def test_the_tutorial_ends_with_a_step_of_each_trainer(workbench: Workbench) -> None:
-    run_commands("tutorials/offline-training-w-rollouts.md", workbench.folder, workbench.environment)
-    for code in blocks("tutorials/offline-training-w-rollouts.md", "python"):
-        assert workbench.run(workbench.trainers.python, "-c", code).splitlines()[-1].startswith("loss ")
+    reader = new_reader(workbench.folder, workbench.environment)
+    reader.follow(PAGE)
+    (reader.folder / "results").rename(workbench.folder / "results")
+    for block in blocks_of(PAGE, "python"):
+        assert workbench.run(workbench.trainers.python, "-c", block.code).splitlines()[-1].startswith("loss ")

@@ -1,11 +1,13 @@
 """Scoring existing rollouts again with today's verifier: a collection whose trajectories are there already."""
 
+import base64
 import itertools
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_gym.collections.identity import TaskSet
+from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.reading.paged_array import Key
 from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
@@ -87,6 +89,11 @@ class Reverification(Collection):
         lines = CollectionReader(self.input_path).lines()
         for index, line in enumerate(itertools.islice(lines, self.options.limit)):
             yield RolloutRow(index, line.number, line.text)
+
+    def _make_manifest(self) -> Manifest:
+        source = CollectionReader(self.input_path).manifest()
+        digests = b"" if source is None else source.task_digests()
+        return super()._make_manifest().model_copy(update={"reverified_digests": base64.b64encode(digests).decode()})
 
     def _sent_fields(self, tasks: TaskSet) -> frozenset[str]:
         # The rows hold the old verdicts too; what the verifier adds is asked of the verifier.

@@ -1,6 +1,5 @@
 """Two collections of the same tasks: which tasks changed, by how much, and how sure that is."""
 
-import base64
 import math
 from typing import Literal
 
@@ -118,7 +117,7 @@ def _other_rows(a: Manifest | None, b: Manifest | None) -> set[int]:
     """Return the task indexes under which the two collections have different rows, as their manifests say."""
     if a is None or b is None or a.tasks_digest == b.tasks_digest:
         return set()
-    rows_a, rows_b = base64.b64decode(a.row_digests), base64.b64decode(b.row_digests)
+    rows_a, rows_b = a.task_digests(), b.task_digests()
     shared = range(min(len(rows_a), len(rows_b)) // _DIGEST_BYTES)
     return {task for task in shared if _digest(rows_a, task) != _digest(rows_b, task)}
 

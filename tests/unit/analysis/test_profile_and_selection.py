@@ -14,7 +14,7 @@ from nemo_gym.analysis.interval import wilson_interval
 from nemo_gym.analysis.selection import Selection, fields, select_tasks
 from nemo_gym.analysis.task_profile import ProfileSettings, TaskProfile, profile_tasks
 from nemo_gym.collections.identity import read_task_set
-from nemo_gym.collections.manifest import make_manifest
+from nemo_gym.collections.manifest import Manifest, make_manifest
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.collections.records import FailureRecord
 from nemo_gym.config.errors import ConfigError
@@ -121,6 +121,19 @@ def test_a_task_file_that_was_changed_is_refused_and_nothing_is_left(rollouts: P
     with pytest.raises(ConfigError, match="has no row 2"):
         select(rollouts, "pass_rate == 0", short, out)
     assert not list(tmp_path.glob("*chosen*"))
+
+
+def test_tasks_of_a_reverification_are_selected_from_the_file_behind_its_rollouts(
+    rollouts: Path, tmp_path: Path
+) -> None:
+    path, tasks, out = tmp_path / "rollouts_manifest.json", task_file(tmp_path), tmp_path / "chosen.jsonl"
+    source = Manifest.model_validate_json(path.read_text())
+    of_rollouts = {"row_digests": "AAAAAAAAAAA=", "reverified_digests": source.row_digests}
+    path.write_text(source.model_copy(update=of_rollouts).model_dump_json())
+    assert select(rollouts, "pass_rate == 1", tasks, out).selected == 1
+    changed = write(tmp_path / "other.jsonl", [TASKS[0], TASKS[0], *TASKS[2:]])
+    with pytest.raises(ConfigError, match="isn't the task that was collected"):
+        select(rollouts, "pass_rate == 1", changed, tmp_path / "other_chosen.jsonl")
 
 
 def test_a_condition_that_no_task_meets_is_said(rollouts: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """docs/environment-answers.md: its code runs."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,11 @@ from fastapi.testclient import TestClient
 
 from nemo_gym.base_resources_server import SimpleResourcesServer
 from nemo_gym.environments import HeavyWorkConfig
+from tests.docs.pages import ROOT, blocks_of
 from tests.unit.environments.conftest import message, verify_request
 
-PAGE = (Path(__file__).parents[3] / "docs/environment-answers.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PAGE = "docs/environment-answers.md"
+BLOCKS = [block.code for block in blocks_of(PAGE, "python")]
 
 
 def run_block(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -45,4 +45,4 @@ def test_the_code_of_heavy_work_gives_rewards(tmp_path: Path, monkeypatch: pytes
 def test_the_defaults_that_the_page_names_are_those_of_the_settings() -> None:
     config = HeavyWorkConfig()
     for name in ("cpu_limit_s", "wall_limit_s", "max_waiting"):
-        assert f"`{name}` ({getattr(config, name):.0f})" in PAGE
+        assert f"`{name}` ({getattr(config, name):.0f})" in (ROOT / PAGE).read_text()

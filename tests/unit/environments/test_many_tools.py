@@ -1,8 +1,6 @@
 """The page on environments with many tools: mix-ins of tools, and a verdict that calls them again."""
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -11,17 +9,18 @@ from fastapi.testclient import TestClient
 
 from nemo_gym.environments import BaseResourcesServerConfig, Environment, ToolError, tool
 from nemo_gym.server_utils import ServerClient
+from tests.docs.pages import blocks_of
 from tests.unit.environments.conftest import call, message, verify_request
 
-PAGE = Path(__file__).parents[3] / "docs/environment-many-tools.md"
+PAGE = "docs/environment-many-tools.md"
 ADD_EMMA, REMOVE_EMMA, REMOVE_IT = (call(f"{verb}_book", '{"title": "Emma"}') for verb in ("add", "remove", "shred"))
 
 
 @pytest.fixture(scope="module")
 def shelf_server() -> type[Environment]:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (block,) = blocks_of(PAGE, "python")
     names: dict[str, Any] = {"__name__": "the_page"}
-    exec(compile(code, PAGE.name, "exec", dont_inherit=True), names)
+    exec(compile(block.code, PAGE, "exec", dont_inherit=True), names)
     server: type[Environment] = names["ShelfServer"]
     return server
 
