@@ -1,0 +1,77 @@
+"""A stream socket that carries whole messages: four bytes of length, then MessagePack."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+Received = TypeVar("Received")
+_LENGTH = struct.Struct(">I")
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Channel(asyncio.Protocol, Generic[Received]):
+    """One end of it. Nothing blocks: what is sent waits in memory until the other end has taken it.
+
+    Args:
+        kinds: The message types that come in, as a union.
+
+    Attributes:
+        ended: Done when the other end is gone.
+    """
+
+    def __init__(self, kinds: Any) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._decoder: msgspec.msgpack.Decoder[Received] = msgspec.msgpack.Decoder(kinds)
+        self._on_message: Callable[[Received], None]
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, connection: socket.socket, on_message: Callable[[Received], None]) -> None:
+        """Take over a connected socket; `on_message` is told of what comes in."""
+        self._on_message = on_message
+        loop = asyncio.get_running_loop()
+        if connection.family == socket.AF_UNIX:
+            await loop.create_unix_connection(lambda: self, sock=connection)
+        else:
+            await loop.create_connection(lambda: self, sock=connection)
+
+    def send(self, message: Any) -> None:
+        """Send a message; nothing when the other end is gone."""
+        if self._transport is not None and not self.ended.done():
+            body = _ENCODER.encode(message)
+            self._transport.write(_LENGTH.pack(len(body)) + body)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being derived from it
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes, and hand on the messages that are whole."""
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            body = start + _LENGTH.size
+            end = body + _LENGTH.unpack_from(self._buffer, start)[0]
+            if end > len(self._buffer):
+                break
+            with memoryview(self._buffer) as whole:
+                message = self._decoder.decode(whole[body:end])
+            self._on_message(message)
+            start = end
+        del self._buffer[:start]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The other end is gone."""
+        if not self.ended.done():
+            self.ended.set_result(None)
