@@ -28,6 +28,7 @@ SCENES = (
     "start_up",
     "loop_lag",
     "stop",
+    "drivers",
     "converter",
 )
 HAVE_A_MODE = ("weather", "colocated", "workers")

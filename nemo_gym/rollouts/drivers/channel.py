@@ -28,6 +28,7 @@ class Channel(asyncio.Protocol, Generic[Received]):
         self._decoder: msgspec.msgpack.Decoder[Received] = msgspec.msgpack.Decoder(kinds)
         self._on_message: Callable[[Received], None]
         self._buffer = bytearray()
+        self._to_send: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
     async def open(self, connection: socket.socket, on_message: Callable[[Received], None]) -> None:
@@ -41,9 +42,17 @@ class Channel(asyncio.Protocol, Generic[Received]):
 
     def send(self, message: Any) -> None:
         """Send a message; nothing when the other end is gone."""
+        if self.ended.done():
+            return
+        body = _ENCODER.encode(message)
+        if not self._to_send:  # with all that is sent until then: a system call costs more than a message
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._to_send += (_LENGTH.pack(len(body)), body)
+
+    def _flush(self) -> None:
+        packets, self._to_send = self._to_send, []
         if self._transport is not None and not self.ended.done():
-            body = _ENCODER.encode(message)
-            self._transport.write(_LENGTH.pack(len(body)) + body)
+            self._transport.write(b"".join(packets))
 
     def close(self) -> None:
         """Hang up."""

@@ -15,7 +15,7 @@ Key = tuple[int, int]
 """Task index and rollout index."""
 
 
-class Settings(msgspec.Struct, tag="settings"):
+class Settings(msgspec.Struct, tag="settings", array_like=True):
     """The first message to a driver: which servers to call, and what holds for every rollout.
 
     Attributes:
@@ -47,11 +47,11 @@ class Run(msgspec.Struct, tag="run", array_like=True):
     trajectory: bytes | None
 
 
-class Stop(msgspec.Struct, tag="stop"):
+class Stop(msgspec.Struct, tag="stop", array_like=True):
     """Begin no further attempts."""
 
 
-class Ready(msgspec.Struct, tag="ready"):
+class Ready(msgspec.Struct, tag="ready", array_like=True):
     """The driver has its settings, and runs what it is given."""
 
 

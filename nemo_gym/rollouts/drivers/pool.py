@@ -147,11 +147,11 @@ class DriverPool:
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[_Driver]:
         """Give a driver that has been started; afterwards it is gone."""
+        driver = _Driver(Channel(messages.FromDriver), asyncio.get_running_loop().create_future())
         try:
             started = await self._start()
         except OSError as error:
             raise _not_started(f"a driver can't be started: {error}") from error
-        driver = _Driver(Channel(messages.FromDriver), asyncio.get_running_loop().create_future())
         try:
             await driver.channel.open(started.connection, lambda message: self._on_message(driver, message))
             driver.channel.send(self._settings)
