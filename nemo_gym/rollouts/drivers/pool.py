@@ -178,7 +178,7 @@ class DriverPool:
             self._drivers.remove(driver)
 
     def _attempt_again(self, driver: _Driver) -> None:
-        say(f"{driver.ending}: {len(driver.running)} rollouts are attempted again")
+        say(f"{driver.ending} while it ran {len(driver.running)} rollouts")
         max_attempts = 1 if self._is_stopped else self._settings.max_attempts
         for rollout in driver.running.values():
             if rollout.outcome.done():
