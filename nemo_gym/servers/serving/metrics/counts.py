@@ -13,11 +13,12 @@ _OTHER = "other"
 _MAX_OUTCOMES = 100
 """Outcomes counted by name for each route: failure kinds may come from anywhere."""
 
-now_s: Callable[[], float] = time.perf_counter
-
 
 class RouteCounts:
     """Counts of one route. A request calls `begin`, and whatever happens `end`.
+
+    Args:
+        clock: Gives seconds.
 
     Attributes:
         in_flight: Requests that are being answered.
@@ -26,9 +27,10 @@ class RouteCounts:
         by_bucket: Requests by the first of `BUCKETS_S` that their time doesn't exceed; one more for the rest.
     """
 
-    __slots__ = ("by_bucket", "in_flight", "outcomes", "seconds")
+    __slots__ = ("_clock", "by_bucket", "in_flight", "outcomes", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.in_flight = 0
         self.outcomes: Counter[str] = Counter()
         self.seconds = 0.0
@@ -37,11 +39,11 @@ class RouteCounts:
     def begin(self) -> float:
         """Count a request that begins; return when that was."""
         self.in_flight += 1
-        return now_s()
+        return self._clock()
 
     def end(self, began_at: float, outcome: str) -> None:
         """Count its end."""
-        seconds = now_s() - began_at
+        seconds = self._clock() - began_at
         self.in_flight -= 1
         self.seconds += seconds
         self.by_bucket[bisect_left(BUCKETS_S, seconds)] += 1
@@ -63,4 +65,4 @@ class ServerCounts:
         return counts
 
     def __iter__(self) -> Iterator[tuple[str, RouteCounts]]:
-        return iter(self._of_route.items())
+        return iter(list(self._of_route.items()))  # a copy: the page is made in a thread

@@ -43,7 +43,7 @@ def _families_of(counts: ServerCounts) -> Iterator["Metric"]:
     seconds = HistogramMetricFamily("nemo_gym_request_seconds", "Time of a request.", labels=["route"])
     for route, of_route in counts:
         in_flight.add_metric([route], of_route.in_flight)
-        for outcome, count in of_route.outcomes.items():
+        for outcome, count in list(of_route.outcomes.items()):
             requests.add_metric([route, outcome], count)
         buckets: list[Any] = list(zip(_LIMITS, map(float, accumulate(of_route.by_bucket)), strict=True))
         seconds.add_metric([route], buckets, of_route.seconds)
