@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines test-training test-registries lint docs bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-cluster test-training test-registries lint docs bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -32,7 +32,7 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 
 test: $(READY) lint  ## Lint, types, and every test
 	@# Two at a time, file by file, since most of the time goes by waiting for processes; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries and not cluster" -n 2 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
@@ -45,6 +45,9 @@ test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml adm
 test-engines: $(READY)  ## Against real engines: 6 GB in NEMO_GYM_ENGINES_HOME, then 15 to 30 minutes
 	@$(BIN)/python -m tests.engines.setup_engines
 	@$(BIN)/python -m pytest -q -m engines tests/engines
+
+test-cluster: $(READY)  ## On a Ray cluster of three nodes, each in a network namespace where that is allowed: ten minutes
+	@$(BIN)/python -m pytest -q -m cluster tests/cluster
 
 test-training: $(READY)  ## With real trainers: 5 GB in NEMO_GYM_TRAINING_HOME, then five minutes
 	@$(BIN)/python -m tests.training.setup_training

@@ -19,6 +19,7 @@ from nemo_gym.servers.runs.record import started_at
 
 _WHERE = RAY_HEAD_NODE_ADDRESS_KEY_NAME
 _CONNECT_S = 5.0
+_AUTH_MODE_ENV = "RAY_AUTH_MODE"  # which Ray sets itself, to "token" for a cluster that it starts here
 _AUTO = "auto"
 _SESSIONS = "nemo_gym_ray"
 _NAMESPACE_PREFIX = "nemo_gym-"
@@ -43,7 +44,8 @@ class Connection:
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables that lead another process to the same cluster."""
-        return {RAY_ADDRESS_ENV: self.gcs_address, RAY_NAMESPACE_ENV: self.namespace}
+        how = {_AUTH_MODE_ENV: os.environ[_AUTH_MODE_ENV]} if _AUTH_MODE_ENV in os.environ else {}
+        return {RAY_ADDRESS_ENV: self.gcs_address, RAY_NAMESPACE_ENV: self.namespace, **how}
 
     def leave(self) -> None:
         """End the connection, the actors that this process made, and a cluster that was started here."""
