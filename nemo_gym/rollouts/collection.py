@@ -24,6 +24,7 @@ from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, work_left
 from nemo_gym.rollouts.drivers.choice import open_runner
+from nemo_gym.rollouts.drivers.process import StartDriver, start_process
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.preflight import ROWS_READ, check_beforehand, find_mistakes
 from nemo_gym.rollouts.progress import ProgressDisplay, say
@@ -40,10 +41,16 @@ T = TypeVar("T")
 
 
 class Collection:
-    """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early."""
+    """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early.
 
-    def __init__(self, options: RolloutCollectionConfig, client: ServerClient) -> None:
+    `start_driver` starts each driver of a collection that has several.
+    """
+
+    def __init__(
+        self, options: RolloutCollectionConfig, client: ServerClient, start_driver: StartDriver = start_process
+    ) -> None:
         self.options = options
+        self._start_driver = start_driver
         self.input_path = find_task_file(options.input_jsonl_fpath)
         self.client = client
         self.paths = OutputPaths(Path(options.output_jsonl_fpath))
@@ -100,7 +107,9 @@ class Collection:
                 await self._preflight(work.task for work in first if work.trajectory is None)
             work = await self._in_thread(lambda: _begun(self._work(settled)))
             self._say_limit()
-            async with open_runner(self.client, output, options, self._token_data, self._sent) as runner:
+            async with open_runner(
+                self.client, output, options, self._token_data, self._sent, self._start_driver
+            ) as runner:
                 await self._collect(work, runner, output)
             if self._token_data.example is not None and self._stop_reason is None:
                 self._example = tuple(await example_lines(self.client, self._token_data.example))

@@ -80,7 +80,9 @@ class Nodes:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_until(lambda: b"Ray runtime started" in log.read_bytes(), f"node {node} runs; see {log}", 2 * HANGS_AFTER_S)
+        wait_until(
+            lambda: b"Ray runtime started" in log.read_bytes(), f"node {node} runs; see {log}", 2 * HANGS_AFTER_S
+        )
 
     def kill_node(self, node: int) -> None:
         """End everything of a node at once, as a power cut would."""
@@ -167,9 +169,7 @@ class ClusterRun:
 def run_on(nodes: Nodes, folder: Path, *arguments: str) -> Iterator[ClusterRun]:
     """Start a run from node 1, give it when all its servers are ready, and stop it."""
     log = folder / "run.log"
-    process = nodes.start(
-        "ng_run", *arguments, f"+ray_head_node_address={nodes.address}", folder=folder, log=log
-    )
+    process = nodes.start("ng_run", *arguments, f"+ray_head_node_address={nodes.address}", folder=folder, log=log)
     try:
         wait_until(
             lambda: b"servers are ready" in log.read_bytes() or process.poll() is not None,

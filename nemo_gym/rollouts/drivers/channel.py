@@ -13,6 +13,15 @@ _LENGTH = struct.Struct(">I")
 _ENCODER = msgspec.msgpack.Encoder()
 
 
+def _notice_a_lost_machine(connection: socket.socket) -> None:
+    """Let a connection to another machine end about 25 s after that can't be reached any more."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # The last one, in ms, is for what was sent and not confirmed: keep-alive asks only on a silent connection.
+    for name, value in (("KEEPIDLE", 5), ("KEEPINTVL", 5), ("KEEPCNT", 4), ("USER_TIMEOUT", 25_000)):
+        if hasattr(socket, f"TCP_{name}"):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"), value)
+
+
 class Channel(asyncio.Protocol, Generic[Received]):
     """One end of it. Nothing blocks: what is sent waits in memory until the other end has taken it.
 
@@ -34,10 +43,12 @@ class Channel(asyncio.Protocol, Generic[Received]):
     async def open(self, connection: socket.socket, on_message: Callable[[Received], None]) -> None:
         """Take over a connected socket; `on_message` is told of what comes in."""
         self._on_message = on_message
+        connection.setblocking(False)
         loop = asyncio.get_running_loop()
         if connection.family == socket.AF_UNIX:
             await loop.create_unix_connection(lambda: self, sock=connection)
         else:
+            _notice_a_lost_machine(connection)
             await loop.create_connection(lambda: self, sock=connection)
 
     def send(self, message: Any) -> None:

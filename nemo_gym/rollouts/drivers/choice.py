@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from nemo_gym.collections.writer import Output
 from nemo_gym.rollouts.drivers.messages import Settings
 from nemo_gym.rollouts.drivers.pool import DriverPool
-from nemo_gym.rollouts.drivers.process import start_process
+from nemo_gym.rollouts.drivers.process import StartDriver
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, RolloutRunner
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
@@ -23,6 +23,7 @@ async def open_runner(
     options: RolloutCollectionConfig,
     token_data: TokenDataMasking,
     sent_fields: Iterable[str],
+    start_driver: StartDriver,
 ) -> AsyncIterator[RolloutRunner]:
     """Give what runs the rollouts of a collection.
 
@@ -32,6 +33,7 @@ async def open_runner(
         options: `num_drivers` chooses.
         token_data: Masks rollouts, or is told of those that drivers have masked.
         sent_fields: Names of the fields of the task rows, which aren't results.
+        start_driver: Starts each of several.
 
     Raises:
         ConfigError: A driver doesn't start.
@@ -41,7 +43,7 @@ async def open_runner(
         yield LocalRunner(client, output, RolloutRules(options.agent_name, params, *bounds), token_data)
         return
     settings = _settings(client, options, sent_fields)
-    async with DriverPool(start_process, settings, output, token_data.note, options.num_drivers) as pool:
+    async with DriverPool(start_driver, settings, output, token_data.note, options.num_drivers) as pool:
         yield pool
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -27,6 +28,8 @@ from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
 
+_CONNECT_S = 10.0
+
 _log = logging.getLogger("nemo_gym.rollouts")
 
 
@@ -37,17 +40,30 @@ def main() -> None:
 
 
 async def _drive_to_the_end(connection: socket.socket) -> None:
-    await drive(connection)
-    sys.stderr.flush()
-    os._exit(0)
-
-
-async def drive(connection: socket.socket) -> None:
-    """Run what is asked for on a connection to a collection, until that hangs up."""
     channel: Channel[messages.ToDriver] = Channel(messages.ToDriver)
     driver = Driver(channel)
     await channel.open(connection, driver.on_message)
     await channel.ended
+    sys.stderr.flush()
+    os._exit(0)
+
+
+class DriverOnNode:
+    """A driver in an actor of a cluster, which ends with it.
+
+    Args:
+        root: Where the code of the run was unpacked.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def drive(self, host: str, port: int, secret: bytes) -> None:
+        """Connect to a collection, show the secret that it gave us, and drive until it hangs up."""
+        raise_descriptor_limit()
+        connection = socket.create_connection((host, port), timeout=_CONNECT_S)
+        connection.sendall(secret)
+        await _drive_to_the_end(connection)
 
 
 class Driver:

@@ -138,8 +138,9 @@ class DriverPool:
                 self._attempt_again(driver)
         except Exception as error:
             if is_up.done():
-                raise
-            is_up.set_exception(error)
+                say(f"{error}\na driver is not replaced any more")
+            else:
+                is_up.set_exception(error)
         finally:
             self._places.remove(asyncio.current_task())  # type: ignore[arg-type]  # there is one
             self._hand_waiting_over()

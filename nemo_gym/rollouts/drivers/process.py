@@ -1,4 +1,4 @@
-"""Starting a driver: as a process of this machine."""
+"""Starting a driver: the seam, and the way that needs nothing but this machine."""
 
 import asyncio
 import contextlib
@@ -27,6 +27,7 @@ class StartedDriver(Protocol):
 
 
 StartDriver = Callable[[], Awaitable[StartedDriver]]
+"""Starts one driver; raises OSError or ConfigError."""
 
 
 class DriverProcess:
