@@ -12,7 +12,7 @@ import orjson
 
 from nemo_gym.analysis.expression import Condition
 from nemo_gym.analysis.task_profile import ProfileSettings, TaskProfile, profile_tasks
-from nemo_gym.collections.draft_file import DraftFile
+from nemo_gym.collections.drafts import Drafts
 from nemo_gym.collections.identity import ROW_DIGEST_BYTES
 from nemo_gym.collections.line_file import decoded, iter_lines, lines_at
 from nemo_gym.collections.manifest import Manifest
@@ -60,13 +60,9 @@ def select_tasks(
         what = f"none of {profiled} tasks meets the condition {condition.text!r}"
         raise ConfigError(Mistake(what, "where", fix="ng_profile shows the tasks; choose a wider condition"))
     rows = _sent_rows(reader, chosen) if tasks is None else _rows_of(tasks, chosen, reader.manifest())
-    with DraftFile(output) as draft:
-        for row in rows:
-            try:
-                draft.file.write(row + b"\n")
-            except OSError as error:
-                raise draft.error(error) from error
-        draft.commit()
+    with Drafts() as drafts:
+        drafts.open(output).writelines(row + b"\n" for row in rows)
+        drafts.publish()
     return Selection(len(chosen), profiled, empty)
 
 

@@ -85,7 +85,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     draft = path.with_name(path.name + ".new")
     try:
         with draft.open("wb") as file:
-            file.write(_laid_out(content).encode() + b"\n")
+            file.write(json_text(content).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -93,6 +93,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Return a JSON file's text: a line for each entry of the two outer objects, and long lists on one line."""
+    return _laid_out(content) + "\n"
 
 
 def sync_folder(folder: Path) -> None:
@@ -193,7 +198,6 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def _laid_out(value: Any, depth: int = 0) -> str:
-    """JSON with a line for each entry of the two outer objects, and long lists on one line."""
     if depth < 2 and isinstance(value, dict) and value:
         pad = "  " * (depth + 1)
         entries = (f"{pad}{orjson.dumps(key).decode()}: {_laid_out(item, depth + 1)}" for key, item in value.items())

@@ -49,6 +49,7 @@ COMMANDS = {
     "delete_dataset_from_gitlab": Command("data.delete_from_gitlab", PREPARE),
     "upload_dataset_to_hf": Command("data.upload_to_hf", PREPARE),
     "download_dataset_from_hf": Command("data.download_from_hf", PREPARE),
+    "gitlab_to_hf_dataset": Command("data.gitlab_to_hf", PREPARE),
     "collect_rollouts": Command("rollouts.collect", COLLECT, "head"),
     "e2e_collect_rollouts": Command("rollouts.e2e", COLLECT, "all"),
     "reverify": Command("rollouts.reverify", COLLECT, "head"),

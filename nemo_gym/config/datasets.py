@@ -1,7 +1,7 @@
 """The datasets that a configuration describes, for commands that prepare or share them and start no server."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIN
 from nemo_gym.config.load import resolve_and_hide
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
+from nemo_gym.config.reading.default_agents import add_default_agents
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal
 from nemo_gym.config.reading.merged import MergedConfig, merge
 from nemo_gym.config.reading.sources import gather_sources
 from nemo_gym.config.schema import DatasetConfig
+
+_EXAMPLES = "data/example.jsonl"
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class ConfiguredDatasets:
 def load_datasets(command_line: CommandLine) -> ConfiguredDatasets:
     """Read the configuration for the datasets of its agents.
 
-    Servers without datasets aren't checked: models may be missing, and values that need one unresolved.
+    `data/example.jsonl` of an environment is a dataset of its first agent, listed or not. Servers without datasets
+    aren't checked: models may be missing, and values that need one unresolved.
 
     Raises:
         ConfigError: Files can't be read; with every mistake in a server that has datasets.
     """
     merged = merge(gather_sources(command_line, dotenv_path=None, skip_dotenv=False, initial=None))
+    add_default_agents(merged, starts_servers=False)
     resolved = resolve_and_hide(merged)
     blocks = dict(_blocks(resolved, merged))
     found: list[ConfiguredDataset] = []
@@ -96,6 +101,9 @@ def load_datasets(command_line: CommandLine) -> ConfiguredDatasets:
             found.append(ConfiguredDataset(block.name, entry, file, merged.where(*path), environments))
     if mistakes:
         raise ConfigError(*mistakes)
+    for block in blocks.values():
+        if block.kind == AGENTS_KIND:
+            found += _unlisted_examples(block, tuple(_environments(block, blocks, merged)), found)
     return ConfiguredDatasets(DictConfig(as_literal(resolved.values)), tuple(found))
 
 
@@ -116,6 +124,17 @@ def _environments(agent: Block, blocks: dict[str, Block], merged: MergedConfig) 
         if block is not None and folder is not None:
             script = folder / str(block.settings[ENTRYPOINT_KEY_NAME])
             yield DatasetEnvironment(name, folder, script, {block.kind: {block.implementation: block.settings}})
+
+
+def _unlisted_examples(
+    agent: Block, environments: tuple[DatasetEnvironment, ...], listed: Sequence[ConfiguredDataset]
+) -> Iterator[ConfiguredDataset]:
+    for environment in environments:
+        path = environment.directory / _EXAMPLES
+        if path.is_file() and not any(path.samefile(each.path) for each in listed if each.path.exists()):
+            named = f"{RESOURCES_KIND}/{environment.directory.name}/{_EXAMPLES}"
+            entry = DatasetConfig(name="example", type="example", jsonl_fpath=named)
+            yield ConfiguredDataset(agent.name, entry, path, str(path), environments)
 
 
 def _file_of(entry: DatasetConfig, beside: Path | None) -> Path:

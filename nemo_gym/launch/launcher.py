@@ -230,6 +230,7 @@ class Launcher:
                 for server in self.servers.values():
                     starting.create_task(self._bring_up(server, all_ready))
                 starting.create_task(self._serve_head(head))
+                starting.create_task(self._cluster.joined())
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
 

@@ -14,7 +14,7 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import parse_command_line
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import GlobalConfigDictParserConfig, replace_global_config_dict
+from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, GlobalConfigDictParserConfig, replace_global_config_dict
 from nemo_gym.launch.launcher import Launcher
 from nemo_gym.launch.loop_thread import LoopThread
 from nemo_gym.launch.plan import LaunchOptions
@@ -67,8 +67,20 @@ class RunHelper:
             raise
         self._start_s = time.monotonic() - began_at
         values = replace_global_config_dict(launcher.addressed_config)
-        head = BaseServerConfig(host=config.head_host, port=config.head_port)
+        head = BaseServerConfig.model_validate(dict(values[HEAD_SERVER_KEY_NAME]))
         self._server_client = ServerClient(head, values, launcher.run_token)
+
+    @property
+    def head_server_config(self) -> BaseServerConfig:
+        """Where the head is called, also from other machines of a cluster; RuntimeError: nothing is started."""
+        if self._server_client is None:
+            raise RuntimeError("not started")
+        return self._server_client.head_server_config
+
+    @property
+    def run_token(self) -> str | None:
+        """What callers of the servers present, elsewhere as NEMO_GYM_RUN_TOKEN; None with auth=none."""
+        return None if self._launcher is None else self._launcher.run_token
 
     def display_server_instance_info(self) -> None:
         """Print every server with its address and process id, where the logs are, and where the head is.

@@ -1,19 +1,19 @@
 """One export from start to end: check, read group by group, write, and put everything in place."""
 
-from nemo_gym.collections.draft_file import check_new_file
-from nemo_gym.collections.files import OutputPaths, write_json
+from nemo_gym.collections.drafts import Drafts, check_new_file
+from nemo_gym.collections.files import OutputPaths, json_text
 from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.training.draft import Draft
-from nemo_gym.training.format import ExportFormat
+from nemo_gym.training.formats.format import ExportFormat
+from nemo_gym.training.formats.kto import KtoFormat
+from nemo_gym.training.formats.preference import PreferenceFormat
+from nemo_gym.training.formats.rl import RlFormat
+from nemo_gym.training.formats.sft import SftFormat
 from nemo_gym.training.group import Groups, Tally
-from nemo_gym.training.kto import KtoFormat
 from nemo_gym.training.license import check_license, license_note
 from nemo_gym.training.manifest import ExportManifest, export_manifest, manifest_path, source_of
 from nemo_gym.training.options import ExportOptions
-from nemo_gym.training.preference import PreferenceFormat
-from nemo_gym.training.rl import RlFormat
-from nemo_gym.training.sft import SftFormat
+from nemo_gym.training.row_file import row_file
 
 
 def export(options: ExportOptions) -> ExportManifest:
@@ -36,12 +36,18 @@ def export(options: ExportOptions) -> ExportManifest:
     tally = Tally()
     groups = Groups(reader, tally, options.model)
     form = _format(options, tally)
-    with Draft(options.output_fpath, form.columns) as draft:
-        for group in groups:
-            for row in form.rows(group):
-                draft.write(row)
+    with Drafts() as drafts:
+        file, about = (
+            drafts.open(options.output_fpath),
+            drafts.open(manifest_path(options.output_fpath), is_description=True),
+        )
+        with row_file(file, options.output_fpath, form.columns) as written:
+            for group in groups:
+                for row in form.rows(group):
+                    written.write(row)
+            sha256 = written.finish()
         failed = sum(int(count) for _, count in reader.failed_by_task().items())
-        if not draft.rows:
+        if not written.rows:
             raise ConfigError(_nothing_left(options, tally, failed))
         manifest = export_manifest(
             options,
@@ -49,14 +55,12 @@ def export(options: ExportOptions) -> ExportManifest:
             note,
             source=source_of(options.input_jsonl_fpath, reader.index.size_bytes, collection),
             model=groups.model,
-            rows=draft.rows,
+            rows=written.rows,
             failed=failed,
-            sha256=draft.finish(),
+            sha256=sha256,
         )
-        # An old manifest never stands beside a new file; a file without one says that it was interrupted here.
-        manifest_path(options.output_fpath).unlink(missing_ok=True)
-        draft.commit()
-    write_json(manifest_path(options.output_fpath), manifest.model_dump())
+        about.write(json_text(manifest.model_dump()).encode())
+        drafts.publish()
     return manifest
 
 

@@ -80,12 +80,14 @@ class Tally:
         tasks: Tasks with at least one rollout in the file.
         left_out: How many, by reason.
         examples: The first of each reason in words.
+        with_tool_results: Completions for DPO or KTO in which the policy didn't write everything.
     """
 
     read: int = 0
     tasks: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    with_tool_results: int = 0
 
     def leave_out(self, reason: str, rollout: Rollout | None = None, detail: str = "") -> None:
         """Count a rollout that isn't exported."""

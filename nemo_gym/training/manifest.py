@@ -47,6 +47,10 @@ class ExportManifest(BaseModel):
     left_out: dict[str, int] = Field(description="By reason.")
     left_out_examples: dict[str, str] = Field(description="The first of each reason.")
     failed: int = Field(description="Repeats that have a failure and no rollout, which are never exported.")
+    with_tool_results: int = Field(
+        description="preference and kto: completions with tool results, which TRL's trainers count in the loss unless "
+        "they get a `PolicyTokensCollator`."
+    )
     tasks: int = Field(description="With at least one rollout in the file.")
     sha256: str = Field(description="Of the exported file.")
     versions: dict[str, str]
@@ -93,6 +97,7 @@ def export_manifest(
         left_out=dict(sorted(tally.left_out.items())),
         left_out_examples=dict(sorted(tally.examples.items())),
         failed=failed,
+        with_tool_results=tally.with_tool_results,
         tasks=tally.tasks,
         sha256=sha256,
         versions={name: version(name) for name in packages},

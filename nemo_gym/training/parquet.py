@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.training.format import ColumnKind, Row
+from nemo_gym.training.formats.format import ColumnKind, Row
 
 _ROWS_HELD = 2_000
 _NUMBERS_HELD = 2_000_000
@@ -28,8 +28,8 @@ def pyarrow() -> Any:
 class ParquetRows:
     """Writes rows to an open file.
 
-    Messages are lists of JSON values (Parquet's logical type JSON): structs would give every tool call the arguments of
-    all others, as nulls. `datasets` decodes them; other readers get their text.
+    Messages and other objects are lists of JSON values (Parquet's logical type JSON): structs would give every tool
+    call the arguments of all others, as nulls. `datasets` decodes them; other readers get their text.
     """
 
     def __init__(self, file: Any, columns: Mapping[str, ColumnKind]) -> None:
@@ -66,9 +66,9 @@ class ParquetRows:
         self._held, self._numbers_held = [], 0
 
     def _array(self, values: list[Any], kind: ColumnKind) -> Any:
-        if kind != "messages":
+        if kind != "objects":
             return self._pa.array(values, self._type(kind))
-        texts = [[orjson.dumps(message).decode() for message in messages] for messages in values]
+        texts = [[orjson.dumps(each).decode() for each in objects] for objects in values]
         lists = self._pa.array(texts, self._pa.list_(self._pa.string()))
         json = self._pa.ExtensionArray.from_storage(self._json(), lists.values)
         return self._pa.ListArray.from_arrays(lists.offsets, json)
@@ -76,7 +76,7 @@ class ParquetRows:
     def _type(self, kind: ColumnKind) -> Any:
         pa = self._pa
         types = {
-            "messages": lambda: pa.list_(self._json()),
+            "objects": lambda: pa.list_(self._json()),
             "text": pa.string,
             "integer": pa.int64,
             "number": pa.float64,

@@ -39,7 +39,8 @@ class Workbench:
         """No network for the trainers, and our commands first on the path."""
         own = {"NEMO_GYM_HOME": str(self.folder / "home"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         trainers = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(self.folder / "hf"), "TQDM_DISABLE": "1"}
-        return {**os.environ, **own, **trainers, "MODEL": str(self.trainers.model)}
+        model = {"PYTHONPATH": str(ROOT), "MODEL": str(self.trainers.model)}  # as if nemo-gym were installed there
+        return {**os.environ, **own, **trainers, **model}
 
     def run(self, *command: str | Path) -> str:
         """Run a command to its end; return what it printed."""
@@ -68,10 +69,10 @@ class Workbench:
         rows: list[dict[str, Any]] = json.loads(self.run(self.trainers.python, "-c", code, kind, path).splitlines()[-1])
         return rows
 
-    def take_step(self, trainer: str, name: str) -> dict[str, Any]:
+    def take_step(self, trainer: str, name: str, *loss_on: str) -> dict[str, Any]:
         """Let a trainer take one step on an export; see `take_step.py`."""
         script = Path(__file__).with_name("take_step.py")
-        out = self.run(self.trainers.python, script, trainer, self.folder / name, self.trainers.model)
+        out = self.run(self.trainers.python, script, trainer, self.folder / name, self.trainers.model, *loss_on)
         result: dict[str, Any] = json.loads(out.splitlines()[-1])
         return result
 

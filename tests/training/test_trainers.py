@@ -1,10 +1,13 @@
 """TRL's trainers take one optimiser step on our exports of a real collection with tools."""
 
+from typing import Any
+
 import pytest
 
 from tests.training.conftest import Workbench, as_policy_wrote
 
 pytestmark = pytest.mark.training
+TOOL_RESULT = "<|im_start|>tool"
 FORMS = pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 
 
@@ -29,6 +32,7 @@ def test_dpo_takes_a_step_on_pairs_and_compares_what_the_policy_did(workbench: W
     for row, (chosen, rejected) in zip(rows, step["trained_on"], strict=True):
         assert chosen.startswith(as_policy_wrote(row["chosen"][0]))
         assert rejected.startswith(as_policy_wrote(row["rejected"][0]))
+    assert any(TOOL_RESULT in text for text in step["counted"])  # which TRL's own collator doesn't mask
 
 
 def test_dpo_on_first_steps_compares_nothing_but_what_the_policy_wrote(workbench: Workbench) -> None:
@@ -45,6 +49,26 @@ def test_kto_takes_a_step_on_good_and_bad_answers(workbench: Workbench, ending: 
     assert {row["label"] for row in rows} == {True, False}
     step = workbench.take_step("kto", f"kto.{ending}")
     assert (step["changed"] > 0, step["rows"]) == (True, len(rows))
+    assert any(TOOL_RESULT in text for text in step["counted"])
+
+
+def policys(messages: list[dict[str, Any]]) -> str:
+    return "".join(as_policy_wrote(message) for message in messages if message["role"] == "assistant")
+
+
+def test_with_our_collator_dpo_counts_nothing_but_the_policys_tokens(workbench: Workbench) -> None:
+    rows = workbench.export("preference", "loss.jsonl", "pairs=all")
+    step = workbench.take_step("dpo", "loss.jsonl", "policy")
+    assert step["changed"] > 0
+    assert step["counted"] == sorted(policys(row[side]) for row in rows for side in ("chosen", "rejected"))
+
+
+def test_with_our_collator_kto_counts_nothing_but_the_policys_tokens(workbench: Workbench) -> None:
+    rows = workbench.export("kto", "loss-kto.jsonl")
+    step = workbench.take_step("kto", "loss-kto.jsonl", "policy")
+    assert step["changed"] > 0
+    # Each completion twice: after its own prompt, and after another one for the KL divergence.
+    assert step["counted"] == sorted(2 * [policys(row["completion"]) for row in rows])
 
 
 @pytest.mark.parametrize("form", ["sft", "preference", "kto", "rl"])

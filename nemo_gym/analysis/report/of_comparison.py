@@ -14,7 +14,6 @@ def comparison_report(title: str, comparison: Comparison, settings: BootstrapSet
         ("better / same / worse", f"{comparison.better:,} / {same:,} / {comparison.worse:,}"),
         ("only in the baseline", f"{comparison.only_in_baseline:,}"),
         ("only in the candidate", f"{comparison.only_in_candidate:,}"),
-        ("rows that differ, not compared", f"{comparison.different_tasks:,}"),
     ]
     changes = [
         Table(f"Tasks that {verb} most", _MOVED, [_change(each) for each in of])
@@ -38,7 +37,7 @@ def _notes(comparison: Comparison, settings: BootstrapSettings) -> list[str]:
     else:
         notes = ["Intervals and p are from the normal approximation, as there are 100,000 tasks or more."]
     if not comparison.tasks_known:
-        notes.append("Tasks are paired by their index: no manifests say that they are the same.")
+        notes.append("Tasks are paired by their index: the collections' task rows aren't both there to compare.")
     return notes
 
 
@@ -58,7 +57,10 @@ def _field(compared: ComparedField) -> list[str]:
 
 def _change(change: TaskChange) -> list[str]:
     values = (number(change.baseline), number(change.candidate), _signed(change.difference))
-    return [str(change.task_index), *values]
+    place = str(change.task_index)
+    if change.candidate_task_index != change.task_index:
+        place += f" (candidate: {change.candidate_task_index})"
+    return [place, *values]
 
 
 def _signed(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +19,7 @@ class _Item(msgspec.Struct):
     prompt_token_ids: Raw = Raw()
     generation_token_ids: Raw = Raw()
     generation_log_probs: Raw = Raw()
+    weight_versions: Any = None
 
     @property
     def is_input(self) -> bool:
@@ -47,10 +48,17 @@ class ModelCall:
     Attributes:
         number: From 1.
         arrays: Its token arrays by name, each as the JSON text that stands under its key; those that are there.
+        weight_versions: Which weights sampled which of its generated tokens, as the engine said; None: it didn't.
     """
 
     number: int
     arrays: dict[str, bytes]
+    weight_versions: Any = None
+
+
+class _Data(NamedTuple):
+    arrays: dict[str, bytes]
+    weight_versions: Any = None
 
 
 def model_calls(line: bytes) -> list[ModelCall]:
@@ -67,8 +75,8 @@ def model_calls(line: bytes) -> list[ModelCall]:
         items = _ROWS.decode(text).response.output
     except msgspec.DecodeError:  # a verifier may leave the response out, or put anything there
         return []
-    found = (None if item.is_input else _arrays_of(item, arrays) for item in items)
-    return [ModelCall(number, of_call) for number, of_call in enumerate(_by_call(found), start=1)]
+    found = (None if item.is_input else _Data(_arrays_of(item, arrays), item.weight_versions) for item in items)
+    return [ModelCall(number, *of_call) for number, of_call in enumerate(_by_call(found), start=1)]
 
 
 def _arrays_of(item: _Item, arrays: dict[bytes, memoryview]) -> dict[str, bytes]:
@@ -76,17 +84,18 @@ def _arrays_of(item: _Item, arrays: dict[bytes, memoryview]) -> dict[str, bytes]
     return {name: put_back_arrays(raw, arrays) for name, raw in raw_by_name.items() if raw not in _ABSENT}
 
 
-def _by_call(items: Iterable[dict[str, bytes] | None]) -> Iterator[dict[str, bytes]]:
-    """Yield the arrays of each call; None in `items` is what the model was given."""
+def _by_call(items: Iterable[_Data | None]) -> Iterator[_Data]:
+    """Yield the data of each call; None in `items` is what the model was given."""
     last: dict[str, bytes] = {}
     has_open_call = False
-    for arrays in items:
-        if arrays:
+    for data in items:
+        arrays = None if data is None else data.arrays
+        if data is not None and arrays:
             if arrays != last:
-                yield arrays
+                yield data
         elif arrays is None and has_open_call:
-            yield {}
+            yield _Data({})
         has_open_call = arrays == {}
         last = arrays or {}
     if has_open_call:
-        yield {}
+        yield _Data({})

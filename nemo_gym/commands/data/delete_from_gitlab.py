@@ -1,35 +1,24 @@
 """Delete a dataset with all its versions from GitLab's model registry, or any MLflow server; asks first."""
 
-from pydantic import Field
-
-from nemo_gym.commands.data.outcome import outcome_of
-from nemo_gym.commands.entry import DONE, read_options, run_command
-from nemo_gym.config.load import merge_sources
-from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.data.registries.access import GitlabAccess, connect_gitlab
+from nemo_gym.commands.data.registry_command import GitlabDatasetOptions, run_registry_command
+from nemo_gym.commands.entry import DONE
+from nemo_gym.data.registries.access import connect_gitlab
 
 
-class DeleteFromGitlabOptions(GitlabAccess):
+class DeleteFromGitlabOptions(GitlabDatasetOptions):
     """Parameters of ng_delete_dataset_from_gitlab."""
-
-    dataset_name: str = Field(pattern=r"^[\w.\-]+$", description="Name of the dataset in the registry.")
 
 
 def main() -> None:
     """Entry point of ng_delete_dataset_from_gitlab."""
-    run_command("ng_delete_dataset_from_gitlab", __doc__ or "", DeleteFromGitlabOptions, delete)
+    run_registry_command("ng_delete_dataset_from_gitlab", __doc__ or "", DeleteFromGitlabOptions, delete)
 
 
-def delete(command_line: CommandLine) -> int:
+def delete(options: GitlabDatasetOptions) -> int:
     """Ask, and delete on yes."""
-    values = merge_sources(command_line, own_keys=list(DeleteFromGitlabOptions.model_fields))
-    options = read_options(DeleteFromGitlabOptions, values)
-    return outcome_of(lambda: _delete(options))
-
-
-def _delete(options: DeleteFromGitlabOptions) -> int:
     registry = connect_gitlab(options)
-    if not _is_yes(f"delete '{options.dataset_name}' with all its versions from {options.mlflow_tracking_uri}? [y/N] "):
+    question = f"delete '{options.dataset_name}' with all its versions from {options.mlflow_tracking_uri}? [y/N] "
+    if not _is_yes(question):
         print("nothing was deleted")
         return DONE
     registry.delete(options.dataset_name)

@@ -4,17 +4,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from nemo_gym.commands.data.outcome import outcome_of
-from nemo_gym.commands.entry import DONE, read_options, run_command
-from nemo_gym.config.load import merge_sources
-from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.data.registries.access import GitlabAccess, connect_gitlab
+from nemo_gym.commands.data.registry_command import GitlabDatasetOptions, run_registry_command
+from nemo_gym.commands.entry import DONE
+from nemo_gym.data.registries.access import connect_gitlab
 
 
-class DownloadFromGitlabOptions(GitlabAccess):
+class DownloadFromGitlabOptions(GitlabDatasetOptions):
     """Parameters of ng_download_dataset_from_gitlab."""
 
-    dataset_name: str = Field(pattern=r"^[\w.\-]+$", description="Name of the dataset in the registry.")
     version: str = Field(description="Its version: 0.0.1.")
     artifact_fpath: str = Field(description="The file in that version.")
     output_fpath: Path = Field(description="Where to write it.")
@@ -23,17 +20,11 @@ class DownloadFromGitlabOptions(GitlabAccess):
 
 def main() -> None:
     """Entry point of ng_download_dataset_from_gitlab."""
-    run_command("ng_download_dataset_from_gitlab", __doc__ or "", DownloadFromGitlabOptions, download)
+    run_registry_command("ng_download_dataset_from_gitlab", __doc__ or "", DownloadFromGitlabOptions, download)
 
 
-def download(command_line: CommandLine) -> int:
+def download(options: DownloadFromGitlabOptions) -> int:
     """Download, and say what the file was compared with."""
-    values = merge_sources(command_line, own_keys=list(DownloadFromGitlabOptions.model_fields))
-    options = read_options(DownloadFromGitlabOptions, values)
-    return outcome_of(lambda: _download(options))
-
-
-def _download(options: DownloadFromGitlabOptions) -> int:
     registry = connect_gitlab(options)
     from nemo_gym.data.registries.mlflow_registry import DatasetFile  # an extra
 

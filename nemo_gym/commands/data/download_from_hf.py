@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from nemo_gym.commands.data.outcome import outcome_of
-from nemo_gym.commands.entry import DONE, read_options, run_command
+from nemo_gym.commands.data.registry_command import run_registry_command
+from nemo_gym.commands.entry import DONE
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.config.load import merge_sources
-from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.data.registries.access import HubAccess, connect_hub
 
 if TYPE_CHECKING:
@@ -36,15 +34,18 @@ class DownloadFromHfOptions(HubAccess):
 
 def main() -> None:
     """Entry point of ng_download_dataset_from_hf."""
-    run_command("ng_download_dataset_from_hf", __doc__ or "", DownloadFromHfOptions, download)
+    run_registry_command("ng_download_dataset_from_hf", __doc__ or "", DownloadFromHfOptions, download)
 
 
-def download(command_line: CommandLine) -> int:
+def download(options: DownloadFromHfOptions) -> int:
     """Download, and say what each file was compared with."""
-    values = merge_sources(command_line, own_keys=list(DownloadFromHfOptions.model_fields))
-    options = read_options(DownloadFromHfOptions, values)
     _check(options)
-    return outcome_of(lambda: _download(options))
+    hub = connect_hub(options)
+    for file in _files(hub, options):
+        target = options.output_fpath or Path(options.output_dirpath or ".") / PurePosixPath(file.file).name
+        checksum = hub.download(file, target, overwrite=options.overwrite)
+        print(f"{target}: {file} ({checksum.algorithm} {checksum.digest})")
+    return DONE
 
 
 def _check(options: DownloadFromHfOptions) -> None:
@@ -55,15 +56,6 @@ def _check(options: DownloadFromHfOptions) -> None:
     if options.output_fpath is not None and options.artifact_fpath is None and options.split is None:
         what = "output_fpath is one file, and neither artifact_fpath nor split says which"
         raise ConfigError(Mistake(what, where="command line", fix="+split=train, or +output_dirpath=... for all"))
-
-
-def _download(options: DownloadFromHfOptions) -> int:
-    hub = connect_hub(options)
-    for file in _files(hub, options):
-        target = options.output_fpath or Path(options.output_dirpath or ".") / PurePosixPath(file.file).name
-        checksum = hub.download(file, target, overwrite=options.overwrite)
-        print(f"{target}: {file} ({checksum.algorithm} {checksum.digest})")
-    return DONE
 
 
 def _files(hub: "Hub", options: DownloadFromHfOptions) -> list["HubFile"]:

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from nemo_gym.commands.data.outcome import outcome_of
 from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, run_command
+from nemo_gym.commands.outcome import outcome_of
 from nemo_gym.config.datasets import ConfiguredDataset, DatasetEnvironment, load_datasets
 from nemo_gym.config.paths import shown
 from nemo_gym.config.reading.command_line import CommandLine

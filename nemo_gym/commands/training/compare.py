@@ -1,15 +1,15 @@
 """Compare two collections of the same tasks, with a paired bootstrap over tasks."""
 
 import dataclasses
-import sys
 
 from nemo_gym.analysis.comparison import compare
 from nemo_gym.analysis.options import CompareOptions
 from nemo_gym.analysis.report.of_comparison import comparison_report
-from nemo_gym.collections.files import OutputPaths, write_json
-from nemo_gym.collections.line_file import OutputError
+from nemo_gym.collections.drafts import Drafts
+from nemo_gym.collections.files import OutputPaths, json_text
 from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
-from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
+from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
+from nemo_gym.commands.outcome import outcome_of
 from nemo_gym.commands.training.reports import check_outputs, print_report, write_report
 from nemo_gym.config.reading.command_line import CommandLine
 
@@ -28,16 +28,19 @@ def compare_collections(command_line: CommandLine) -> int:
     check_rollout_file(after, "candidate_jsonl_fpath")
     inputs = (*OutputPaths(before).all(), *OutputPaths(after).all())
     check_outputs(options, ("output_fpath", "markdown_fpath", "html_fpath"), inputs)
+    return outcome_of(lambda: _compare(options))
+
+
+def _compare(options: CompareOptions) -> int:
+    before, after = options.baseline_jsonl_fpath, options.candidate_jsonl_fpath
     baseline = open_collection(before, "baseline_jsonl_fpath")
     candidate = open_collection(after, "candidate_jsonl_fpath")
-    try:
-        comparison = compare(baseline, candidate, options.profile_settings, options.bootstrap_settings)
-        report = comparison_report(f"{after.name} against {before.name}", comparison, options.bootstrap_settings)
+    comparison = compare(baseline, candidate, options.profile_settings, options.bootstrap_settings)
+    report = comparison_report(f"{after.name} against {before.name}", comparison, options.bootstrap_settings)
+    with Drafts() as drafts:
         if options.output_fpath is not None:
-            write_json(options.output_fpath, dataclasses.asdict(comparison))
-        write_report(report, options.markdown_fpath, options.html_fpath)
-    except OutputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return INCOMPLETE
+            drafts.open(options.output_fpath).write(json_text(dataclasses.asdict(comparison)).encode())
+        write_report(drafts, report, options.markdown_fpath, options.html_fpath)
+        drafts.publish()
     print_report(report)
     return DONE

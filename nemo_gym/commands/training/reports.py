@@ -10,7 +10,7 @@ from rich.table import Table as Shown
 from nemo_gym.analysis.report.html import html
 from nemo_gym.analysis.report.markdown import markdown
 from nemo_gym.analysis.report.report import Report, Table
-from nemo_gym.collections.draft_file import check_new_file, write_whole
+from nemo_gym.collections.drafts import Drafts, check_new_file
 from nemo_gym.config.errors import ConfigError, Mistake
 
 _MAX_ROWS_PRINTED = 20
@@ -28,12 +28,12 @@ def check_outputs(options: BaseModel, names: Iterable[str], inputs: tuple[Path, 
                 raise ConfigError(Mistake(f"{name} and {other} are the same file", where=name))
 
 
-def write_report(report: Report, markdown_path: Path | None, html_path: Path | None) -> None:
-    """Write a report in the forms that were asked for; raises OutputError."""
+def write_report(drafts: Drafts, report: Report, markdown_path: Path | None, html_path: Path | None) -> None:
+    """Write drafts of a report in the forms that were asked for; raises OutputError."""
     if markdown_path is not None:
-        write_whole(markdown_path, markdown(report))
+        drafts.open(markdown_path).write(markdown(report).encode())
     if html_path is not None:
-        write_whole(html_path, html(report))
+        drafts.open(html_path).write(html(report).encode())
 
 
 def print_report(report: Report) -> None:

@@ -7,9 +7,9 @@ from nemo_gym.analysis.expression import Condition
 from nemo_gym.analysis.options import SelectOptions
 from nemo_gym.analysis.selection import fields, select_tasks
 from nemo_gym.collections.files import OutputPaths
-from nemo_gym.collections.line_file import OutputError
 from nemo_gym.collections.reading.finished import check_rollout_file, open_collection
-from nemo_gym.commands.entry import DONE, INCOMPLETE, read_options, require_known, run_command
+from nemo_gym.commands.entry import DONE, read_options, require_known, run_command
+from nemo_gym.commands.outcome import outcome_of
 from nemo_gym.commands.training.reports import check_outputs
 from nemo_gym.config.reading.command_line import CommandLine
 
@@ -32,12 +32,13 @@ def select(command_line: CommandLine) -> int:
     tasks = options.tasks_jsonl_fpath
     inputs = (*OutputPaths(options.input_jsonl_fpath).all(), *([tasks] if tasks is not None else []))
     check_outputs(options, ["output_jsonl_fpath"], inputs)
+    return outcome_of(lambda: _select(options, condition))
+
+
+def _select(options: SelectOptions, condition: Condition) -> int:
     reader = open_collection(options.input_jsonl_fpath)
-    try:
-        chosen = select_tasks(reader, condition, options.profile_settings, tasks, options.output_jsonl_fpath)
-    except OutputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return INCOMPLETE
+    tasks, output = options.tasks_jsonl_fpath, options.output_jsonl_fpath
+    chosen = select_tasks(reader, condition, options.profile_settings, tasks, output)
     print(f"{chosen.selected:,} of {chosen.profiled:,} tasks: {condition.text}")
     if chosen.without_rollouts:
         print(f"{chosen.without_rollouts:,} tasks have no scored rollout")

@@ -11,15 +11,16 @@ AGENT = "simple_agent"
 POLICY = "policy_model"
 
 
-def add_default_agents(merged: MergedConfig) -> None:
+def add_default_agents(merged: MergedConfig, *, starts_servers: bool = True) -> None:
     """Add an agent `<environment>_simple_agent` for each environment that has none.
 
-    The model is `policy_model`, or the only one there is. Without either nothing is added: the servers may be meant for
-    something else. Settings of such an agent can be given as for any other; set to null, it is left out.
+    The model is `policy_model`, or the only one there is. Without either nothing is added, as the servers may be meant
+    for something else; unless no server is to start (not `starts_servers`), when the model may be missing. Settings of
+    such an agent can be given as for any other; set to null, it is left out.
     """
     servers = {name: block for name, block in merged.values.items() if isinstance(block, dict)}
     models = [name for name, block in servers.items() if MODELS_KIND in block]
-    model = POLICY if POLICY in models else models[0] if len(models) == 1 else None
+    model = models[0] if len(models) == 1 else POLICY if POLICY in models or not starts_servers else None
     if model is None:
         return
     agents = [block[AGENTS_KIND] for block in servers.values() if AGENTS_KIND in block]

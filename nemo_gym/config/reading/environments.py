@@ -16,7 +16,7 @@ from typing import Any
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.paths import CONFIGS_FOLDER, candidate_paths, search_roots, shown
-from nemo_gym.config.reading.yaml_file import read_yaml_file
+from nemo_gym.config.reading.yaml_file import find_yaml_file, read_yaml_file
 
 ENTRY_POINT_GROUP = "nemo_gym.environments"
 
@@ -58,6 +58,17 @@ class EnvironmentFolder:
         own = [kind.get(self.folder.name) for kind in kinds if isinstance(kind, dict)]
         # One without an entrypoint only adds to another.
         return any(isinstance(settings, dict) and ENTRYPOINT_KEY_NAME in settings for settings in own)
+
+
+def served_by(config: Path) -> tuple[str, str]:
+    """Return domain and folder of the first environment in a configuration file; raises ConfigError for none."""
+    file = find_yaml_file(config) or config
+    for block in read_yaml_file(file).values():
+        kind = block.get(RESOURCES_KIND) if isinstance(block, dict) else None
+        for folder, settings in (kind if isinstance(kind, dict) else {}).items():
+            if isinstance(settings, dict):
+                return str(settings.get("domain", "")), str(folder)
+    raise ConfigError(Mistake(f"{shown(file)} has no environment: nothing below {RESOURCES_KIND}", where=shown(file)))
 
 
 def find_environment(name: str, beside: Path | None = None) -> EnvironmentFolder | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
+from nemo_gym.collections.drafts import Drafts
 from nemo_gym.collections.files import write_json
 from nemo_gym.config.datasets import ConfiguredDataset
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.data.drafts import Drafts
 from nemo_gym.data.prepare.collation import Collation, collate
 from nemo_gym.data.prepare.dataset import PreparedDataset, prepare_dataset
 from nemo_gym.data.prepare.metrics_conflict import differences
@@ -110,7 +110,8 @@ class Preparation:
     def _collated(self, drafts: Drafts, kind: str, prepared: Sequence[PreparedDataset]) -> Collation:
         path = self.options.output_dirpath / f"{kind}.jsonl"
         collation = collate(prepared, self.options.seed, path, drafts.open(path))
-        drafts.open(path.with_name(f"{kind}_metrics.json")).write(_encoded(collation.metrics_record()))
+        metrics = drafts.open(path.with_name(f"{kind}_metrics.json"), is_description=True)
+        metrics.write(_encoded(collation.metrics_record()))
         return collation
 
 

@@ -79,10 +79,11 @@ class HttpFile:
                 self._append(partial, give_up)
                 return
             except RegistryError:
-                failed, pause_s = (0, self.patience.pause_s) if _size(partial) > before else (failed + 1, pause_s * 2)
+                failed, pause_s = (0, self.patience.pause_s) if _size(partial) > before else (failed + 1, pause_s)
                 if failed >= self.patience.attempts or time.monotonic() + pause_s > give_up:
                     raise
                 time.sleep(pause_s)
+                pause_s *= 2
 
     def _append(self, partial: Path, give_up: float) -> None:
         """Send one request for the rest, and write what comes of it."""

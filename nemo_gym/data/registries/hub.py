@@ -47,12 +47,18 @@ class Commit:
 
 
 class Hub:
-    """A client of the hub, or of the one that HF_ENDPOINT names; `token` None: without one."""
+    """A client of the hub.
 
-    def __init__(self, token: str | None) -> None:
-        self._silence_s = float(os.environ.get(_SILENCE_ENV, _SILENCE_S))
-        _bound_waiting(self._silence_s)
-        self._api = HfApi(token=token or False)
+    Args:
+        token: None: without one.
+        endpoint: Address of another hub; None: the one that HF_ENDPOINT names, else Hugging Face's.
+        patience: With downloads; None: the usual, with the silence that HF_HUB_ETAG_TIMEOUT says.
+    """
+
+    def __init__(self, token: str | None, endpoint: str | None = None, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience(silence_s=float(os.environ.get(_SILENCE_ENV, _SILENCE_S)))
+        _bound_waiting(self._patience.silence_s)
+        self._api = HfApi(endpoint, token=token or False)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def upload(self, file: HubFile, path: Path, commit: Commit = Commit(), *, collection: str | None = None) -> str:
@@ -127,7 +133,7 @@ class Hub:
     def _content(self, file: HubFile) -> HttpFile:
         # Not with the client's own download: what a process of it has fetched, another one doesn't go on from.
         url = hf_hub_url(file.repo_id, file.file, repo_type=_KIND, revision=file.revision, endpoint=self._api.endpoint)
-        return HttpFile(url, self._headers, Patience(silence_s=self._silence_s))
+        return HttpFile(url, self._headers, self._patience)
 
     def _checksum(self, file: HubFile, revision: str | None) -> Checksum | None:
         """Return what the hub says a file is: large files by their SHA-256, others as git does."""
@@ -153,24 +159,39 @@ def _failing(doing: str) -> Iterator[None]:
 
 
 def _bound_waiting(seconds: float) -> None:
-    """Give a timeout to every request that the library makes without one, whichever of its clients makes it."""
+    """Give a timeout to every request that the library makes without one, whichever of its clients makes it.
+
+    It raises TimeoutError, which the library doesn't retry: it would wait six times as long.
+    """
     first = get_session()
+    silent = __import__(_library()).TimeoutException
 
     def bound(request: Any) -> None:
         given = request.extensions.get("timeout", {})
         wanted = {kind: given.get(kind) for kind in ("connect", "read", "write", "pool")}
         request.extensions["timeout"] = {kind: value or seconds for kind, value in wanted.items()}
 
+    # Of the first one's class, which is httpx's or its successor's, depending on the version.
+    class Bounded(type(first)):  # type: ignore[misc]
+        def send(self, *arguments: Any, **options: Any) -> Any:
+            try:
+                return super().send(*arguments, **options)
+            except silent as error:
+                raise TimeoutError(f"the hub said nothing for {seconds:g} s") from error
+
     def make() -> Any:
-        # Of the first one's class, which is httpx's or its successor's, depending on the version.
         hooks = {**first.event_hooks, "request": [*first.event_hooks["request"], bound]}
-        return type(first)(event_hooks=hooks, follow_redirects=first.follow_redirects)
+        return Bounded(event_hooks=hooks, follow_redirects=first.follow_redirects)
 
     set_client_factory(make)
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
     """Return the errors of the HTTP library that this version of the client is built on."""
-    library = type(get_session()).__module__.partition(".")[0]
-    module = __import__(library)
+    module = __import__(_library())
     return (module.HTTPError, module.InvalidURL)
+
+
+def _library() -> str:
+    client = next(kind for kind in type(get_session()).__mro__ if kind.__module__ != __name__)
+    return client.__module__.partition(".")[0]

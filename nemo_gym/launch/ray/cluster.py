@@ -74,9 +74,11 @@ class Cluster:
                 spread += [_bound_to(worker, node) for worker, node in zip(workers, fitting, strict=False)] or workers
             else:
                 spread.append(process)
-        mistakes = [mistake for process in spread for mistake in self._impossible(process, nodes)]
+        mistakes: list[Mistake] = []
+        for process in spread:  # the workers of an instance have the same
+            mistakes += [mistake for mistake in _impossible(process, nodes) if mistake not in mistakes]
         if mistakes:
-            raise ConfigError(*dict.fromkeys(mistakes))
+            raise ConfigError(*mistakes)
         return spread
 
     def actor_for(self, process: PlannedProcess, name: str, requirements: Sequence[str]) -> Any:
@@ -147,19 +149,20 @@ class Cluster:
             return NodeAffinitySchedulingStrategy(beside, soft=True)
         return "SPREAD" if placement.strategy == "spread" else "DEFAULT"
 
-    def _impossible(self, process: PlannedProcess, nodes: Sequence[Node]) -> list[Mistake]:
-        placement = process.placement
-        if placement is None:
-            return []
-        where = _where(process)
-        known = [str(node) for node in nodes]
-        named = [node for node in nodes if placement.node is None or _is_named(node, placement.node)]
-        if not named:
-            return [Mistake(f"the cluster has no node '{placement.node}'", f"{where}.node", known)]
-        if any(_fits(placement, node) for node in named):
-            return []
-        what = f"no node of the cluster has {_amounts(placement.demands)}, which a process of it reserves"
-        return [Mistake(what, where, known, "ask for less, or add such a node")]
+
+def _impossible(process: PlannedProcess, nodes: Sequence[Node]) -> list[Mistake]:
+    placement = process.placement
+    if placement is None:
+        return []
+    where = _where(process)
+    known = [str(node) for node in nodes]
+    named = [node for node in nodes if placement.node is None or _is_named(node, placement.node)]
+    if not named:
+        return [Mistake(f"the cluster has no node '{placement.node}'", f"{where}.node", known)]
+    if any(_fits(placement, node) for node in named):
+        return []
+    what = f"no node of the cluster has {_amounts(placement.demands)}, which a process of it reserves"
+    return [Mistake(what, where, known, "ask for less, or add such a node")]
 
 
 def _bound_to(process: PlannedProcess, node: Node) -> PlannedProcess:

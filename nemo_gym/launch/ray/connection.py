@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def connect(address: str | None, namespace: str | None) -> Connection:
     require_installed()
     import ray
 
-    is_ours = not ray.is_initialized()
+    is_ours = not is_connected()
     if is_ours:
         address = address or os.environ.get(RAY_ADDRESS_ENV)
         if address not in (None, _AUTO):
@@ -99,6 +100,12 @@ def require_installed() -> None:
     if not is_installed:
         fix = "pip install 'ray>=2.40'"
         raise ConfigError(Mistake("this run needs Ray, which isn't installed", where="ray_enabled, placement", fix=fix))
+
+
+def is_connected() -> bool:
+    """Tell whether this process is connected to Ray, which then found a cluster for us."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def run_namespace(run_id: str) -> str:

@@ -14,7 +14,7 @@ from nemo_gym.launch.addresses import MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import own_dependencies
 from nemo_gym.launch.ray.cluster import Cluster
-from nemo_gym.launch.ray.connection import connect, require_installed, run_namespace
+from nemo_gym.launch.ray.connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack
 from nemo_gym.launch.run_directory import RunDirectory
@@ -37,30 +37,32 @@ class ClusterMembership:
         self.places: dict[str, NodePlace] = {}
         self.head_hosts: list[str] = []
         self._config = config
+        self._is_shared = False
         self._joining: asyncio.Task[Cluster] | None = None
 
     def begin(self, processes: Sequence[PlannedProcess], run_id: str) -> None:
-        """Begin to join, if the run names a cluster, or a server uses Ray or is placed.
+        """Begin to join, if the run names a cluster, this program is on one, or a server uses Ray or is placed.
 
         Raises:
             ConfigError: Ray isn't installed; or servers on nodes would be open to everyone there.
         """
-        self._check_locked(processes)
         named = self._config.global_config_dict.get(RAY_HEAD_NODE_ADDRESS_KEY_NAME)
         uses_ray = any(instance.ray_enabled for instance in self._config.instances)
-        if named or uses_ray or any(process.placement for process in processes):
+        self._is_shared = is_connected() or any(process.placement for process in processes)
+        self._check_locked()
+        if named or uses_ray or self._is_shared:
             require_installed()
             self._joining = asyncio.create_task(_join(named, run_id))
 
     async def find_places(self, processes: Sequence[PlannedProcess], directory: RunDirectory) -> list[PlannedProcess]:
         """Make the places of processes that are put on nodes; return all processes as they fit the cluster.
 
-        With such processes, those of this machine listen where nodes reach them.
+        With such processes, and in a program that is on a cluster, those of this machine listen where nodes reach them.
 
         Raises:
             ConfigError: There is no cluster, or it can't have them, or their code can't be sent.
         """
-        if self._joining is None or not any(process.placement for process in processes):
+        if self._joining is None or not self._is_shared:
             return list(processes)
         cluster = await asyncio.shield(self._joining)
         own_host = cluster.connection.own_host
@@ -68,6 +70,8 @@ class ClusterMembership:
             self.head_hosts = [own_host]
         fitted = [_reachable(process, own_host) for process in cluster.spread_over_nodes(processes)]
         placed = [process for process in fitted if process.placement is not None]
+        if not placed:
+            return fitted
         self.addresses = MovingAddresses(placed)
         shipment = await asyncio.to_thread(pack, placed)
         code = await asyncio.to_thread(cluster.stored, shipment.content)
@@ -87,6 +91,11 @@ class ClusterMembership:
             )
         return fitted
 
+    async def joined(self) -> None:
+        """Return when the cluster is joined, at once where none is needed; ConfigError: there is none."""
+        if self._joining is not None:
+            await asyncio.shield(self._joining)
+
     def variables_for(self, process: PlannedProcess) -> Callable[[], Awaitable[dict[str, str]]] | None:
         """Return what waits for the variables that lead a process to the cluster; None for one that doesn't use Ray."""
         uses_ray = any(server.instance.ray_enabled for server in process.servers)
@@ -98,10 +107,10 @@ class ClusterMembership:
         if joining is not None and joining.done() and not joining.cancelled() and joining.exception() is None:
             joining.result().connection.leave()
 
-    def _check_locked(self, processes: Sequence[PlannedProcess]) -> None:
+    def _check_locked(self) -> None:
         allowed = self._config.global_config_dict.get(ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME)
-        if any(process.placement for process in processes) and not self._config.wants_token and not allowed:
-            what = "auth=none, but servers of this run are on nodes of a cluster, where other machines can reach them"
+        if self._is_shared and not self._config.wants_token and not allowed:
+            what = "auth=none, but servers of this run listen on the network of a cluster, where others can reach them"
             fix = f"remove auth=none; or, if anyone there may call them, +{ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME}=true"
             raise ConfigError(Mistake(what, where="auth, placement", fix=fix))
 

@@ -41,9 +41,10 @@ def ready_text(
     servers: Sequence[ServerInstanceState], config: RunConfig, seconds: float, how_to_stop: str, *, is_terminal: bool
 ) -> str:
     """Return the servers of a run that are ready after `seconds`, where their logs are, and how to stop them."""
-    table = make_table("name", "kind", "address", "pid")
-    for state in servers:
-        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, str(state.pid))
+    more = _columns_of_clusters(servers)
+    table = make_table("name", "kind", "address", "pid", *more)
+    for state, row in zip(servers, _rows(more, len(servers)), strict=True):
+        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, str(state.pid), *row)
     head = f"head at {http_url(config.head_host, config.head_port)}. {how_to_stop}."
     last = f"All {len(servers)} servers are ready after {seconds:.1f} s; {head}"
     return "\n".join([rendered(table, is_terminal), *_places("logs", _log_folders(servers)), last])
@@ -53,14 +54,29 @@ def status_text(
     run: RunRecord, servers: Sequence[ServerInstanceState], answers: Sequence[bool], *, is_terminal: bool
 ) -> str:
     """Return one run: its servers, their state as its head tells it, and which of them don't answer."""
-    table = make_table("name", "kind", "address", "pid", "state")
-    for state, is_answering in zip(servers, answers, strict=True):
+    more = _columns_of_clusters(servers)
+    table = make_table("name", "kind", "address", "pid", "state", *more)
+    for state, is_answering, row in zip(servers, answers, _rows(more, len(servers)), strict=True):
         shown = "no answer" if state.state == "ready" and not is_answering else state.state
         pid = "-" if state.pid is None else str(state.pid)
-        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown)
+        table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown, *row)
     head = http_url(run.head_host, run.head_port)
     first = [f"run {run.run_id}: head {head}, pid {run.pid}", f"from: {run.folder}"]
     return "\n".join([*first, *_places("logs", _log_folders(servers)), rendered(table, is_terminal)])
+
+
+def _columns_of_clusters(servers: Sequence[ServerInstanceState]) -> dict[str, list[str]]:
+    """Return the columns that tell something of these servers: where they are, how often they were started again."""
+    columns: dict[str, list[str]] = {}
+    if any(state.node for state in servers):
+        columns["node"] = [state.node or "here" for state in servers]
+    if any(state.restarts for state in servers):
+        columns["restarts"] = [str(state.restarts) for state in servers]
+    return columns
+
+
+def _rows(columns: dict[str, list[str]], number: int) -> Iterable[tuple[str, ...]]:
+    return zip(*columns.values(), strict=True) if columns else [()] * number
 
 
 def _places(name: str, folders: Iterable[Path]) -> list[str]:

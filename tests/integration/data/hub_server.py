@@ -28,12 +28,14 @@ class HubState:
         objects: Large files by their SHA-256.
         fault: "500" answers so everywhere; "hang" never answers; "cut" hangs up at byte `cut_bytes` of a file;
             "garble" sends other bytes of the same length; "" is well.
+        collections: Repositories by the collection's slug.
         requests: Method and path of every request.
         ranges: The `Range` of every download.
     """
 
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
+    collections: dict[str, list[str]] = field(default_factory=dict)
     fault: str = ""
     cut_bytes: int = 0
     requests: list[str] = field(default_factory=list)
@@ -117,6 +119,13 @@ def hub_app(state: HubState) -> FastAPI:
         if files is None:
             return missing("RepoNotFound")
         return JSONResponse([described(path, content) for path, content in files.items()])
+
+    @app.post("/api/collections/{owner}/{slug}/items")
+    async def collect(owner: str, slug: str, request: Request) -> dict[str, Any]:
+        state.collections.setdefault(f"{owner}/{slug}", []).append((await request.json())["item"]["id"])
+        others = dict.fromkeys(("position", "private", "theme", "upvotes"))
+        described = {"slug": f"{owner}/{slug}", "title": slug, "owner": {}, "items": []}
+        return {**described, **others, "lastUpdated": "2026-01-01T00:00:00.000Z"}
 
     @app.api_route("/datasets/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     async def resolve(owner: str, name: str, path: str, request: Request) -> Response:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.data.registries.errors import RegistryError
+from nemo_gym.data.registries.http_file import Patience
+from nemo_gym.data.registries.hub import Hub, HubFile
 from tests.integration.conftest import Command
 from tests.integration.data.conftest import SOURCE, configure, read_jsonl, task, write_jsonl
 from tests.integration.data.hub_server import TOKEN, HubState
@@ -27,8 +31,10 @@ def test_a_dataset_comes_back_as_it_was_uploaded(
     command: Command, hub: HubState, project: Path, download: tuple[str, ...], num_rows: int
 ) -> None:
     (project / "tasks.jsonl").write_bytes(content(num_rows))
-    up = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl")
+    collection = ("+hf_collection_name=RL data", "+hf_collection_slug=64f9")
+    up = command(*UPLOAD, "+input_jsonl_fpath=tasks.jsonl", *collection)
     assert up.status == 0, up.err
+    assert hub.collections == {"acme/rl-data-64f9": ["acme/weather"]}
     assert hub.repos == {"acme/weather": {"data/train.jsonl": content(num_rows)}}
     down = command(*download)
     assert down.status == 0, down.err
@@ -37,38 +43,50 @@ def test_a_dataset_comes_back_as_it_was_uploaded(
     assert TOKEN not in up.out + up.err + down.out + down.err
 
 
-def test_a_second_download_of_the_same_file_fetches_nothing(
-    command: Command, hub: HubState, download: tuple[str, ...]
-) -> None:
-    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
-    assert [command(*download).status for _ in range(2)] == [0, 0]
+FILE = HubFile("acme/weather", "data/train.jsonl")
+
+
+@pytest.fixture
+def client(hub: HubState) -> Hub:
+    """Downloads from the hub in this process, as the commands do, and gives up soon."""
+    hub.repos["acme/weather"] = {FILE.file: content(LARGE)}
+    return Hub(TOKEN, hub.url, Patience(attempts=2, pause_s=0.01))
+
+
+def test_a_second_download_of_the_same_file_fetches_nothing(client: Hub, hub: HubState, tmp_path: Path) -> None:
+    for _ in range(2):
+        client.download(FILE, tmp_path / "train.jsonl")
     assert len(hub.ranges) == 1
 
 
-def test_a_download_that_is_cut_off_goes_on_where_it_stopped(
-    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
-) -> None:
-    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
+def test_a_download_that_is_cut_off_goes_on_where_it_stopped(client: Hub, hub: HubState, tmp_path: Path) -> None:
+    target = tmp_path / "got/train.jsonl"
     hub.fault, hub.cut_bytes = "cut", 100_000
-    cut = command(*download)
-    assert (cut.status, (project / "got/train.jsonl").exists()) == (1, False)
-    assert "registry error: fetching" in cut.err
+    with pytest.raises(RegistryError, match="fetching http"):
+        client.download(FILE, target)
+    assert not target.exists()
     before = len(hub.ranges)
     hub.fault = ""
-    assert command(*download).status == 0
-    assert (project / "got/train.jsonl").read_bytes() == content(LARGE)
+    client.download(FILE, target)
+    assert target.read_bytes() == content(LARGE)
     assert hub.ranges[before:] == ["bytes=65536-"]  # the last whole block before the cut
 
 
-def test_bytes_that_do_not_have_the_checksum_of_the_hub_are_removed(
-    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
-) -> None:
-    hub.repos["acme/weather"] = {"data/train.jsonl": content(LARGE)}
+def test_bytes_that_do_not_have_the_checksum_of_the_hub_are_removed(client: Hub, hub: HubState, tmp_path: Path) -> None:
     hub.fault = "garble"
-    done = command(*download)
-    assert done.status == 1
-    assert "doesn't have the sha256" in done.err
-    assert list((project / "got").iterdir()) == []
+    with pytest.raises(RegistryError, match="doesn't have the sha256"):
+        client.download(FILE, tmp_path / "got/train.jsonl")
+    assert list((tmp_path / "got").iterdir()) == []
+
+
+def test_another_file_at_the_target_is_kept_unless_told(client: Hub, tmp_path: Path) -> None:
+    target = tmp_path / "train.jsonl"
+    target.write_text("mine")
+    with pytest.raises(ConfigError, match=r"train\.jsonl exists and is another file"):
+        client.download(FILE, target)
+    assert target.read_text() == "mine"
+    client.download(FILE, target, overwrite=True)
+    assert target.read_bytes() == content(LARGE)
 
 
 def test_a_hub_that_answers_with_errors_gets_nothing_and_is_said(
@@ -90,21 +108,9 @@ def test_a_hub_that_never_answers_is_given_up_and_leaves_nothing(
     hub.fault, environment["HF_HUB_ETAG_TIMEOUT"] = "hang", "1"
     done = command(*download)
     assert done.status == 1
-    assert "timed out" in done.err
+    assert "the hub said nothing for 1 s" in done.err
     assert not (project / "got").exists()
-
-
-def test_another_file_at_the_target_is_kept_unless_told(
-    command: Command, hub: HubState, project: Path, download: tuple[str, ...]
-) -> None:
-    hub.repos["acme/weather"] = {"data/train.jsonl": content(SMALL)}
-    write_jsonl(project / "got/train.jsonl", [task(99)])
-    refused = command(*download)
-    assert refused.status == 2
-    assert "got/train.jsonl exists and is another file" in refused.err
-    assert read_jsonl(project / "got/train.jsonl") == [task(99)]
-    assert command(*download, "+overwrite=true").status == 0
-    assert (project / "got/train.jsonl").read_bytes() == content(SMALL)
+    assert len(hub.requests) == 1  # not asked again, as that would take as long
 
 
 def test_a_repository_or_a_file_that_is_not_there_is_a_mistake_with_what_is_known(

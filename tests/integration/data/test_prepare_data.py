@@ -180,15 +180,18 @@ def peak_kb(project: Path, environment: dict[str, str]) -> int:
     return int(out.stdout)
 
 
-MEASURED = sorted(ROOT.glob("resources_servers/*/data/example_metrics.json"))
+def is_server(config: Path) -> bool:
+    return "\n  resources_servers:" in config.read_text()
 
 
-@pytest.mark.parametrize("example", MEASURED, ids=lambda path: path.parts[-3])
-def test_an_example_with_recorded_metrics_is_whole_and_is_what_they_say(
-    command: Command, project: Path, example: Path
+def test_the_examples_of_every_environment_are_whole_and_are_what_their_metrics_say(
+    command: Command, project: Path
 ) -> None:
-    folder = example.parents[1]
-    config = next(path for path in sorted(folder.glob("configs/*.yaml")) if "datasets:" in path.read_text())
-    done = command("ng_prepare_data", str(config), "+mode=example_validation", "+output_dirpath=out")
+    folders = sorted(path.parent for path in ROOT.glob("resources_servers/*/configs"))
+    configs = [next(path for path in sorted(folder.glob("configs/*.yaml")) if is_server(path)) for folder in folders]
+    measured = [folder / "data/example_metrics.json" for folder in folders]
+    before = [path.read_bytes() for path in measured]
+    done = command("ng_prepare_data", *map(str, configs), "+mode=example_validation", "+output_dirpath=out")
     assert (done.status, done.err) == (0, "")
-    assert len(read_jsonl(project / "out/example.jsonl")) == 5
+    assert len(read_jsonl(project / "out/example.jsonl")) == 5 * len(folders)
+    assert [path.read_bytes() for path in measured] == before

@@ -3,6 +3,7 @@
 import random
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,28 +11,44 @@ from hypothesis import strategies as st
 
 from nemo_gym.analysis.bootstrap import paired_bootstrap
 from nemo_gym.analysis.comparison import BootstrapSettings, Comparison, compare
+from nemo_gym.analysis.expression import Condition
 from nemo_gym.analysis.report.html import html
 from nemo_gym.analysis.report.markdown import markdown
 from nemo_gym.analysis.report.of_comparison import comparison_report
 from nemo_gym.analysis.report.of_profile import ProfileReport
 from nemo_gym.analysis.report.report import Report, Table
+from nemo_gym.analysis.selection import fields, select_tasks
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.identity import read_task_set
 from nemo_gym.collections.manifest import make_manifest
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.config.errors import ConfigError
-from tests.unit.training.conftest import masked, rollout, write
+from tests.unit.training.conftest import Row, masked, read, rollout, write
 
 BOOTSTRAP = BootstrapSettings(num_resamples=500)
 
 
-def collection(folder: Path, name: str, rewards: dict[int, list[float]], tasks: list[bytes] | None = None) -> Path:
+def collection(folder: Path, name: str, rewards: dict[int, list[float]], sent: list[Row] | None = None) -> Path:
+    """A rollout file; with `sent`, also the task rows as they were sent, each as often as the task has rollouts."""
     path = folder / name / "rollouts.jsonl"
     path.parent.mkdir()
-    if tasks is not None:
-        made = make_manifest(read_task_set(tasks), num_repeats=1, agent_name=None, params={}, server_config={}, code={})
-        (path.parent / "rollouts_manifest.json").write_text(made.model_dump_json())
+    if sent is not None:
+        repeats = [(task, n) for n in range(2) for task in rewards if n < len(rewards[task])]
+        marked = [{**sent[task], "_ng_task_index": task, "_ng_rollout_index": n} for task, n in repeats]
+        write(path.with_name("rollouts_materialized_inputs.jsonl"), marked)
     return write(path, [rollout(task, n, reward) for task, of in rewards.items() for n, reward in enumerate(of)])
+
+
+def asked(question: str, answer: str = "42", **params: Any) -> Row:
+    return {"responses_create_params": {"input": question, **params}, "answer": answer, "agent_ref": {"name": "a"}}
+
+
+def overriding(collected: Path, **params: Any) -> Path:
+    """Let a collection's manifest say that it overrode these parameters."""
+    tasks = read_task_set([])
+    made = make_manifest(tasks, num_repeats=1, agent_name=None, params=params, server_config={}, code={})
+    collected.with_name("rollouts_manifest.json").write_text(made.model_dump_json())
+    return collected
 
 
 def compared(before: Path, after: Path) -> Comparison:
@@ -49,11 +66,51 @@ def test_tasks_are_paired_and_the_rest_is_counted(tmp_path: Path) -> None:
     assert (reward.name, reward.tasks, reward.baseline, reward.candidate) == ("mean_reward", 3, 2 / 3, 0.5)
 
 
-def test_tasks_whose_rows_differ_are_not_compared(tmp_path: Path) -> None:
-    before = collection(tmp_path, "a", {0: [1.0], 1: [1.0]}, [b"one", b"two"])
-    after = collection(tmp_path, "b", {0: [1.0], 1: [1.0]}, [b"one", b"changed"])
+def test_tasks_that_ask_something_else_are_not_compared(tmp_path: Path) -> None:
+    before = collection(tmp_path, "a", {0: [1.0], 1: [1.0]}, [asked("one"), asked("two")])
+    after = collection(tmp_path, "b", {0: [1.0], 1: [1.0]}, [asked("one"), asked("two", answer="43")])
     result = compared(before, after)
-    assert (result.paired, result.different_tasks, result.tasks_known) == (1, 1, True)
+    assert (result.paired, result.only_in_baseline, result.only_in_candidate) == (1, 1, 1)
+    assert result.tasks_known
+
+
+def test_selected_tasks_are_paired_with_those_they_were_selected_from(tmp_path: Path) -> None:
+    rows = [asked(f"Task {n}?") for n in range(4)]
+    before = collection(tmp_path, "a", {n: [n / 4, n / 4] for n in range(4)}, rows)
+    selected = tmp_path / "selected.jsonl"
+    condition = Condition("mean_reward > 0.3", fields())
+    select_tasks(open_collection(before), condition, ProfileSettings(), None, selected)
+    after = collection(tmp_path, "b", {0: [0.0], 1: [1.0]}, read(selected))  # tasks 2 and 3 of the baseline
+    result = compared(before, after)
+    assert (result.paired, result.only_in_baseline, result.only_in_candidate) == (2, 2, 0)
+    changes = [(c.task_index, c.candidate_task_index, c.difference) for c in (*result.most_worse, *result.most_better)]
+    assert changes == [(2, 0, -0.5), (3, 1, 0.25)]
+
+
+def test_sampling_parameters_and_overrides_make_no_other_task(tmp_path: Path) -> None:
+    before = collection(tmp_path, "a", {0: [1.0]}, [asked("one", temperature=1.0)])
+    sent = [asked("two"), {**asked("one", instructions="Be brief."), "agent_ref": {"name": "b"}}]
+    after = collection(tmp_path, "b", {0: [1.0], 1: [0.0]}, sent)
+    with pytest.raises(ConfigError, match="no task in common"):
+        compared(before, after)
+    result = compared(before, overriding(after, instructions="Be brief."))
+    assert [(each.task_index, each.candidate_task_index) for each in result.most_worse] == [(0, 1)]
+
+
+def test_tasks_that_are_there_twice_are_paired_in_their_order(tmp_path: Path) -> None:
+    before = collection(tmp_path, "a", {0: [0.0], 1: [0.5]}, [asked("one"), asked("one")])
+    after = collection(tmp_path, "b", {1: [0.1], 2: [1.0]}, [asked("-"), asked("one"), asked("one")])
+    result = compared(before, after)
+    pairs = sorted((each.task_index, each.candidate_task_index) for each in result.most_better)
+    assert pairs == [(0, 1), (1, 2)]
+
+
+def test_without_the_rows_of_every_task_the_index_decides(tmp_path: Path) -> None:
+    before = collection(tmp_path, "a", {0: [1.0], 1: [1.0]}, [asked("one"), asked("two")])
+    after = collection(tmp_path, "b", {0: [1.0], 1: [0.0]})
+    result = compared(before, after)
+    assert (result.paired, result.tasks_known) == (2, False)
+    assert any("paired by their index" in note for note in comparison_report("", result, BOOTSTRAP).notes)
 
 
 def test_collections_without_a_common_task_are_refused(tmp_path: Path) -> None:

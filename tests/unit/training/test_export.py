@@ -1,20 +1,25 @@
 """An export as a whole: what is refused, what is said, and that nothing half-written is left."""
 
+import hashlib
 import json
 import os
 import random
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nemo_gym.collections.drafts import Drafts
 from nemo_gym.collections.line_file import OutputError
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.training.digest_set import DigestSet
-from nemo_gym.training.draft import Draft
 from nemo_gym.training.export import export
+from nemo_gym.training.formats.digest_set import DigestSet
 from nemo_gym.training.manifest import manifest_path
 from nemo_gym.training.options import ExportOptions
+from nemo_gym.training.row_file import row_file
+from tests.killed_at import killed_at
 from tests.unit.training.conftest import Export, Row, masked, read, rollout, with_tokens, write
 
 
@@ -91,14 +96,16 @@ def test_a_file_of_the_collection_is_never_the_output_by_whatever_name(tmp_path:
 
 
 def write_to_a_full_disk(path: Path) -> None:
-    with Draft(path, {"text": "text"}) as draft:
+    with Drafts() as drafts:
+        file = drafts.open(path)
         full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, draft.open_file.fileno())
+        os.dup2(full, file.fileno())
         os.close(full)
-        for number in range(5_000):
-            draft.write({"text": f"{number}" * 100})
-        draft.finish()
-        draft.commit()
+        with row_file(file, path, {"text": "text"}) as rows:
+            for number in range(5_000):
+                rows.write({"text": f"{number}" * 100})
+            rows.finish()
+        drafts.publish()
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -108,6 +115,53 @@ def test_a_write_that_fails_leaves_the_old_output_and_no_draft(tmp_path: Path, e
     with pytest.raises(OutputError, match=r"cannot write .*No space left"):
         write_to_a_full_disk(old)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(old.name, "old")]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def exports(folder: Path) -> Callable[[float], None]:
+    """Return what exports a rollout of a reward; other rewards give other files."""
+
+    def of(reward: float) -> None:
+        run(write(folder / "r.jsonl", [rollout(0, 0, reward)]), folder / "out/a.jsonl", overwrite=True)
+
+    return of
+
+
+def test_an_export_that_is_killed_anywhere_leaves_no_manifest_of_another_file(tmp_path: Path) -> None:
+    export_of, out = exports(tmp_path), tmp_path / "out"
+    status, change = -1, 0
+    while status:
+        export_of(0.0)
+        status = killed_at(change, lambda: export_of(1.0))
+        assert status in (0, -signal.SIGKILL)
+        assert [row["reward"] for row in read(out / "a.jsonl")] in ([0.0], [1.0])
+        if manifest_path(out / "a.jsonl").exists():
+            manifest = json.loads(manifest_path(out / "a.jsonl").read_text())
+            assert manifest["sha256"] == hashlib.sha256((out / "a.jsonl").read_bytes()).hexdigest()
+        export_of(1.0)
+        assert sorted(contents(out)) == ["a.jsonl", "a.jsonl.manifest.json"]
+        change += 1
+    assert change > 3  # it removes the old manifest, and renames two files
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_names_are_given_leaves_the_old_export_or_the_new_one(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    export_of, out = exports(tmp_path), tmp_path / "out"
+    export_of(1.0)
+    new = contents(out)
+    export_of(0.0)
+    old, status, change = contents(out), -1, 0
+    while status:
+        status = killed_at(change, lambda: export_of(1.0), number)
+        assert status in (0, 130, -signal.SIGTERM)
+        assert contents(out) in (old, new)
+        change += 1
+    assert contents(out) == new
 
 
 def test_a_damaged_line_is_refused_with_its_place(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.training.rl import ADVANTAGES
+from nemo_gym.training.formats.rl import ADVANTAGES
 from tests.unit.training.conftest import Export, Row, masked, rollout, with_tokens
 
 
@@ -61,6 +61,15 @@ def test_first_steps_compare_what_the_policy_wrote_before_any_tool_result(export
     assert [message["role"] for message in row["chosen"] + row["rejected"]] == ["assistant", "assistant"]
 
 
+@pytest.mark.parametrize(("form", "count"), [("preference", 3), ("kto", 5)])
+def test_completions_with_tool_results_are_counted(exported: Export, form: str, count: int) -> None:
+    talk = rollout(1, 0, 0.0, "x")
+    talk["response"]["output"] = talk["response"]["output"][2:]
+    rows = [*GROUP, rollout(1, 1, 1.0, "y"), talk]
+    assert exported(rows, form)[1].with_tool_results == count
+    assert exported(rows, form, completion="first_step")[1].with_tool_results == 0
+
+
 def test_kto_labels_by_the_threshold(exported: Export) -> None:
     rows, _ = exported(GROUP, "kto", reward_threshold=0.6)
     assert [row["label"] for row in rows] == [False, True, True, False]
@@ -73,6 +82,20 @@ def test_rl_rows_mask_everything_that_the_policy_did_not_generate(exported: Expo
     assert first["loss_mask"] == [0, 0, 0, 1, 1, 0, 1, 1]
     assert first["log_probs"] == [0.0, 0.0, 0.0, -0.5, -0.5, 0.0, -0.5, -0.5]
     assert (first["prompt_length"], first["advantage"], rows[1]["advantage"]) == (3, 0.5, -0.5)
+
+
+def test_rl_rows_say_which_weights_sampled_which_token(exported: Export) -> None:
+    updated = with_tokens(rollout(0, 0, 1.0))
+    call, _, message = updated["response"]["output"]
+    call["weight_versions"] = [{"version": "7", "start": 0, "end": 1}, {"version": "8", "start": 1, "end": 2}]
+    message["weight_versions"] = [{"version": "8", "start": 0, "end": 2}]
+    rows, _ = exported([updated, with_tokens(rollout(0, 1, 0.0))], "rl")
+    assert [(each["version"], each["start"], each["end"]) for each in rows[0]["weight_versions"]] == [
+        ("7", 3, 4),
+        ("8", 4, 5),
+        ("8", 6, 8),
+    ]
+    assert rows[1]["weight_versions"] == []
 
 
 def test_advantages_are_over_what_is_exported(exported: Export) -> None:
@@ -94,10 +117,12 @@ def _broken(key: str, value: object) -> Row:
         (_broken("generation_log_probs", [-0.5]), "token_data_invalid"),
         (_broken("generation_log_probs", [-0.5, 0.5]), "token_data_invalid"),
         (_broken("prompt_token_ids", [9, 9, 9, 9, 9, 9]), "token_data_invalid"),
+        (_broken("weight_versions", [{"version": "7", "start": 0, "end": 3}]), "token_data_invalid"),
+        (_broken("weight_versions", "7"), "token_data_invalid"),
         (_broken("generation_log_probs", None), "no_token_data"),
         (rollout(0, 2), "no_token_data"),
     ],
-    ids=["unequal-lengths", "positive", "another-prefix", "no-log-probs", "none"],
+    ids=["unequal-lengths", "positive", "another-prefix", "versions-beyond", "versions", "no-log-probs", "none"],
 )
 def test_token_data_that_does_not_hold_together_is_left_out(exported: Export, row: Row, reason: str) -> None:
     rows, manifest = exported([with_tokens(rollout(0, 0)), with_tokens(rollout(0, 1)), row], "rl")

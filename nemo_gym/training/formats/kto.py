@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import conversation_of
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.conversation import conversation_of
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, Tally
 from nemo_gym.training.options import ExportOptions
 
@@ -12,8 +12,8 @@ class KtoFormat:
     """One row for each rollout; `label` is whether its reward reaches the threshold."""
 
     columns: Mapping[str, ColumnKind] = {
-        "prompt": "messages",
-        "completion": "messages",
+        "prompt": "objects",
+        "completion": "objects",
         "label": "boolean",
         "tools": "text",
         "task_index": "integer",
@@ -28,6 +28,7 @@ class KtoFormat:
     def rows(self, group: Group) -> Iterator[Row]:
         """Yield the rows of a group."""
         for rollout, conversation in kept(group, lambda each: conversation_of(each, self._options), self._tally):
+            self._tally.with_tool_results += conversation.has_tool_results
             yield {
                 "prompt": conversation.prompt,
                 "completion": conversation.completion,

@@ -3,18 +3,25 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from nemo_gym.collections.token_data.check import find_violation
 from nemo_gym.collections.token_data.model_calls import LOG_PROBS, PROMPT_IDS, SAMPLED_IDS, ModelCall, model_calls
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, LeftOutError, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 
 _ARRAYS = (PROMPT_IDS, SAMPLED_IDS, LOG_PROBS)
 _IDS = msgspec.json.Decoder(list[int])
 _FLOATS = msgspec.json.Decoder(list[float])
+
+
+class _Span(msgspec.Struct):
+    version: Any
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,15 @@ class TokenSequence:
         loss_mask: 1 where the policy generated the token, else 0.
         log_probs: Natural logarithms under the policy that generated it; 0.0 where it didn't.
         prompt_length: Tokens before the first that the policy generated.
+        weight_versions: Which weights sampled which tokens: `version`, `start` and `end` in `input_ids`, `end`
+            excluded. Empty where the engine didn't say.
     """
 
     input_ids: list[int]
     loss_mask: list[int]
     log_probs: list[float]
     prompt_length: int
+    weight_versions: list[dict[str, Any]]
 
 
 def token_sequence(rollout: Rollout) -> TokenSequence:
@@ -47,12 +57,26 @@ def token_sequence(rollout: Rollout) -> TokenSequence:
         raise LeftOutError("token_data_invalid" if has_all else "no_token_data", violation.reason)
     input_ids = _IDS.decode(calls[-1].arrays[PROMPT_IDS]) + _IDS.decode(calls[-1].arrays[SAMPLED_IDS])
     mask, log_probs = [0] * len(input_ids), [0.0] * len(input_ids)
+    versions: list[dict[str, Any]] = []
     for call in calls:
         start = _prompt_length(call)
         sampled = _FLOATS.decode(call.arrays[LOG_PROBS])
         mask[start : start + len(sampled)] = [1] * len(sampled)
         log_probs[start : start + len(sampled)] = sampled
-    return TokenSequence(input_ids, mask, log_probs, _prompt_length(calls[0]))
+        versions += _versions(call, start, len(sampled))
+    return TokenSequence(input_ids, mask, log_probs, _prompt_length(calls[0]), versions)
+
+
+def _versions(call: ModelCall, start: int, sampled: int) -> list[dict[str, Any]]:
+    """Return the weight versions of a call, at the places that its tokens have in the whole sequence."""
+    try:
+        spans = msgspec.convert(call.weight_versions or [], list[_Span])
+    except msgspec.ValidationError as error:
+        raise LeftOutError("token_data_invalid", f"model call {call.number}: weight_versions: {error}") from error
+    if not all(0 <= span.start <= span.end <= sampled for span in spans):
+        what = f"weight_versions go beyond its {sampled} generated tokens"
+        raise LeftOutError("token_data_invalid", f"model call {call.number}: {what}")
+    return [{"version": span.version, "start": start + span.start, "end": start + span.end} for span in spans]
 
 
 def _prompt_length(call: ModelCall) -> int:
@@ -102,6 +126,7 @@ class RlFormat:
         "input_ids": "integers",
         "loss_mask": "integers",
         "log_probs": "numbers",
+        "weight_versions": "objects",
     }
 
     def __init__(self, options: ExportOptions, tally: Tally) -> None:
@@ -126,4 +151,5 @@ class RlFormat:
                 "input_ids": sequence.input_ids,
                 "loss_mask": sequence.loss_mask,
                 "log_probs": sequence.log_probs,
+                "weight_versions": sequence.weight_versions,
             }

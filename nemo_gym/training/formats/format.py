@@ -7,8 +7,8 @@ from nemo_gym.training.group import Group, LeftOutError, Rollout, Tally
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
-ColumnKind = Literal["messages", "text", "integer", "number", "boolean", "integers", "numbers"]
-"""What a column holds; "messages" is a list of JSON objects."""
+ColumnKind = Literal["objects", "text", "integer", "number", "boolean", "integers", "numbers"]
+"""What a column holds; "objects" is a list of JSON objects, such as messages."""
 
 
 class ExportFormat(Protocol):

@@ -45,6 +45,11 @@ class Conversation:
         return orjson.dumps([[[_without_ids(message) for message in self.completion]]])
 
     @property
+    def has_tool_results(self) -> bool:
+        """Whether the policy's messages have results of tools between them."""
+        return any(message["role"] != "assistant" for message in self.completion)
+
+    @property
     def loss_mask(self) -> list[int]:
         """For each message 1 where the policy wrote it, else 0: also for assistant messages that the task gave."""
         return [0] * len(self.prompt) + [int(message["role"] == "assistant") for message in self.completion]

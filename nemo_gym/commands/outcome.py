@@ -1,7 +1,10 @@
-"""How commands that talk to registries and write files end when that fails."""
+"""How commands that write files, or talk to registries, end when that fails or is interrupted."""
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 from nemo_gym.collections.line_file import OutputBusyError, OutputError
 from nemo_gym.commands.entry import INCOMPLETE
@@ -11,7 +14,11 @@ _AGAIN = "the same command again goes on where this one ended"
 
 
 def outcome_of(work: Callable[[], int]) -> int:
-    """Return the exit status of `work`; of a registry or a disk that failed say so, without a traceback."""
+    """Return the exit status of `work`; of a registry or a disk that failed say so, without a traceback.
+
+    SIGTERM ends it as Ctrl-C does, so that drafts are removed.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return work()
     except RegistryError as error:
@@ -21,3 +28,7 @@ def outcome_of(work: Callable[[], int]) -> int:
     except OutputError as error:
         print(f"output error: {error}", file=sys.stderr)
     return INCOMPLETE
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import Conversation, conversation_of
-from nemo_gym.training.digest_set import DigestSet
-from nemo_gym.training.format import ColumnKind, Row
+from nemo_gym.training.formats.conversation import Conversation, conversation_of
+from nemo_gym.training.formats.digest_set import DigestSet
+from nemo_gym.training.formats.format import ColumnKind, Row
 from nemo_gym.training.group import Group, LeftOutError, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 
@@ -22,7 +22,7 @@ class SftFormat:
         self._seen = DigestSet()
         in_one = options.layout == "messages"
         conversation: dict[str, ColumnKind] = (
-            {"messages": "messages"} if in_one else {"prompt": "messages", "completion": "messages"}
+            {"messages": "objects"} if in_one else {"prompt": "objects", "completion": "objects"}
         )
         self.columns: Mapping[str, ColumnKind] = {
             **conversation,

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from nemo_gym.training.conversation import Conversation, conversation_of
-from nemo_gym.training.format import ColumnKind, Row, kept
+from nemo_gym.training.formats.conversation import Conversation, conversation_of
+from nemo_gym.training.formats.format import ColumnKind, Row, kept
 from nemo_gym.training.group import Group, Rollout, Tally
 from nemo_gym.training.options import ExportOptions
 
@@ -18,9 +18,9 @@ class PreferenceFormat:
     """One row for each pair. Both have the same prompt and tools, byte for byte: `prompt_sha256` is of these bytes."""
 
     columns: Mapping[str, ColumnKind] = {
-        "prompt": "messages",
-        "chosen": "messages",
-        "rejected": "messages",
+        "prompt": "objects",
+        "chosen": "objects",
+        "rejected": "objects",
         "tools": "text",
         "prompt_sha256": "text",
         "task_index": "integer",
@@ -51,6 +51,7 @@ class PreferenceFormat:
         used = set()
         for chosen, rejected in self._pairs(ranked):
             used |= {chosen[0].rollout_index, rejected[0].rollout_index}
+            self._tally.with_tool_results += chosen[1].has_tool_results + rejected[1].has_tool_results
             yield _row(chosen, rejected, prompt_sha256)
         for rollout, _ in ranked:
             if rollout.rollout_index not in used:

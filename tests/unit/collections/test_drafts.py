@@ -1,11 +1,13 @@
 """Files that get their names together, or not at all."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from nemo_gym.collections.drafts import Drafts, draft_path
 from nemo_gym.collections.line_file import OutputBusyError, OutputError
-from nemo_gym.data.drafts import Drafts, draft_path
+from tests.killed_at import in_child
 
 
 def test_files_appear_when_they_are_published(tmp_path: Path) -> None:
@@ -49,7 +51,24 @@ def test_two_writers_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "first"
 
 
+def test_a_file_that_another_has_published_in_between_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    def publish_late(event: str, _arguments: tuple[object, ...]) -> None:
+        if event == "fcntl.flock":  # between opening the draft and locking it
+            draft_path(path).replace(path)
+
+    def open_draft() -> None:
+        sys.addaudithook(publish_late)
+        with Drafts() as drafts, pytest.raises(OutputBusyError):
+            drafts.open(path)
+
+    draft_path(path).write_text("another's")
+    assert in_child(open_draft) == 0
+    assert path.read_text() == "another's"
+
+
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with Drafts() as drafts, pytest.raises(OutputError, match="cannot write"):
+    with Drafts() as drafts, pytest.raises(OutputError, match="cannot make the folder"):
         drafts.open(tmp_path / "file" / "a")
