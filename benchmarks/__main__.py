@@ -28,6 +28,7 @@ SCENES = (
     "start_up",
     "loop_lag",
     "stop",
+    "drivers",
     "converter",
     "viewer",
 )

@@ -40,7 +40,7 @@ class Counts:
         if isinstance(outcome, Failed):
             self.add_failure(outcome.record)
         else:
-            self.add_verified(is_masked=outcome.is_masked, kind=outcome.row.get("failure_kind"))
+            self.add_verified(is_masked=outcome.is_masked, kind=outcome.mask_kind)
 
     def add_verified(self, *, is_masked: bool, kind: Any = None) -> None:
         """Count one rollout with a reward; `kind`: why it is masked, as its row says."""

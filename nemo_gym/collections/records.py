@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -132,6 +132,11 @@ class Scored:
         return bool(self.row.get("mask_sample"))
 
     @property
+    def mask_kind(self) -> Any:
+        """Why it is masked, as its row says."""
+        return self.row.get("failure_kind")
+
+    @property
     def reward(self) -> float:
         """The reward, finite."""
         return float(self.row["reward"])
@@ -160,7 +165,38 @@ class Failed:
         return self.record.task_index, self.record.rollout_index
 
 
-Outcome = Scored | Failed
+AttemptOutcome = Scored | Failed
+
+
+class Verified(Protocol):
+    """A rollout with a reward, in whichever process it was run."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Task index and rollout index."""
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row, decoded."""
+
+    @property
+    def reward(self) -> float:
+        """The reward, finite."""
+
+    @property
+    def is_masked(self) -> bool:
+        """Tell whether the reward must stay out of every mean and export."""
+
+    @property
+    def mask_kind(self) -> Any:
+        """Why it is masked, as its row says."""
+
+    @property
+    def line(self) -> bytes:
+        """The row as it is written."""
+
+
+Outcome = Verified | Failed
 
 
 @dataclass(frozen=True)
@@ -184,6 +220,16 @@ class Attempt:
         return f"{self.task_index}-{self.rollout_index}-{self.number}"
 
     @property
+    def key(self) -> tuple[int, int]:
+        """Task index and rollout index."""
+        return self.task_index, self.rollout_index
+
+    @property
+    def place(self) -> dict[str, int]:
+        """Task and repeat as every line has them."""
+        return {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index}
+
+    @property
     def agent_ref(self) -> dict[str, str] | None:
         """The agent as a row names it."""
         return None if self.agent_name is None else {"type": "responses_api_agents", "name": self.agent_name}
@@ -200,8 +246,7 @@ class Attempt:
         if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
             reason = f"the answer of {self.agent_name} has {reward!r} as its reward"
             raise rollout_error("verifier_error", reason, stage="verification", server=self.agent_name)
-        marks: JsonObject = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index}
-        marks["agent_ref"] = self.agent_ref
+        marks: JsonObject = {**self.place, "agent_ref": self.agent_ref}
         if was_run:
             marks |= {STARTED_AT_KEY: round(self.started_at, 3), ELAPSED_S_KEY: self._elapsed_s()}
         scored = Scored({**answer, **marks}, arrays or {})
@@ -214,8 +259,11 @@ class Attempt:
 
     def materialized(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return a task row as it is sent, with its agent and its place."""
-        marks = {TASK_INDEX_KEY: self.task_index, ROLLOUT_INDEX_KEY: self.rollout_index}
-        return {**row, "agent_ref": row.get("agent_ref") or self.agent_ref, **marks}
+        return {**row, "agent_ref": row.get("agent_ref") or self.agent_ref, **self.place}
+
+    def unverified(self, verify_request: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a verify request that waits for its verdict."""
+        return {**self.place, "attempt": self.number, "verify_request": verify_request}
 
     def failed(self, error: RolloutError) -> Failed:
         """Return the outcome of a failure."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError, encode_line
-from nemo_gym.collections.reading.paged_array import ByRollout
-from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed, Outcome
+from nemo_gym.collections.reading.paged_array import ByRollout, Key
+from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.config.errors import ConfigError, Mistake
 
 _log = logging.getLogger("nemo_gym.collections")
@@ -52,7 +52,7 @@ class Output:
 
     def dispatched(self, attempt: Attempt) -> None:
         """Note that an attempt begins."""
-        self._journal.append({"event": "dispatched", **_key(attempt), "attempt": attempt.number, "at": time.time()})
+        self._journal.append({"event": "dispatched", **attempt.place, "attempt": attempt.number, "at": time.time()})
 
     def attempt_failed(self, failed: Failed) -> None:
         """Note an attempt that will be followed by another."""
@@ -60,18 +60,26 @@ class Output:
 
     def materialize(self, attempt: Attempt, row: dict[str, Any]) -> None:
         """Write a task row as it is sent, the first time that its rollout is dispatched."""
-        key = attempt.task_index, attempt.rollout_index
+        if attempt.key not in self.sent:
+            self.append_input(attempt.key, encode_line(attempt.materialized(row)))
+
+    def append_input(self, key: Key, line: bytes) -> None:
+        """Write the line of a task row as it is sent, unless that of its rollout is there."""
         if key not in self.sent:
-            self._inputs.append(attempt.materialized(row))
+            self._inputs.append_line(line)
             self.sent[key] = 1
 
     def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
         """Keep what an attempt generated and nobody could verify, so that a resume need not generate it again."""
         try:
-            line = encode_line({**_key(attempt), "attempt": attempt.number, "verify_request": verify_request})
+            line = encode_line(attempt.unverified(verify_request))
         except TypeError as error:
             _log.warning("rollout %s can't be kept for a later verification: %s", attempt.rollout_id, error)
             return
+        self.append_unverified(line)
+
+    def append_unverified(self, line: bytes) -> None:
+        """Write the line of what an attempt generated and nobody could verify."""
         self._unverified.append_line(line)
 
     def settle(self, outcome: Outcome) -> None:
@@ -111,7 +119,3 @@ class Output:
 def _remove_if_empty(file: LineFile) -> None:
     if file.is_empty:
         file.path.unlink(missing_ok=True)
-
-
-def _key(attempt: Attempt) -> dict[str, int]:
-    return {TASK_INDEX_KEY: attempt.task_index, ROLLOUT_INDEX_KEY: attempt.rollout_index}

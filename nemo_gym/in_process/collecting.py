@@ -9,7 +9,8 @@ import orjson
 
 from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.collections.tasks import PARAMS_KEY, Task, check_task_file, find_task_file, read_tasks
-from nemo_gym.rollouts.collector import Collector, CollectorLimits, Work
+from nemo_gym.rollouts.collector import Collector, CollectorLimits
+from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, Work
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 
@@ -57,8 +58,9 @@ class OutcomeStream:
     ) -> None:
         self._running: asyncio.Task[None] | None = None
         self._settled: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        check = TokenDataMasking(None)
-        self._collector = Collector(client, self, limits, agent_name, params, check, lambda outcome: None)
+        rules = RolloutRules(agent_name, params, limits.max_attempts, limits.rollout_timeout_s)
+        runner = LocalRunner(client, self, rules, check=TokenDataMasking(None))
+        self._collector = Collector(runner, self, limits, lambda outcome: None)
 
     async def of(self, work: Iterator[Work]) -> AsyncGenerator[Outcome]:
         """Yield the outcomes as they come; whoever stops reading cuts off what runs.

@@ -23,8 +23,9 @@ from nemo_gym.in_process.model_choice import POLICY, ModelChoice, model_block
 from nemo_gym.in_process.results import RolloutResult
 from nemo_gym.in_process.servers import InProcessServers
 from nemo_gym.launch.plan import LaunchOptions
-from nemo_gym.rollouts.collector import CollectorLimits, Work
+from nemo_gym.rollouts.collector import CollectorLimits
 from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
+from nemo_gym.rollouts.runner import Work
 from nemo_gym.servers.http.head_lookup import require_server
 
 Environments = str | Path | Sequence[str | Path] | type[SimpleResourcesServer]

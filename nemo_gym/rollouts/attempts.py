@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from nemo_gym.collections.records import Attempt, Failed, Outcome
+from nemo_gym.collections.records import Attempt, AttemptOutcome, Failed
 from nemo_gym.rollouts.reverify.verify_again import verify_again
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import failure_of
@@ -26,7 +26,7 @@ async def run_attempt(
     *,
     timeout_s: float,
     trajectory: dict[str, Any] | None = None,
-) -> Outcome:
+) -> AttemptOutcome:
     """Return the outcome of one attempt within `timeout_s`; a failure is an outcome, only cancellation is raised."""
     deadline = Deadline(timeout_s, "setting rollout_timeout_s", "agent_timeout")
     try:
@@ -56,7 +56,7 @@ def _known_agent(client: ServerClient, attempt: Attempt) -> str:
 
 async def _verdict(
     client: ServerClient, agent_name: str, trajectory: dict[str, Any], attempt: Attempt, deadline: Deadline
-) -> Outcome:
+) -> AttemptOutcome:
     answer = await verify_again(client, agent_name, trajectory, deadline)
     try:
         return attempt.scored(answer)
@@ -66,7 +66,7 @@ async def _verdict(
 
 async def _run(
     client: ServerClient, agent_name: str, row: dict[str, Any], attempt: Attempt, deadline: Deadline
-) -> Outcome:
+) -> AttemptOutcome:
     answer = await client.post(agent_name, "/run", json=row, deadline=deadline)
     if not answer.ok:
         raise failure_of(answer)
@@ -122,7 +122,7 @@ async def attempt_until_settled(
     policy: AttemptPolicy,
     log: AttemptLog,
     trajectory: dict[str, Any] | None = None,
-) -> Outcome:
+) -> AttemptOutcome:
     """Return the outcome of a rollout whose first attempt is `attempt`.
 
     Args:

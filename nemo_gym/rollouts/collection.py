@@ -22,11 +22,14 @@ from nemo_gym.collections.server_code import ServerCode, read_server_code
 from nemo_gym.collections.tasks import Task, find_task_file, read_tasks
 from nemo_gym.collections.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, Work, work_left
+from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, work_left
+from nemo_gym.rollouts.drivers.choice import open_runner
+from nemo_gym.rollouts.drivers.process import StartDriver, start_process
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.preflight import ROWS_READ, check_beforehand, find_mistakes
 from nemo_gym.rollouts.progress import ProgressDisplay, say
 from nemo_gym.rollouts.report import CollectionReport
+from nemo_gym.rollouts.runner import RolloutRunner, Work
 from nemo_gym.rollouts.slots import limit_note
 from nemo_gym.rollouts.tally import Tally
 from nemo_gym.rollouts.token_data.example import example_lines
@@ -38,10 +41,16 @@ T = TypeVar("T")
 
 
 class Collection:
-    """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early."""
+    """One collection. Construct it, `check()`, then `await run()`; `stop()` ends it early.
 
-    def __init__(self, options: RolloutCollectionConfig, client: ServerClient) -> None:
+    `start_driver` starts each driver of a collection that has several.
+    """
+
+    def __init__(
+        self, options: RolloutCollectionConfig, client: ServerClient, start_driver: StartDriver = start_process
+    ) -> None:
         self.options = options
+        self._start_driver = start_driver
         self.input_path = find_task_file(options.input_jsonl_fpath)
         self.client = client
         self.paths = OutputPaths(Path(options.output_jsonl_fpath))
@@ -55,6 +64,7 @@ class Collection:
         self._notes: list[str] = []
         self._token_data = TokenDataMasking(options.check_token_ids)
         self._example: tuple[str, ...] = ()
+        self._sent: frozenset[str] = frozenset()
 
     def check(self) -> None:
         """Raise ConfigError for everything that can be known before work begins; writes nothing."""
@@ -97,19 +107,25 @@ class Collection:
                 await self._preflight(work.task for work in first if work.trajectory is None)
             work = await self._in_thread(lambda: _begun(self._work(settled)))
             self._say_limit()
-            self._collector = collector = self._make_collector(output)
-            if self._stop_reason is not None:
-                collector.stop(self._stop_reason)
-            with ProgressDisplay(lambda: self.tally.progress(collector)) as display:
-                self._display = display
-                showing = asyncio.ensure_future(display.keep_showing())
-                try:
-                    await collector.run(work)
-                finally:
-                    showing.cancel()
-                if self._token_data.example is not None and self._stop_reason is None:
-                    self._example = tuple(await example_lines(self.client, self._token_data.example))
+            async with open_runner(
+                self.client, output, options, self._token_data, self._sent, self._start_driver
+            ) as runner:
+                await self._collect(work, runner, output)
+            if self._token_data.example is not None and self._stop_reason is None:
+                self._example = tuple(await example_lines(self.client, self._token_data.example))
         return self.report()
+
+    async def _collect(self, work: Iterator[Work], runner: RolloutRunner, output: Output) -> None:
+        self._collector = collector = Collector(runner, output, self._limits(), self._on_outcome)
+        if self._stop_reason is not None:
+            collector.stop(self._stop_reason)
+        with ProgressDisplay(lambda: self.tally.progress(collector)) as display:
+            self._display = display
+            showing = asyncio.ensure_future(display.keep_showing())
+            try:
+                await collector.run(work)
+            finally:
+                showing.cancel()
 
     def stop(self, reason: str, drain_s: float = DRAIN_S) -> None:
         """Start nothing more; what runs has so many seconds to finish."""
@@ -153,7 +169,7 @@ class Collection:
                 raise ConfigError(*mistakes)
 
     def _say_limit(self) -> None:
-        note = limit_note(self.options.num_samples_in_parallel, self.tally.counts.not_settled)
+        note = limit_note(self.options.num_samples_in_parallel, self.tally.counts.not_settled, self.options.num_drivers)
         if note is not None:
             say(note)
 
@@ -176,7 +192,7 @@ class Collection:
     def _make_manifest(self) -> Manifest:
         tasks = read_task_set(task.line for task in self._tasks())
         self.tally.counts.expected = tasks.count * self.options.num_repeats
-        self.tally.metrics.sent = self._sent_fields(tasks)
+        self.tally.metrics.sent = self._sent = self._sent_fields(tasks)
         server_config = cast(dict[str, Any], OmegaConf.to_container(self.client.global_config_dict))
         code = read_server_code(server_config, self.client.server_instances())
         self._tell_about(code)
@@ -231,18 +247,16 @@ class Collection:
             self._stops_reading.set()
             raise
 
-    def _make_collector(self, output: Output) -> Collector:
+    def _limits(self) -> CollectorLimits:
         options = self.options
-        limits = CollectorLimits(
+        return CollectorLimits(
             max_in_flight=options.num_samples_in_parallel,
             max_attempts=options.max_attempts,
             rollout_timeout_s=options.rollout_timeout_s,
             time_budget_s=options.time_budget_s,
             strict=options.strict,
+            num_drivers=options.num_drivers,
         )
-        params = options.responses_create_params
-        check, on_outcome = self._token_data, self._on_outcome
-        return Collector(self.client, output, limits, options.agent_name, params, check, on_outcome)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._settled.forget_failure(outcome.key)

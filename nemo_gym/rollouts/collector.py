@@ -3,32 +3,17 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Protocol
+from typing import Protocol
 
-from nemo_gym.collections.records import Attempt, Failed, Outcome
+from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
-from nemo_gym.collections.tasks import Task, agent_of, with_params
-from nemo_gym.rollouts.attempts import AttemptLog, AttemptPolicy, attempt_until_settled
+from nemo_gym.collections.tasks import Task
+from nemo_gym.rollouts.runner import RolloutRunner, RunnerLostError, Work
 from nemo_gym.rollouts.slots import InFlight, Slots, slots_for
 from nemo_gym.rollouts.stop_rule import StopRule
-from nemo_gym.servers.http.client import ServerClient
-from nemo_gym.wire.failure import rollout_error
-
-
-@dataclass(frozen=True)
-class Work:
-    """One rollout to be run: its first attempt has the number `first_attempt`.
-
-    `trajectory`: a verify request that only lacks its verdict; None: it has to be generated.
-    """
-
-    task: Task
-    rollout_index: int
-    first_attempt: int = 0
-    trajectory: dict[str, Any] | None = None
 
 
 def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> Iterator[Work]:
@@ -40,11 +25,8 @@ def work_left(tasks: Iterator[Task], num_repeats: int, settled: ResumeState) -> 
                 yield Work(task, rollout_index, settled.attempts[key], settled.trajectory(key))
 
 
-class OutcomeLog(AttemptLog, Protocol):
-    """Is told of attempts as they happen, and gets every outcome: the files of a collection, or a program."""
-
-    def materialize(self, attempt: Attempt, row: dict[str, Any]) -> None:
-        """A task row is sent to its agent."""
+class OutcomeLog(Protocol):
+    """Gets every outcome: the files of a collection, or a program."""
 
     def settle(self, outcome: Outcome) -> None:
         """A rollout has its outcome."""
@@ -67,6 +49,7 @@ class CollectorLimits:
         rollout_timeout_s: Longest one attempt may take.
         time_budget_s: Nothing is started that would not end within it; what still runs then is cut off.
         strict: See `StopRule`.
+        num_drivers: Processes that run them, each with connections of its own.
     """
 
     max_in_flight: InFlight = None
@@ -74,6 +57,7 @@ class CollectorLimits:
     rollout_timeout_s: float = 3600.0
     time_budget_s: float | None = None
     strict: bool | None = None
+    num_drivers: int = 1
 
 
 @dataclass
@@ -81,25 +65,20 @@ class Collector:
     """One collection in progress.
 
     Attributes:
-        check: Looks at every outcome before it is written, and returns it or another.
+        runner: Runs the rollouts.
         on_outcome: Told of every outcome after it was written.
         stopped_because: Why it ended early, in words; None when it ran to its end.
         in_flight: Rollouts that run now.
         slots: How many may run.
-        retries: Attempts so far that followed a failed one.
     """
 
-    client: ServerClient
+    runner: RolloutRunner
     output: OutcomeLog
     limits: CollectorLimits
-    agent_name: str | None
-    params: Mapping[str, Any]
-    check: Callable[[Outcome], Outcome]
     on_outcome: Callable[[Outcome], None]
     stopped_because: str | None = None
     in_flight: int = 0
     slots: Slots = field(init=False)
-    retries: int = 0
     _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
     _stop_rule: StopRule = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -109,7 +88,7 @@ class Collector:
     _error: Exception | None = None
 
     def __post_init__(self) -> None:
-        self.slots = slots_for(self.limits.max_in_flight)
+        self.slots = slots_for(self.limits.max_in_flight, self.limits.num_drivers)
         self._stop_rule = StopRule(self.limits.strict)
 
     @property
@@ -123,6 +102,7 @@ class Collector:
             self.stopped_because = reason
             self._drain_until = time.monotonic() + drain_s
             self._stop.set()
+            self.runner.stop()
 
     async def run(self, work: Iterator[Work]) -> None:
         """Run the work; returns when everything is settled, or a stop was asked for and what ran has drained.
@@ -204,7 +184,7 @@ class Collector:
         outcome: Outcome | None = None
         try:
             try:
-                outcome = self.check(await self._outcome(work))
+                outcome = await self.runner.outcome(work)
             finally:
                 self.in_flight -= 1
             self.output.settle(outcome)
@@ -212,6 +192,8 @@ class Collector:
             hopeless = self._stop_rule.add(outcome)
             if hopeless is not None:
                 self.stop(hopeless)
+        except RunnerLostError as error:
+            self.stop(str(error), 0.0)
         except Exception as error:  # nothing can be settled any more: a full disk, or a bug of ours
             self._error = self._error or error
             self.stop(str(error), 0.0)
@@ -221,29 +203,6 @@ class Collector:
                 self._latencies_s.append(seconds)
             self._longest_s = max(self._longest_s, seconds)
             slots.release(seconds, overloaded=_is_overload(outcome))
-
-    async def _outcome(self, work: Work) -> Outcome:
-        index = work.task.index, work.rollout_index, work.first_attempt
-        try:
-            row = with_params(work.task.row(), self.params)
-        except ValueError as error:
-            mistake = rollout_error("input_invalid", str(error), stage="admission", delivery="not_sent")
-            return Attempt.begin(*index, self.agent_name).failed(mistake)
-        attempt = Attempt.begin(*index, self.agent_name or agent_of(row))
-        if work.trajectory is None:
-            self.output.materialize(attempt, row)
-        policy = AttemptPolicy(self.limits.max_attempts, self.limits.rollout_timeout_s, self._pause)
-        return await attempt_until_settled(self.client, row, attempt, policy, self.output, work.trajectory)
-
-    async def _pause(self, seconds: float) -> bool:
-        """Wait, unless a stop comes first; False then."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            self.retries += not self._stop.is_set()
-            return not self._stop.is_set()
-        return False
 
 
 def _is_overload(outcome: Outcome | None) -> bool:

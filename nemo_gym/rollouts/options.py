@@ -43,6 +43,9 @@ class RolloutCollectionConfig(_RunOptions):
     responses_create_params: dict[str, Any] = Field(
         default={}, description="Overrides each row's, e.g. +responses_create_params.temperature=0.7"
     )
+    num_drivers: int = Field(
+        default=1, ge=1, le=64, description="Processes that run rollouts; 1: the collector itself does."
+    )
     preflight: bool = Field(
         default=True, description="Check model, tools and verifier before the first rollout, with one small model call."
     )

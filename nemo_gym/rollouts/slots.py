@@ -111,23 +111,24 @@ class AdaptiveSlots(Slots):
         self._is_settling = settling
 
 
-def slots_for(wanted: InFlight) -> Slots:
+def slots_for(wanted: InFlight, num_drivers: int = 1) -> Slots:
     """Return the slots for what `num_samples_in_parallel` says; None: `DEFAULT_IN_FLIGHT`.
 
-    There are never more than this process may have connections, since each rollout needs one.
+    There are never more than the processes that run rollouts may have connections, since each rollout needs one.
     """
-    connections = max_connections()
+    connections = max_connections() * num_drivers
     if wanted == "auto":
         return AdaptiveSlots(connections)
     return Slots(min(wanted or DEFAULT_IN_FLIGHT, connections))
 
 
-def limit_note(wanted: InFlight, rollouts: int) -> str | None:
+def limit_note(wanted: InFlight, rollouts: int, num_drivers: int = 1) -> str | None:
     """Return a line that says why fewer than `rollouts` run at once, where nobody asked for that; else None."""
-    connections = max_connections()
+    connections = max_connections() * num_drivers
     asked = rollouts if wanted == "auto" else min(rollouts, wanted or DEFAULT_IN_FLIGHT)
     if asked > connections:
-        files = f"this process may have {descriptor_limit():,} files open (ulimit -n)"
+        who = "this process" if num_drivers == 1 else "each driver"
+        files = f"{who} may have {descriptor_limit():,} files open (ulimit -n)"
         return f"at most {connections:,} rollouts run at once, because {files}"
     if wanted is None and rollouts > DEFAULT_IN_FLIGHT:
         return f"at most {DEFAULT_IN_FLIGHT:,} rollouts run at once; +num_samples_in_parallel=N changes that"

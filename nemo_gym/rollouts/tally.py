@@ -1,6 +1,7 @@
 """The numbers of a collection so far: the counts and metrics that are written, and what the progress display shows."""
 
 from nemo_gym.collections.counts import Counts
+from nemo_gym.collections.metrics.measures import MeasuredRollout
 from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.collections.reading.reader import StoredRollout
 from nemo_gym.collections.records import Failed, Outcome
@@ -27,7 +28,11 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Take in one outcome of this run."""
         self.counts.add(outcome)
-        if not isinstance(outcome, Failed) and not outcome.is_masked:
+        if isinstance(outcome, Failed) or outcome.is_masked:
+            return
+        if isinstance(outcome, MeasuredRollout):
+            self.metrics.add_measured(outcome.key[0], outcome.reward, outcome.measures)
+        else:
             self.metrics.add(outcome.key[0], outcome.reward, outcome.line)
 
     def add_earlier(self, rollout: StoredRollout) -> None:
@@ -49,6 +54,6 @@ class Tally:
             at_start=self.resumed,
             limit=collector.slots.limit if isinstance(collector.slots, AdaptiveSlots) else None,
             failed_by_kind=counts.failed_by_kind,
-            retries=collector.retries,
+            retries=collector.runner.retries,
             latency_p50_s=collector.latency_p50_s,
         )

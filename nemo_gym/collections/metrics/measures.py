@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 from msgspec import Raw
 
 from nemo_gym.collections.records import ELAPSED_S_KEY, MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, TIME_KEYS
@@ -74,6 +76,29 @@ class RolloutMeasures(NamedTuple):
     per_rollout: Mapping[str, int]
     is_truncated: bool
     elapsed_s: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasuredRollout:
+    """A verified rollout that another process has run and measured: its line, and what is counted of it.
+
+    Attributes:
+        mask_kind: Why it is masked, as its row says.
+        line: The row as it is written.
+    """
+
+    key: tuple[int, int]
+    reward: float
+    is_masked: bool
+    mask_kind: Any
+    line: bytes
+    measures: RolloutMeasures
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row, decoded."""
+        row: dict[str, Any] = orjson.loads(self.line)
+        return row
 
 
 def measure(line: bytes, sent: Container[str] = ()) -> RolloutMeasures:

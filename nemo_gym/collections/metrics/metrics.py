@@ -112,11 +112,15 @@ class Metrics:
 
     def add(self, task_index: int, reward: float, line: bytes) -> None:
         """Take in one scored rollout; `line`: its row as it is written."""
+        self.add_measured(task_index, reward, measure(line, self.sent))
+
+    def add_measured(self, task_index: int, reward: float, measures: RolloutMeasures) -> None:
+        """Take in one scored rollout with its measures."""
         self._scored.add(task_index, 1)
         self._solved.add(task_index, reward >= self.pass_threshold)
         self._reward_by_task.add(task_index, reward)
         self._reward.add(reward)
-        self._add_measures(measure(line, self.sent))
+        self._add_measures(measures)
 
     @property
     def mean_reward(self) -> float | None:

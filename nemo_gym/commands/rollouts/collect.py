@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from omegaconf import DictConfig
 from pydantic import Field
@@ -12,13 +13,14 @@ from nemo_gym import event_loop
 from nemo_gym.collections.line_file import OutputError
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
 from nemo_gym.commands.rollouts.show_rollouts import show_rollouts
-from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME
+from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME, RAY_HEAD_NODE_ADDRESS_KEY_NAME
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.sources import names_head
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.collector import DRAIN_S
+from nemo_gym.rollouts.drivers.process import StartDriver, start_process
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.report import CollectionReport
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
@@ -44,10 +46,31 @@ def collect(command_line: CommandLine) -> int:
     """Collect with the servers that run; return the exit status."""
     values = merge_sources(command_line, own_keys=list(CollectOptions.model_fields))
     options = read_options(CollectOptions, values)
-    collection = Collection(options, connect(command_line, values))
-    collection.check()
-    with viewer_beside(options.output_jsonl_fpath if options.viewer else None):
-        return event_loop.run(_collect_with_signals(collection))
+    client = connect(command_line, values)
+    with drivers_for(options, client, values.get(RAY_HEAD_NODE_ADDRESS_KEY_NAME)) as (client, start_driver):
+        collection = Collection(options, client, start_driver)
+        collection.check()
+        with viewer_beside(options.output_jsonl_fpath if options.viewer else None):
+            return event_loop.run(_collect_with_signals(collection))
+
+
+@contextlib.contextmanager
+def drivers_for(
+    options: RolloutCollectionConfig, client: ServerClient, ray_address: str | None
+) -> Iterator[tuple[ServerClient, StartDriver]]:
+    """Give the client of a collection and what starts its drivers: on a Ray cluster, if one is named."""
+    if options.num_drivers == 1 or ray_address is None:
+        yield client, start_process
+        return
+    from nemo_gym.launch.ray.node_drivers import NodeDrivers
+
+    # The head as other nodes call it.
+    head = BaseServerConfig.model_validate(dict(client.global_config_dict[HEAD_SERVER_KEY_NAME]))
+    drivers = NodeDrivers(ray_address, head.host, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
+    try:
+        yield ServerClient(head, client.global_config_dict, client.run_token), drivers.start
+    finally:
+        drivers.leave()
 
 
 def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:

@@ -6,8 +6,9 @@ from omegaconf import DictConfig
 
 from nemo_gym import event_loop
 from nemo_gym.commands.entry import INTERRUPTED, read_options, run_command
-from nemo_gym.commands.rollouts.collect import CollectOptions, collect_until_signal
+from nemo_gym.commands.rollouts.collect import CollectOptions, collect_until_signal, drivers_for
 from nemo_gym.commands.servers.run import RunOptions
+from nemo_gym.config.keys import RAY_HEAD_NODE_ADDRESS_KEY_NAME
 from nemo_gym.config.load import RunConfig, load_config
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.schema import BaseServerConfig
@@ -43,8 +44,11 @@ def run_and_collect(command_line: CommandLine) -> int:
 
 async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:
     async def while_up(launcher: Launcher, signals: SignalWatch) -> int:
-        collection = Collection(options, ServerClient(head, DictConfig(launcher.public_config()), launcher.run_token))
-        return await collect_until_signal(collection, signals, may_cut_off=False)
+        client = ServerClient(head, DictConfig(launcher.public_config()), launcher.run_token)
+        address = config.global_config_dict.get(RAY_HEAD_NODE_ADDRESS_KEY_NAME)
+        with drivers_for(options, client, address) as (client, start_driver):
+            collection = Collection(options, client, start_driver)
+            return await collect_until_signal(collection, signals, may_cut_off=False)
 
     try:
         return await run_in_foreground(config, options, while_up)

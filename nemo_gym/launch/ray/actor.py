@@ -15,10 +15,10 @@ from typing import Any
 
 
 class NodeActor:
-    """Unpacks the code of the run, and passes calls on to `nemo_gym.launch.ray.node_process.NodeProcess`."""
+    """Unpacks the code of the run, and passes calls on to an object of a class in it."""
 
     def __init__(self) -> None:
-        self._process: Any = None
+        self._served: Any = None
 
     async def where_and_what(self, wanted: list[str]) -> tuple[str, str, list[str]]:
         """Return the node's address, its id, and which packages it lacks, in words; `wanted` are `name==version`."""
@@ -39,8 +39,13 @@ class NodeActor:
                 found.append(f"{name} {version} (there: {here})")
         return found
 
-    async def unpack(self, content: bytes, digest: str) -> None:
-        """Unpack the code of the run, unless this node has it from before, and load it."""
+    async def unpack(
+        self, content: bytes, digest: str, served: str = "nemo_gym.launch.ray.node_process:NodeProcess"
+    ) -> None:
+        """Unpack the code of the run, unless this node has it from before, and load it.
+
+        `served`: `module:Class` of what gets the calls; it is told where the code is.
+        """
         home = Path(os.environ.get("NEMO_GYM_HOME") or Path.home() / ".nemo_gym")
         root = home / "shipped" / digest
         if not root.exists():
@@ -54,8 +59,9 @@ class NodeActor:
                 if not root.exists():
                     raise
         sys.path.insert(0, str(root))
-        self._process = importlib.import_module("nemo_gym.launch.ray.node_process").NodeProcess(root)
+        module, _, name = served.partition(":")
+        self._served = getattr(importlib.import_module(module), name)(root)
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the node's process."""
-        return await getattr(self._process, method)(*arguments)
+        """Call a method of what was loaded."""
+        return await getattr(self._served, method)(*arguments)

@@ -106,6 +106,10 @@ class Cluster:
             **options,
         ).remote()
 
+    def driver_actor(self) -> Any:
+        """Return a new actor for a driver of a collection; it ends with this connection."""
+        return self._actor_class.options(num_cpus=1, scheduling_strategy="SPREAD", max_restarts=0).remote()
+
     async def turn_of(self, process: PlannedProcess) -> None:
         """Wait until a process may get an actor: with `pack`, when the first of its siblings has a node."""
         assert process.placement is not None

@@ -10,15 +10,15 @@ from nemo_gym.collections.identity import TaskSet
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.reading.paged_array import Key
 from nemo_gym.collections.reading.reader import CollectionReader
-from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Outcome, Scored
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Failed, Outcome
 from nemo_gym.collections.resume import ResumeState
 from nemo_gym.collections.tasks import Task, agent_of
 from nemo_gym.rollouts.collection import Collection
-from nemo_gym.rollouts.collector import Work
 from nemo_gym.rollouts.options import ReverifyConfig
 from nemo_gym.rollouts.preflight import is_agent
 from nemo_gym.rollouts.reverify.verify_again import resources_server_of
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
+from nemo_gym.rollouts.runner import Work
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.wire.failure import RolloutError
 
@@ -118,6 +118,6 @@ class Reverification(Collection):
     def _on_outcome(self, outcome: Outcome) -> None:
         super()._on_outcome(outcome)
         before = self._rewards_before.pop(outcome.key, None)
-        if isinstance(outcome, Scored) and before is not None:
+        if not isinstance(outcome, Failed) and before is not None:
             self.changes.compared += 1
             self.changes.changed += before != outcome.reward

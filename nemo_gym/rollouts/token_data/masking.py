@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nemo_gym.collections.records import Failed, Outcome
+from nemo_gym.collections.records import AttemptOutcome, Failed
 from nemo_gym.collections.token_data.check import Violation, find_violation
 from nemo_gym.wire.failure import MAX_REASON_CHARS, FailureKind
 
@@ -34,7 +34,11 @@ class TokenDataMasking:
         self._wanted = wanted
         self.example: MaskedExample | None = None
 
-    def __call__(self, outcome: Outcome) -> Outcome:
+    def note(self, example: MaskedExample) -> None:
+        """Take in one that another process has masked."""
+        self.example = self.example or example
+
+    def __call__(self, outcome: AttemptOutcome) -> AttemptOutcome:
         """Return the outcome, masked if need be; what is masked already keeps its reason."""
         if self._wanted is False or isinstance(outcome, Failed) or outcome.is_masked:
             return outcome

@@ -73,6 +73,11 @@ class ServerClient:
         host, port = configured_head()
         return BaseServerConfig(host=host, port=port)
 
+    @property
+    def run_token(self) -> str | None:
+        """The run's token, for another client of the same run."""
+        return self._token
+
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""
         app = self._local_apps.get(server_name)

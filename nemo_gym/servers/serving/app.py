@@ -16,6 +16,7 @@ from nemo_gym.servers.serving.endpoint import Endpoint
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
 from nemo_gym.servers.serving.errors import error_response
 from nemo_gym.servers.serving.handler import Handler
+from nemo_gym.servers.serving.metrics.counts import ServerCounts
 from nemo_gym.servers.serving.route import ServerRoute
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
 
@@ -34,6 +35,9 @@ class ServerApp(FastAPI):
         with_sessions: Wraps the app in what puts a session id into the scope.
         policy_of: Gives the policy for a path such as `/verify`.
         options: FastAPI's own.
+
+    Attributes:
+        counts: Get every request that an `Endpoint` answers.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class ServerApp(FastAPI):
         self.user_middleware.append(self._innermost)  # an author's own are inserted before it, and see every request
         self._with_sessions = with_sessions(self._dispatch)
         self._policy_of = policy_of
+        self.counts = ServerCounts()
         self._lean_endpoints: dict[str, Endpoint] = {}
         self._num_routes_seen = -1
 
@@ -91,7 +96,8 @@ class ServerApp(FastAPI):
         if self._num_routes_seen != len(self.router.routes):
             handlers = self._lean_handlers() if self.user_middleware == [self._innermost] else {}
             self._lean_endpoints = {
-                path: Endpoint(self._policy_of(path), self, handler=handler) for path, handler in handlers.items()
+                path: Endpoint(self._policy_of(path), self, self.counts.of(path), handler=handler)
+                for path, handler in handlers.items()
             }
             self._num_routes_seen = len(self.router.routes)
         return self._lean_endpoints.get(scope["path"])
@@ -105,16 +111,18 @@ class ServerApp(FastAPI):
                 found.setdefault(route.path, route.lean_handler)
         return found
 
-    def policy_for(self, scope: Scope) -> EndpointPolicy | None:
-        """Return the policy for a request that FastAPI's router answers; None for one that only reads, or isn't a tool.
+    def endpoint_for(self, scope: Scope, framework: ASGIApp) -> Endpoint | None:
+        """Return the endpoint of a request that FastAPI's router answers; None for one that only reads.
 
         Plain Starlette routes and mounted apps are left to their author, and so is a path that no route has.
         """
         if scope["type"] != "http" or scope["method"] in _READ_ONLY:
             return None
         found = next((route for route in self.router.routes if route.matches(scope)[0] is Match.FULL), None)
-        is_own_affair = found is None or isinstance(found, Mount) or type(found) is Route
-        return None if is_own_affair else self._policy_of(scope["path"])
+        if found is None or isinstance(found, Mount) or type(found) is Route:
+            return None
+        counts = self.counts.of(getattr(found, "path", "other"))  # as declared: the path itself may be anything
+        return Endpoint(self._policy_of(scope["path"]), self, counts, framework=framework)
 
     async def _respond_to_error(self, request: Request, error: Exception) -> Response:
         response = error_response(error, self._policy_of(request.scope["path"]))
@@ -132,9 +140,8 @@ class _EndpointMiddleware:
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        policy = self._server.policy_for(scope)
-        call = self._app if policy is None else Endpoint(policy, self._server, framework=self._app)
-        await call(scope, receive, send)
+        endpoint = self._server.endpoint_for(scope, self._app)
+        await (endpoint or self._app)(scope, receive, send)
 
 
 def _without_traceback_of_mistakes(send: Send) -> Send:

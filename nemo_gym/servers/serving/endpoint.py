@@ -20,7 +20,9 @@ from nemo_gym.servers.http.asgi_call import AsgiCall
 from nemo_gym.servers.http.disconnect import DisconnectWatcher
 from nemo_gym.servers.http.json_body import encode_result
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
+from nemo_gym.servers.serving.errors import FailureResponse
 from nemo_gym.servers.serving.handler import Handler, HandlerExit
+from nemo_gym.servers.serving.metrics.counts import CANCELLED, OK, RouteCounts
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays, take_out_arrays
 
@@ -34,15 +36,23 @@ class Endpoint:
     Args:
         policy: The rules of this endpoint.
         app: Has the author's exception handlers.
+        counts: Get every request.
         handler: The lean way into the handler.
         framework: FastAPI's way to it, where there is no lean one.
     """
 
     def __init__(
-        self, policy: EndpointPolicy, app: FastAPI, *, handler: Handler | None = None, framework: ASGIApp | None = None
+        self,
+        policy: EndpointPolicy,
+        app: FastAPI,
+        counts: RouteCounts,
+        *,
+        handler: Handler | None = None,
+        framework: ASGIApp | None = None,
     ) -> None:
         self._policy = policy
         self._app = app
+        self._counts = counts
         self._handler = handler
         self._framework = framework
 
@@ -66,6 +76,15 @@ class Endpoint:
 
     async def respond(self, request: Request, raw: bytes) -> Response:
         """Return the response to a request whose body is `raw`; whatever is raised, save cancellation, is one too."""
+        began_at, outcome = self._counts.begin(), CANCELLED
+        try:
+            response = await self._response(request, raw)
+            outcome = _outcome_of(response)
+            return response
+        finally:
+            self._counts.end(began_at, outcome)
+
+    async def _response(self, request: Request, raw: bytes) -> Response:
         side = _side_response() if self._handler is not None and self._handler.takes_response else None
         raw, arrays = take_out_arrays(raw) if self._policy.passes_token_arrays else (raw, {})
         try:
@@ -144,6 +163,13 @@ class FramedJSONResponse(Response):
             made.status_code = side.status_code
             made.raw_headers.extend(side.raw_headers)
         return made
+
+
+def _outcome_of(response: Response) -> str:
+    """Return what a request came to, as metrics name it."""
+    if response.status_code < 400:
+        return OK
+    return response.kind if isinstance(response, FailureResponse) else f"http_{response.status_code}"
 
 
 def _handler_for(handlers: Mapping[Any, Any], error: Exception) -> Any:

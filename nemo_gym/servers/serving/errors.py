@@ -27,7 +27,14 @@ _log = logging.getLogger("nemo_gym.server")
 _seen: dict[str, int] = {}
 
 
-def error_response(error: Exception, policy: EndpointPolicy) -> Response:
+class FailureResponse(Response):
+    """The answer that carries a failure. `kind`: its kind."""
+
+    media_type = "application/json"
+    kind = ""
+
+
+def error_response(error: Exception, policy: EndpointPolicy) -> FailureResponse:
     """Return the answer that carries `error` as a failure; a failure that is one already stays as it is."""
     failure = _failure(error, policy)
     status = error.status_code if isinstance(error, HTTPException) else failure.status
@@ -40,7 +47,9 @@ def error_response(error: Exception, policy: EndpointPolicy) -> Response:
     trajectory = error.trajectory if isinstance(error, RolloutError) else None
     body = orjson.dumps(failure_body(named, detail=_detail(error), trajectory=trajectory), default=_clean_text)
     headers = KNOWN_SECRETS.plain(error.headers) if isinstance(error, HTTPException) and error.headers else None
-    return Response(body, status, headers, media_type="application/json")
+    response = FailureResponse(body, status, headers)
+    response.kind = failure.kind
+    return response
 
 
 def _failure(error: Exception, policy: EndpointPolicy) -> Failure:

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 import uvicorn
 import yaml
 from fastapi import FastAPI
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.runs.addresses import ADDRESSES_PATH, LONGEST_WAIT_S, ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.serving.metrics.exposition import CONTENT_TYPE
+from nemo_gym.servers.serving.metrics.run_page import run_metrics
 from nemo_gym.servers.serving.serve import ServedApp, hosted
 
 
@@ -39,11 +41,13 @@ class HeadServer:
     Args:
         config: Where the head listens.
         run: What it tells others.
+        run_token: What the servers want to be shown when it asks them for their metrics.
     """
 
-    def __init__(self, config: BaseServerConfig, run: RunFacts) -> None:
+    def __init__(self, config: BaseServerConfig, run: RunFacts, run_token: str | None = None) -> None:
         self.config = config
         self._run = run
+        self._run_token = run_token
         self._dumped: tuple[dict[str, Any] | None, str] = (None, "")
 
     def setup_webserver(self) -> FastAPI:
@@ -52,6 +56,7 @@ class HeadServer:
         app.get("/global_config_dict_yaml")(self.global_config_dict_yaml)
         app.get("/server_instances")(self.server_instances)
         app.get(ADDRESSES_PATH)(self.server_addresses)
+        app.get("/metrics", response_class=PlainTextResponse)(self.metrics)
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
         return app
@@ -70,6 +75,12 @@ class HeadServer:
     async def server_addresses(self, version: int = -1) -> ServerAddresses:
         """Return where the placed servers are; who names the newest version waits for a change, up to 20 s."""
         return await self._run.addresses_after(version, LONGEST_WAIT_S)
+
+    async def metrics(self) -> Response:
+        """Return what the servers count of their requests, for Prometheus; each has two seconds to say it."""
+        run = self._run
+        page = await run_metrics(run.run_id, run.states_now(), run.public_config(), self._run_token)
+        return Response(page, media_type=CONTENT_TYPE)
 
     async def _health(self) -> dict[str, str]:
         return {"status": "ok", "name": "head", "run": self._run.run_id}
@@ -90,7 +101,7 @@ class HeadProcess:
         cls, config: BaseServerConfig, listeners: Sequence[socket.socket], run: RunFacts, run_token: str | None
     ) -> "HeadProcess":
         """Serve the head on `listeners`, to callers that present the token; to everyone when that is None."""
-        app = HeadServer(config, run).setup_webserver()
+        app = HeadServer(config, run, run_token).setup_webserver()
         served = ServedApp(app, listeners, advertised_host=config.host)
         server = hosted(served, run_token, lifespan="off")
         return cls(server, asyncio.create_task(server.serve(sockets=list(listeners))))

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any, Self, cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import ASGIApp
@@ -25,6 +25,7 @@ from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.session_ids import cookie_name, own_worker_index
 from nemo_gym.servers.serving.app import ServerApp
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
+from nemo_gym.servers.serving.metrics.exposition import CONTENT_TYPE, SERVER_METRICS_PATH, server_metrics
 from nemo_gym.servers.serving.serve import serve
 from nemo_gym.servers.sessions.cookie import SessionCookieMiddleware
 
@@ -105,6 +106,11 @@ class SimpleServer(BaseServer):
         )
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
+
+        def metrics() -> Response:
+            return Response(server_metrics(app.counts), media_type=CONTENT_TYPE)
+
+        app.get(SERVER_METRICS_PATH, include_in_schema=False)(metrics)
         return app
 
     def endpoint_policy(self, path: str) -> EndpointPolicy:
