@@ -136,5 +136,5 @@ def _joined() -> tuple[Any, Any]:
     if not ray.is_initialized():
         namespace = os.environ.get("RAY_NAMESPACE")
         ray.init(os.environ.get("RAY_ADDRESS", "auto"), namespace=namespace, log_to_driver=False)
-    ray.cloudpickle.register_pickle_by_value(node)
+    ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray, ray.remote(num_cpus=1, max_retries=_RUNS_AGAIN)(node.run_on_node)

@@ -1,4 +1,4 @@
-"""Heavy work on a node of a cluster. Standard library only, and sent by value: the node may have none of this package."""
+"""Heavy work on a node of a cluster. Standard library only and sent by value: a node may have none of this package."""
 
 import importlib.util
 import io
@@ -36,7 +36,8 @@ def run_on_node(
     os.utime(folder)  # in use
     process = _process(digest, folder, memory_limit_bytes)
     reply = process.answer({**request, "file": str(folder / request["file"])}, wall_limit_s)
-    return reply.line, reply.status, reply.timed_out, ray.util.get_node_ip_address()
+    address = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+    return reply.line, reply.status, reply.timed_out, address
 
 
 def unpack(archive: bytes, folder: Path) -> None:

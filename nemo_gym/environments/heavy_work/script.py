@@ -15,8 +15,9 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 _IMPORTS_WITHIN_S = 120.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -81,7 +82,9 @@ def _unable(error: BaseException) -> str:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:2000]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {str(error)[:2000]}{where}"
 
 
 def _limit_cpu(seconds: float) -> None:
@@ -103,8 +106,8 @@ def _function(module: str, file: str, name: str) -> Callable[..., Any]:
             assert spec is not None and spec.loader is not None  # noqa: PT018  # it is a Python file
             sys.modules[module] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[module])
-    function: Callable[..., Any] = functools.reduce(getattr, name.split("."), sys.modules[module])
-    return function
+    found: Any = functools.reduce(getattr, name.split("."), sys.modules[module])
+    return cast(Callable[..., Any], found)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def _files(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(root).as_posix(), path
         if total > _LARGEST_BYTES:
             raise ValueError(
-                f"the code in {folder} is too much to send to the nodes of a cluster, more than "
-                f"{_LARGEST_BYTES >> 20} MB; keep data in another folder, or in files above {_LARGEST_FILE_BYTES >> 20} MB"
+                f"{folder} has more than {_LARGEST_BYTES >> 20} MB, too much to send to the nodes of a cluster; "
+                "keep data in another folder"
             )
 
 
