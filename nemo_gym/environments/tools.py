@@ -143,9 +143,9 @@ def _tool_method(owner: type, function: Callable[..., Any], options: ToolOptions
         made.has_strict_schema = options.strict and can_be_strict(made.model_json_schema())
         arguments = made
     if options.cpu_heavy:
-        check_cpu_heavy(owner, function)
         if takes_state:
             raise TypeError(f"{where}: a cpu_heavy tool can't have `state`, which it couldn't change from its process")
+        check_cpu_heavy(owner, function)
     taken_by = whole[0] if whole else None
     return ToolMethod(name, docstring.text, function, arguments, takes_state, taken_by, options.cpu_heavy)
 

@@ -36,22 +36,12 @@ class RayTasks:
 
     async def run(self, job: Job) -> Reply:
         """Return what became of a call; when cancelled, the work ends too."""
-        if self._closed:
-            raise stopping()
-        if len(self._waiting) >= self._config.max_waiting:
-            raise refused(self._config)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        await self._take_turn()
         try:
             await self._look_at_cluster()
-            self._call_next()
-            await turn
             return await self._answer(job)
         finally:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._taken -= 1
+            self._taken -= 1
             self._call_next()
 
     async def close(self) -> None:
@@ -63,8 +53,28 @@ class RayTasks:
         for running in self._running:
             self._ray.cancel(running, force=True)
 
+    async def _take_turn(self) -> None:
+        if self._closed:
+            raise stopping()
+        if self._taken < self._cpus and not self._waiting:
+            self._taken += 1
+            return
+        if len(self._waiting) >= self._config.max_waiting:
+            raise refused(self._config)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.exception() is None:  # called in the same moment
+                self._taken -= 1
+                self._call_next()
+            raise
+
     def _call_next(self) -> None:
-        while self._waiting and self._taken < self._cpus and self._ray is not None:
+        while self._waiting and self._taken < self._cpus:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._taken += 1
@@ -83,6 +93,7 @@ class RayTasks:
                 reason = f"the Ray cluster at {os.environ.get('RAY_ADDRESS', 'this process')} can't be used: {error}"
                 raise rollout_error("verifier_error", reason) from error
             self._cpus_known_at = time.monotonic()
+            self._call_next()
 
     async def _answer(self, job: Job) -> Reply:
         code, stored = await self._code_of(job)
