@@ -38,3 +38,9 @@ WORKER_INDEX_ENV = "NEMO_GYM_WORKER_INDEX"
 
 COLOCATED_SCRIPTS_ENV = "NEMO_GYM_COLOCATED_SCRIPTS"
 """JSON, in a process that holds several servers: the script of each by instance name."""
+
+RAY_ADDRESS_ENV = "RAY_ADDRESS"
+"""Of Ray: the cluster to join. Servers with `ray_enabled: true` get that of their run."""
+
+RAY_NAMESPACE_ENV = "NEMO_GYM_RAY_NAMESPACE"
+"""The namespace of the run on its cluster."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nemo_gym.config.keys import DEFAULT_HEAD_PORT, DEFAULT_HOST, DEFAULT_MAX_REQUEST_BYTES
+from nemo_gym.config.placement import Placement
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_secrets
 
 
@@ -99,9 +100,16 @@ class BaseRunServerInstanceConfig(BaseServerConfig):
     entrypoint: str = Field(description="Script in the component's folder; running it serves.")
     name: str = Field(description="Name of the instance, unique in the run.")
     num_workers: int = Field(default=1, ge=1, description="Processes that share the work of this instance.")
-    ray_enabled: bool = Field(default=False, description="Placed on a Ray cluster, or uses one.")
+    ray_enabled: bool = Field(default=False, description="Uses Ray: it is told which cluster the run has joined.")
+    placement: Placement | None = Field(
+        default=None, description="Runs on a node of the Ray cluster; absent: on the machine of the launcher."
+    )
     worker_urls: list[str] = Field(
         default=[], description="Address of each worker, filled in by the launcher where there are several."
+    )
+    is_placed: bool = Field(
+        default=False,
+        description="Filled in by the launcher: it is on a node of a cluster, and its address may change.",
     )
     bind_host: str | None = Field(
         default=None, description="Address it listens on where that is not `host`, which is what others call."
@@ -177,6 +185,7 @@ class InstanceSettings(MaskedRepr):
     max_request_bytes: int = Field(default=DEFAULT_MAX_REQUEST_BYTES, ge=1)
     num_workers: int = Field(default=1, ge=1)
     ray_enabled: bool = False
+    placement: Placement | None = None
     datasets: list[DatasetConfig] = []
     domain: Domain | None = None
 
@@ -226,7 +235,9 @@ class RunSettings(BaseModel):
     python_version: Annotated[str | None, BeforeValidator(_version_as_text)] = Field(
         default=None, description="Python of environments that are built for servers, e.g. '3.12'."
     )
-    ray_head_node_address: str | None = Field(default=None, description="Ray cluster to join.")
+    ray_head_node_address: str | None = Field(
+        default=None, description="Ray cluster to join: host:port of its head, or auto for the one on this machine."
+    )
     mcp: bool = Field(default=False, description="true: each environment also serves its tools at /mcp.")
 
     @property

@@ -7,21 +7,31 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
+from nemo_gym.launch.addresses import Addresses
+from nemo_gym.launch.place import ended_or
 from nemo_gym.launch.plan import LaunchOptions, PlannedProcess, plan, plan_processes
 from nemo_gym.launch.processes.health import HealthWatch
+from nemo_gym.launch.processes.local_place import LocalPlace
 from nemo_gym.launch.processes.managed import ManagedProcess
 from nemo_gym.launch.processes.supervision import supervise
-from nemo_gym.launch.processes.variables import addressed_config, process_configs, process_variables
-from nemo_gym.launch.ray import join_ray
+from nemo_gym.launch.processes.variables import (
+    addressed_config,
+    local_variables,
+    node_variables,
+    process_configs,
+    shared_variables,
+)
+from nemo_gym.launch.ray.membership import ClusterMembership
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.launch.sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, first_failure
+from nemo_gym.servers.runs.addresses import ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
 
 if TYPE_CHECKING:
@@ -74,7 +84,9 @@ class Launcher:
         self._starting: asyncio.Task[Any] | None = None
         self._watchers: list[asyncio.Task[None]] = []
         self._head: HeadProcess | None = None
-        self._addressed: dict[str, Any] = {}
+        self._cluster = ClusterMembership(config)
+        self._addresses: Addresses | None = None
+        self._public: tuple[int, dict[str, Any]] = (-1, {})
         self._lifeline: tuple[int, int] | None = None
 
     async def start(self) -> None:
@@ -115,38 +127,77 @@ class Launcher:
         await asyncio.gather(*ends)
         self._release()
 
+    @property
+    def run_id(self) -> str:
+        """Name of the run; "" before `start`."""
+        return "" if self.run_directory is None else self.run_directory.run_id
+
     def states_now(self) -> list[ServerInstanceState]:
         """Return the state of every instance at this moment."""
-        assert self._sockets is not None
-        port_of = self._sockets.port_of
-        return [state for process in self.servers.values() for state in process.snapshots(port_of)]
+        assert self._addresses is not None
+        address_of = self._addresses.of
+        return [state for process in self.servers.values() for state in process.snapshots(address_of)]
 
     def public_config(self) -> dict[str, Any]:
-        """Return the configuration with every address filled in and every secret masked."""
-        return mask_secrets(self._addressed)
+        """Return the configuration with every address of this moment filled in and every secret masked."""
+        version = self._cluster.addresses.now.version
+        if self._public[0] != version:
+            self._public = version, mask_secrets(self.addressed_config)
+        return self._public[1]
+
+    async def addresses_after(self, version: int, wait_s: float) -> ServerAddresses:
+        """Return where the placed servers are, as soon as it is newer than `version`, or after `wait_s` seconds."""
+        return await self._cluster.addresses.after(version, wait_s)
 
     @property
     def addressed_config(self) -> dict[str, Any]:
         """The configuration with every address filled in, secrets included; empty before `start`."""
-        return self._addressed
+        if self._addresses is None:
+            return {}
+        head_host = next(iter(self._cluster.head_hosts), self.config.head_host)
+        instances = [server.instance for process in self.planned for server in process.servers]
+        return addressed_config(self.config, head_host, instances, self._addresses)
 
     async def _start_all(self) -> None:
         directory = self._announce(has_head=False)
+        self._cluster.begin(self.planned, self.run_id)
+        self.planned = await self._cluster.find_places(self.planned, directory)
+        await self._find_nodes(directory)
         sockets = self._bind()
         self._announce(has_head=True)
-        ray_variables = await join_ray(self.config)
-        configs = process_configs(self.planned, self._addressed)
-        files = {name: directory.write_config(name, text) for name, text in configs.items()}
-        variables = process_variables(self.planned, files, self.run_token)
-        assert self._lifeline is not None
-        for planned in self.planned:
-            log_path = directory.log_path(planned.name)
-            told = {**variables[planned.name], **ray_variables}
-            self.servers[planned.name] = ManagedProcess(planned, sockets, told, log_path, self._lifeline[0], self.say)
+        self._make_processes(directory, sockets)
         await self._bring_all_up(sockets.head)
         for server in self.servers.values():
             self._watchers.append(asyncio.create_task(supervise(server, self.options, self.say, self._give_up)))
             self._watchers.append(asyncio.create_task(HealthWatch(server, self.options, self.say).run()))
+
+    async def _find_nodes(self, directory: RunDirectory) -> None:
+        """Get a node for every placed process, so that all addresses are known before anything is started."""
+        try:
+            async with asyncio.TaskGroup() as preparing:
+                for planned in self.planned:
+                    place = self._cluster.places.get(planned.name)
+                    if place is not None:
+                        process = ManagedProcess(planned, place, directory.log_path(planned.name), self.say)
+                        self.servers[planned.name] = process
+                        preparing.create_task(place.prepare())
+        except BaseExceptionGroup as group:
+            raise first_failure(group) from None
+
+    def _make_processes(self, directory: RunDirectory, sockets: RunSockets) -> None:
+        configs = process_configs(self.planned, self.addressed_config)
+        shared = shared_variables(self.run_token)
+        assert self._lifeline is not None
+        for planned in self.planned:
+            name, log_path = planned.name, directory.log_path(planned.name)
+            if planned.placement is not None:
+                self._cluster.places[name].give(configs[name], node_variables(planned, shared))
+                self.servers[name] = self.servers.pop(name)  # in the order of the configuration
+                continue
+            variables = local_variables(planned, directory.write_config(name, configs[name]), shared)
+            late = self._cluster.variables_for(planned)
+            place = LocalPlace(planned, sockets, variables, late, log_path, self._lifeline[0], self.say)
+            self.servers[name] = ManagedProcess(planned, place, log_path, self.say)
 
     def _announce(self, *, has_head: bool) -> RunDirectory:
         """Tell other commands about this run: before anything is bound, so that `ng_stop` finds it, and afterwards."""
@@ -160,19 +211,18 @@ class Launcher:
         return self.run_directory
 
     def _bind(self) -> RunSockets:
-        config = self.config
-        self._sockets = sockets = RunSockets(config, self.planned)
-        self._addressed = addressed_config(config, sockets)
+        here = [process for process in self.planned if process.placement is None]
+        self._sockets = sockets = RunSockets(self.config, here, self._cluster.head_hosts)
+        self._addresses = Addresses(sockets, self._cluster.addresses)
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
         return sockets
 
     def _give_up(self, process: ManagedProcess) -> None:
         others = [p for p in self.servers.values() if p.planned.servers == process.planned.servers]
-        if self._sockets is not None:
-            self._sockets.give_up(process.planned, is_last=all(other.state == "failed" for other in others))
+        process.place.give_up(is_last=all(other.state == "failed" for other in others))
 
-    async def _bring_all_up(self, head: socket.socket) -> None:
+    async def _bring_all_up(self, head: Sequence[socket.socket]) -> None:
         """Return when all servers and the head are ready; the first that fails ends the start."""
         all_ready = asyncio.get_running_loop().create_future()
         try:
@@ -188,20 +238,17 @@ class Launcher:
         if all(other.state == "ready" for other in self.servers.values()) and not all_ready.done():
             all_ready.set_result(None)
         assert server.process is not None
-        await server.process.ended_or(all_ready)
+        await ended_or(server.process, all_ready)
         if server.process.ended.done():
             raise StartError(server.death("while others were starting"))
 
-    async def _serve_head(self, listener: socket.socket) -> None:
+    async def _serve_head(self, listeners: Sequence[socket.socket]) -> None:
         # Imported when the servers are already starting, and in a thread: FastAPI takes a second to load.
         await asyncio.to_thread(importlib.import_module, "nemo_gym.servers.serving.head")
         from nemo_gym.servers.serving.head import HeadProcess
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
-        run_id = self.run_directory.run_id if self.run_directory else ""
-        self._head = await HeadProcess.start(
-            where, listener, self.public_config(), self.states_now, run_id, self.run_token
-        )
+        self._head = await HeadProcess.start(where, listeners, self, self.run_token)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for server in self.servers.values():
@@ -215,6 +262,7 @@ class Launcher:
     def _release(self) -> None:
         if self._sockets is not None:
             self._sockets.close()
+        self._cluster.leave()
         for fd in self._lifeline or ():
             os.close(fd)
         self._lifeline = None

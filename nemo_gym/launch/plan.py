@@ -1,12 +1,13 @@
 """The plan of a run: its options, every instance and its environment, and the processes they are spread over."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, Field
 
 from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig
+from nemo_gym.config.placement import Placement
 from nemo_gym.launch.processes.environments import Environment, Isolate, environment_for
 from nemo_gym.launch.sandbox_check import check_sandbox
 
@@ -31,6 +32,9 @@ class LaunchOptions(BaseModel):
     )
     colocate: bool = Field(default=False, description="All servers in one process, in memory for each other.")
     num_workers: int = Field(default=1, ge=1, description="With colocate: so many processes, each with all servers.")
+    placement: Placement | None = Field(
+        default=None, description="With colocate: where on the Ray cluster each of these processes is put."
+    )
 
 
 COLOCATED = "colocated"
@@ -46,11 +50,19 @@ class PlannedServer:
 
 @dataclass(frozen=True)
 class PlannedProcess:
-    """One process and the instances that live in it. `worker` is its index where several share them, else None."""
+    """One process and the instances that live in it.
+
+    Attributes:
+        servers: The instances.
+        is_colocated: All instances of the run are in it.
+        worker: Its index where several processes share the work of these instances, else None.
+        placement: Where on the cluster it is put; None: it stays on this machine.
+    """
 
     servers: tuple[PlannedServer, ...]
     is_colocated: bool
     worker: int | None = None
+    placement: Placement | None = None
 
     @property
     def name(self) -> str:
@@ -81,27 +93,43 @@ def plan_processes(planned: list[PlannedServer], options: LaunchOptions) -> list
     Raises:
         ConfigError: The settings contradict each other.
     """
-    mistakes = _colocation_mistakes(planned) if options.colocate else _separation_mistakes(options)
+    mistakes = _colocation_mistakes(planned) if options.colocate else _separation_mistakes(planned, options)
     if mistakes:
         raise ConfigError(*mistakes)
     if options.colocate:
-        return [PlannedProcess(tuple(planned), True, worker) for worker in _workers(options.num_workers)]
+        together = PlannedProcess(tuple(planned), True, placement=options.placement)
+        return with_workers(together, options.num_workers)
     return [
-        PlannedProcess((server,), False, worker)
+        process
         for server in planned
-        for worker in _workers(server.instance.num_workers)
+        for process in with_workers(
+            PlannedProcess((server,), False, placement=server.instance.placement), server.instance.num_workers
+        )
     ]
 
 
-def _workers(number: int) -> list[int | None]:
-    return [None] if number == 1 else list(range(number))
+def with_workers(process: PlannedProcess, number: int) -> list[PlannedProcess]:
+    """Return so many processes that share the work of one."""
+    return [process] if number == 1 else [replace(process, worker=index) for index in range(number)]
 
 
-def _separation_mistakes(options: LaunchOptions) -> list[Mistake]:
-    if options.num_workers == 1:
+def _separation_mistakes(planned: list[PlannedServer], options: LaunchOptions) -> list[Mistake]:
+    given = {"num_workers": options.num_workers != 1, "placement": options.placement is not None}
+    fix = "set it inside the instance that it is for; or put all servers into each process: +colocate=true"
+    mistakes = [
+        Mistake(f"{key} of the whole run needs colocate=true", where=key, fix=fix)
+        for key, is_set in given.items()
+        if is_set
+    ]
+    return mistakes + [mistake for server in planned for mistake in _every_node_mistakes(server.instance)]
+
+
+def _every_node_mistakes(instance: ServerInstance) -> list[Mistake]:
+    if instance.placement is None or not instance.placement.every_node or instance.num_workers == 1:
         return []
-    fix = "set it inside the instance that needs more workers; or put all servers into each process: +colocate=true"
-    return [Mistake("num_workers of the whole run needs colocate=true", where="num_workers", fix=fix)]
+    where = f"{instance.name}.{instance.kind}.{instance.implementation}.num_workers"
+    what = f"{instance.name} has one worker on every node, and num_workers too"
+    return [Mistake(what, where, fix="leave num_workers or every_node out")]
 
 
 def _colocation_mistakes(planned: list[PlannedServer]) -> list[Mistake]:
@@ -112,6 +140,9 @@ def _colocation_mistakes(planned: list[PlannedServer]) -> list[Mistake]:
         if instance.num_workers > 1:
             fix = "leave it out, and set +num_workers for the whole run"
             mistakes.append(Mistake("colocated, all servers have the same workers", f"{where}.num_workers", fix=fix))
+        if instance.placement is not None:
+            fix = "give the placement of the whole run: +placement={...}"
+            mistakes.append(Mistake("colocated, all servers are put in the same place", f"{where}.placement", fix=fix))
         if server.environment.folder is not None:
             what = f"{instance.name} needs a Python environment of its own, so it can't share a process"
             fix = "install what its requirements.txt asks for; or +isolate=never; or leave colocate out"

@@ -89,19 +89,27 @@ def _owner_of(port: int) -> str | None:
 
 
 class RunSockets:
-    """Binds the head's socket, one for each instance, and one of its own for each worker of an instance.
+    """Binds the head's sockets, one for each instance, and one of its own for each worker of an instance.
+
+    Args:
+        config: Says where the head listens.
+        processes: Those of this machine.
+        head_hosts: Further addresses that the head listens on, with the same port.
 
     Raises:
         ConfigError: A port can't be had; nothing stays bound.
     """
 
-    def __init__(self, config: RunConfig, processes: Sequence[PlannedProcess]) -> None:
+    def __init__(self, config: RunConfig, processes: Sequence[PlannedProcess], head_hosts: Sequence[str] = ()) -> None:
         disallowed = config.global_config_dict.get("disallowed_ports", [])
-        self.head = bind_head(config.head_bind_host, config.head_port)
+        self.head: list[socket.socket] = []
         self._of_instance: dict[str, socket.socket] = {}
         self._of_worker: dict[tuple[str, str], socket.socket] = {}
+        instances = {server.instance.name: server.instance for process in processes for server in process.servers}
         try:
-            self._of_instance = bind_servers(config.instances, disallowed)
+            for host in (config.head_bind_host, *head_hosts):
+                self.head.append(bind_head(host, config.head_port))
+            self._of_instance = bind_servers(list(instances.values()), disallowed)
             for process in processes:
                 if process.worker is not None:
                     self._bind_worker(process, disallowed)
@@ -144,5 +152,5 @@ class RunSockets:
 
     def close(self) -> None:
         """Close every socket; closing one again does nothing."""
-        for listener in (self.head, *self._of_instance.values(), *self._of_worker.values()):
+        for listener in (*self.head, *self._of_instance.values(), *self._of_worker.values()):
             listener.close()

@@ -18,6 +18,7 @@ from resources_servers.example_simple_weather.app import SimpleWeatherConfig, Si
 from responses_api_agents.simple_agent.app import SimpleAgent, SimpleAgentConfig
 from responses_api_models.openai_model.app import OpenAIModel, OpenAIModelConfig
 from responses_api_models.scripted_model.app import ScriptedModel, ScriptedModelConfig
+from tests.run_facts import FixedFacts
 
 EXAMPLES = 20
 EXAMPLES_OF_VERIFY = 4  # to make up one trajectory takes longer than to answer it
@@ -58,7 +59,7 @@ def simple_agent(endpoint: str) -> FastAPI:
 
 
 def head(_: str) -> FastAPI:
-    return HeadServer(BaseServerConfig(host="127.0.0.1", port=1), {"a": 1}, lambda: []).setup_webserver()
+    return HeadServer(BaseServerConfig(host="127.0.0.1", port=1), FixedFacts({"a": 1})).setup_webserver()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import Mistake, did_you_mean
 from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.paths import candidate_paths, find_component, implementations
+from nemo_gym.config.placement import Placement
 from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, MergedConfig
 from nemo_gym.config.schema import DatasetConfig, InstanceSettings, ResourcesInstanceSettings, RunSettings
@@ -33,7 +34,8 @@ class ServerInstance:
         bind_host: Address or name to listen on.
         port: None: the launcher takes a free one.
         num_workers: Processes that share the work, at least 1.
-        ray_enabled: Wants Ray.
+        ray_enabled: Uses Ray.
+        placement: Where on the cluster its processes are put; None: they stay on this machine.
         settings: The innermost block as plain values, resolved.
         references: The servers it calls.
         datasets: Its task files, those that are described without mistakes.
@@ -50,6 +52,7 @@ class ServerInstance:
     port: int | None
     num_workers: int
     ray_enabled: bool
+    placement: Placement | None
     settings: dict[str, Any] = field(repr=False)  # may hold secrets
     references: tuple[Reference, ...]
     datasets: tuple[DatasetConfig, ...]
@@ -112,6 +115,7 @@ def make_instance(block: Block, settings: InstanceSettings, folder: Path, run: R
         port=settings.port,
         num_workers=settings.num_workers,
         ray_enabled=settings.ray_enabled,
+        placement=settings.placement,
         settings=block.settings,
         references=references(block),
         datasets=tuple(settings.datasets),

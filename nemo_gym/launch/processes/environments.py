@@ -72,7 +72,7 @@ def environment_for(
     lines = [*requirements_of(directory), *also]
     if isolate == "never" or (isolate == "auto" and all(map(is_installed, lines))):
         return Environment(Path(sys.executable))
-    requirements = (*lines, *_own_dependencies())
+    requirements = (*lines, *own_dependencies())
     version = str(python_version) if python_version else sys.executable
     shape = [version, sys.version, str(PARENT_DIR), *sorted(requirements), *_local_shape(lines, directory)]
     key = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:20]
@@ -89,7 +89,7 @@ def _local_shape(lines: Iterable[str], directory: Path) -> list[str]:
     return [*starts, *files]
 
 
-def _own_dependencies() -> list[str]:
+def own_dependencies() -> list[str]:
     """Return what nemo_gym itself needs, at the versions of this environment: both ends speak the same."""
     needed = map(Requirement, importlib.metadata.requires("nemo-gym") or [])
     wanted = [r for r in needed if not r.marker or r.marker.evaluate({"extra": ""})]

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from nemo_gym.launch.place import RunningProcess
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.processes.managed import ManagedProcess
-from nemo_gym.launch.processes.process import ServerProcess
 
 _PAUSE_S = 2.0  # between two questions
 _STEP_S = 1.0
@@ -33,7 +33,7 @@ class HealthWatch:
         self._bound_s = options.unresponsive_after_s
         self._kill_after_s = options.restart_unresponsive_after_s
         self._say = say
-        self._asked: ServerProcess | None = None
+        self._asked: RunningProcess | None = None
         self._silent_s = 0.0
 
     async def run(self) -> None:
@@ -44,13 +44,13 @@ class HealthWatch:
             if process is not None and self._is_up(process):
                 await self._ask(process)
 
-    def _is_up(self, process: ServerProcess) -> bool:
+    def _is_up(self, process: RunningProcess) -> bool:
         return self._server.state in ("ready", "unresponsive") and not process.ended.done()
 
-    async def _ask(self, process: ServerProcess) -> None:
+    async def _ask(self, process: RunningProcess) -> None:
         if process is not self._asked:
             self._asked, self._silent_s = process, 0.0
-        question = asyncio.ensure_future(_answers(*self._server.health_address))
+        question = asyncio.ensure_future(_answers(*self._server.place.health_address))
         waits: list[asyncio.Future[Any]] = [question, process.ended]
         try:
             while self._is_up(process) and not question.done():

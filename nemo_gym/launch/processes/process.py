@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from nemo_gym.config.env_names import LIFELINE_FD_ENV, LISTEN_FDS_ENV, STATUS_FD_ENV
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
@@ -87,20 +87,27 @@ class ServerProcess:
     Attributes:
         phase: importing, binding, starting, ready; a server may report others.
         ready: Done when the server says that it is ready.
-        ended: Done with the exit status (negative for a signal) when the process is gone, its group is killed, and the
-            last of its output is in the log.
+        ended: Done when the process is gone, its group is killed, and the last of its output is in the log.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, pump: LogPump, output_fd: int, status_fd: int) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        pump: LogPump,
+        output_fd: int,
+        status_fd: int,
+        tell_phase: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.pump = pump
         self.phase = "importing"
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._process = process
+        self._tell_phase = tell_phase
         self._listening = [
             asyncio.create_task(self._pump_output(output_fd)),
             asyncio.create_task(self._hear_phases(status_fd)),
         ]
-        self.ended: asyncio.Task[int] = asyncio.create_task(self._until_ended())
+        self.ended: asyncio.Task[None] = asyncio.create_task(self._until_ended())
 
     @property
     def pid(self) -> int:
@@ -108,12 +115,29 @@ class ServerProcess:
         return self._process.pid
 
     @property
-    def returncode(self) -> int | None:
-        """Exit status, negative for a signal; None while it runs."""
+    def exit_status(self) -> int | None:
+        """Negative for a signal; None while it runs."""
         return self._process.returncode
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it has not ended yet."""
+        return self.exit_status is None
+
+    @property
+    def how_it_ended(self) -> str:
+        """Return that in words."""
+        return end_in_words(self.exit_status)
+
+    @property
+    def tail(self) -> Sequence[str]:
+        """Its last lines of output."""
+        return self.pump.tail
+
     @classmethod
-    async def start(cls, spec: ProcessSpec, show: Callable[[str], None]) -> "ServerProcess":
+    async def start(
+        cls, spec: ProcessSpec, show: Callable[[str], None], tell_phase: Callable[[str], None] = lambda _: None
+    ) -> "ServerProcess":
         """Start the process in a group of its own; it ends when the write end of the lifeline closes."""
         output_read, output_write = os.pipe()
         status_read, status_write = os.pipe()
@@ -126,25 +150,19 @@ class ServerProcess:
         finally:
             os.close(output_write)
             os.close(status_write)
-        return cls(process, LogPump(spec.log_path, show), output_read, status_read)
-
-    async def ended_or(self, other: "asyncio.Future[None]") -> None:
-        """Return when the process has ended or `other` is done."""
-        waits: list[asyncio.Future[Any]] = [self.ended, other]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return cls(process, LogPump(spec.log_path, show), output_read, status_read, tell_phase)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and everything it started; nothing when they are gone."""
-        if self.returncode is None:  # afterwards the group was killed, and its number may be somebody else's
+        if self.is_running:  # afterwards the group was killed, and its number may be somebody else's
             self._kill(number)
 
-    async def _until_ended(self) -> int:
-        status = await self._process.wait()
+    async def _until_ended(self) -> None:
+        await self._process.wait()
         self._kill(signal.SIGKILL)  # what the server left behind is of no use, and may hold its output open
         await asyncio.wait(self._listening, timeout=_LAST_OUTPUT_S)
         for task in self._listening:
             task.cancel()
-        return status
 
     def _kill(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # some systems refuse where only zombies are
@@ -158,8 +176,19 @@ class ServerProcess:
         async with _reading(fd) as reader:
             while line := await reader.readline():
                 self.phase = line.decode("utf-8", "replace").strip()
+                self._tell_phase(self.phase)
                 if self.phase == "ready" and not self.ready.done():
                     self.ready.set_result(None)
+
+
+def end_in_words(exit_status: int | None) -> str:
+    """Return "ended with status 1", or "was ended by SIGKILL" for a negative status."""
+    if exit_status is None or exit_status >= 0:
+        return f"ended with status {exit_status}"
+    try:
+        return f"was ended by {signal.Signals(-exit_status).name}"
+    except ValueError:
+        return f"was ended by signal {-exit_status}"
 
 
 async def _spawn(spec: ProcessSpec, output_fd: int, status_fd: int) -> asyncio.subprocess.Process:

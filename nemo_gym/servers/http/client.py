@@ -1,7 +1,7 @@
 """The client: a call says only the server's name; where that server runs is a setting."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -13,10 +13,11 @@ from starlette.types import ASGIApp
 from nemo_gym.config.addresses import http_url
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import configured_head, get_first_server_config_dict, is_head_named
+from nemo_gym.servers.http.address_book import AddressBook
 from nemo_gym.servers.http.head_lookup import fetch_global_config, fetch_instances, find_run
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
-from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY, WorkerUrls, session_id_of
+from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.servers.http.transport import RequestOptions, request
 from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
@@ -43,6 +44,8 @@ class ServerClient:
         self._workers: dict[str, WorkerUrls] = {}
         self._local_apps: Mapping[str, ASGIApp] = {}
         self._token = run_token or token_in_environment()
+        self._on_nodes: set[str] = set()
+        self._book: AddressBook | None = None
 
     @classmethod
     def load_from_global_config(
@@ -96,13 +99,27 @@ class ServerClient:
         """Call these instances in memory: they live in this process."""
         self._local_apps = apps
 
+    def worker_urls(self, server_name: str) -> Sequence[str]:
+        """Return the address of each worker of an instance, in order; empty where it has only one.
+
+        Of an instance on a cluster, they stay those of the moment.
+        """
+        block = get_first_server_config_dict(self.global_config_dict, server_name)
+        urls: Sequence[str] = block.get(WORKER_URLS_KEY) or ()
+        return self._address_book().worker_urls(server_name) if urls and block.get(IS_PLACED_KEY) else urls
+
     def base_url(self, server_name: str) -> str:
-        """Return `http://host:port` of an instance; KeyError, with what is known, when there is none."""
+        """Return `http://host:port` of an instance; KeyError, with what is known, when there is none.
+
+        Of an instance on a cluster it is the one it had when this client was made.
+        """
         url = self._base_urls.get(server_name)
         if url is None:
             block = get_first_server_config_dict(self.global_config_dict, server_name)
             url = self._base_urls[server_name] = http_url(block["host"], block["port"])
-            if block.get(WORKER_URLS_KEY):
+            if block.get(IS_PLACED_KEY):
+                self._on_nodes.add(server_name)
+            elif block.get(WORKER_URLS_KEY):
                 self._workers[server_name] = WorkerUrls(block[WORKER_URLS_KEY])
         return url
 
@@ -132,6 +149,8 @@ class ServerClient:
         self, server_name: str, url_path: str, method: str, options: RequestOptions
     ) -> HttpResponse:
         url = self.base_url(server_name)
+        if server_name in self._on_nodes:
+            return await self._request_to_node(server_name, url_path, method, options)
         workers = self._workers.get(server_name)
         if workers is None:
             return await self._send(server_name, url + url_path, method, options)
@@ -146,6 +165,28 @@ class ServerClient:
                 raise
         workers.leave_out(worker_url)  # it is not started any more: the others take over
         return await self._send(server_name, url + url_path, method, options)
+
+    async def _request_to_node(
+        self, server_name: str, url_path: str, method: str, options: RequestOptions
+    ) -> HttpResponse:
+        session_id = session_id_of(server_name, options.get("headers") or {}, options.get("cookies") or {})
+        book = self._address_book()
+        url = await book.url_for(server_name, session_id)
+        try:
+            async with book.while_there(server_name, url):
+                return await self._send(server_name, url + url_path, method, options)
+        except RolloutError as error:
+            if error.failure.kind != "transport_unreachable":
+                raise
+        # Nobody has seen it yet, and the head knows, or will know soon, where to go instead.
+        url = await book.url_for(server_name, session_id, besides=url)
+        async with book.while_there(server_name, url):
+            return await self._send(server_name, url + url_path, method, options)
+
+    def _address_book(self) -> AddressBook:
+        if self._book is None:
+            self._book = AddressBook(self.head_server_config, self._token)
+        return self._book
 
 
 def _named_by_peer(error: RolloutError) -> RolloutError:

@@ -46,6 +46,9 @@ def session_id_of(instance: str, headers: Mapping[str, str], cookies: Mapping[st
 WORKER_URLS_KEY = "worker_urls"
 """In an instance's block of the configuration: the own address of each worker, in order."""
 
+IS_PLACED_KEY = "is_placed"
+"""Likewise: the instance is on a node of a cluster, where the head says which (`address_book`)."""
+
 _NAMES_WORKER = re.compile(r"w(\d{1,4})-")
 
 

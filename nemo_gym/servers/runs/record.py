@@ -49,6 +49,8 @@ class ServerInstanceState(BaseModel):
 
     Attributes:
         state: starting, ready, unresponsive, restarting, failed.
+        node: Address of the node of the Ray cluster it is on; None on the machine of the launcher.
+        restarts: How often its process was started again.
         folder: The component's, absolute, on the machine of the run.
         code_digest: Digest of the code in `folder` when this process was started; None while there is no process.
     """
@@ -62,6 +64,8 @@ class ServerInstanceState(BaseModel):
     pid: int | None
     worker: int | None = None
     state: str
+    node: str | None = None
+    restarts: int = 0
     log: str | None = None
     folder: str | None = None
     code_digest: str | None = None

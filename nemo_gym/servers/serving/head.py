@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import uvicorn
 import yaml
@@ -11,8 +11,26 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.runs.addresses import ADDRESSES_PATH, LONGEST_WAIT_S, ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.serving.serve import ServedApp, hosted
+
+
+class RunFacts(Protocol):
+    """What the head knows of its run."""
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run, as `ng_status` shows it."""
+
+    def public_config(self) -> dict[str, Any]:
+        """Return the configuration as plain data, with the addresses of this moment and without secrets."""
+
+    def states_now(self) -> list[ServerInstanceState]:
+        """Return the state of every instance at this moment."""
+
+    async def addresses_after(self, version: int, wait_s: float) -> ServerAddresses:
+        """Return the addresses of placed servers as soon as they are newer, at the latest after `wait_s` seconds."""
 
 
 class HeadServer:
@@ -20,42 +38,41 @@ class HeadServer:
 
     Args:
         config: Where the head listens.
-        public_config: The run's configuration as plain data, without secrets.
-        instances: Gives the state of every instance at this moment.
-        run_id: Name of the run, as `ng_status` shows it.
+        run: What it tells others.
     """
 
-    def __init__(
-        self,
-        config: BaseServerConfig,
-        public_config: dict[str, Any],
-        instances: Callable[[], list[ServerInstanceState]],
-        run_id: str = "",
-    ) -> None:
+    def __init__(self, config: BaseServerConfig, run: RunFacts) -> None:
         self.config = config
-        self._yaml = yaml.safe_dump(public_config, sort_keys=False)
-        self._instances = instances
-        self._run_id = run_id
+        self._run = run
+        self._dumped: tuple[dict[str, Any] | None, str] = (None, "")
 
     def setup_webserver(self) -> FastAPI:
         """Return the head's app."""
         app = FastAPI(title="head server")
         app.get("/global_config_dict_yaml")(self.global_config_dict_yaml)
         app.get("/server_instances")(self.server_instances)
+        app.get(ADDRESSES_PATH)(self.server_addresses)
         app.get("/health", include_in_schema=False)(self._health)
         app.get("/", include_in_schema=False)(self._health)
         return app
 
     async def global_config_dict_yaml(self) -> JSONResponse:
         """Return the configuration without secrets: YAML text, sent as one JSON string."""
-        return JSONResponse(self._yaml)
+        config = self._run.public_config()
+        if config is not self._dumped[0]:
+            self._dumped = config, yaml.safe_dump(config, sort_keys=False)
+        return JSONResponse(self._dumped[1])
 
     async def server_instances(self) -> list[ServerInstanceState]:
         """Return the state of every instance."""
-        return self._instances()
+        return self._run.states_now()
+
+    async def server_addresses(self, version: int = -1) -> ServerAddresses:
+        """Return where the placed servers are; who names the newest version waits for a change, up to 20 s."""
+        return await self._run.addresses_after(version, LONGEST_WAIT_S)
 
     async def _health(self) -> dict[str, str]:
-        return {"status": "ok", "name": "head", "run": self._run_id}
+        return {"status": "ok", "name": "head", "run": self._run.run_id}
 
 
 _STOP_S = 1.0
@@ -70,19 +87,13 @@ class HeadProcess:
 
     @classmethod
     async def start(
-        cls,
-        config: BaseServerConfig,
-        listener: socket.socket,
-        public_config: dict[str, Any],
-        instances: Callable[[], list[ServerInstanceState]],
-        run_id: str,
-        run_token: str | None,
+        cls, config: BaseServerConfig, listeners: Sequence[socket.socket], run: RunFacts, run_token: str | None
     ) -> "HeadProcess":
-        """Serve the head on `listener`, to callers that present the token; to everyone when that is None."""
-        app = HeadServer(config, public_config, instances, run_id).setup_webserver()
-        served = ServedApp(app, [listener], advertised_host=config.host)
+        """Serve the head on `listeners`, to callers that present the token; to everyone when that is None."""
+        app = HeadServer(config, run).setup_webserver()
+        served = ServedApp(app, listeners, advertised_host=config.host)
         server = hosted(served, run_token, lifespan="off")
-        return cls(server, asyncio.create_task(server.serve(sockets=[listener])))
+        return cls(server, asyncio.create_task(server.serve(sockets=list(listeners))))
 
     async def stop(self) -> None:
         """End it within a second; may be called again."""

@@ -150,7 +150,9 @@ class SimpleServer(BaseServer):
         return cls(config=config, server_client=ServerClient(head, everything))
 
     def _with_sessions(self, app: ASGIApp) -> SessionCookieMiddleware:
-        return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), self.config.worker_urls)
+        is_placed = self.config.is_placed
+        urls = self.server_client.worker_urls(self.config.name) if is_placed else self.config.worker_urls
+        return SessionCookieMiddleware(app, self.session_cookie_name(), run_secret(), urls)
 
     async def _health(self) -> dict[str, str]:
         return {"status": "ok", "name": self.config.name}

@@ -13,6 +13,7 @@ from nemo_gym.server_utils import BaseServerConfig, HeadServer, HttpResponse, Se
 from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.serving.testing import serve_in_thread
 from responses_api_models.openai_model.app import OpenAIModel
+from tests.run_facts import FixedFacts
 
 
 async def test_an_unknown_server_is_named_with_what_is_known(client_for: Callable[..., ServerClient]) -> None:
@@ -22,7 +23,7 @@ async def test_an_unknown_server_is_named_with_what_is_known(client_for: Callabl
 
 def test_a_client_learns_the_run_from_its_head(serve_app: Callable[[FastAPI], int]) -> None:
     block = {"resources_servers": {"impl": {"host": "127.0.0.1", "port": 4321, "note": "größe"}}}
-    head = HeadServer(BaseServerConfig(host="", port=0), {"weather": block}, lambda: [])
+    head = HeadServer(BaseServerConfig(host="", port=0), FixedFacts({"weather": block}))
     address = BaseServerConfig(host="127.0.0.1", port=serve_app(head.setup_webserver()))
     client = ServerClient.load_from_global_config(address)
     assert client.base_url("weather") == "http://127.0.0.1:4321"

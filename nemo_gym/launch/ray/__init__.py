@@ -1,0 +1,1 @@
+"""Ray, only where a run asks for it: joining a cluster, and processes on its nodes."""
