@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from pydantic import PrivateAttr, ValidationError
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer, ToolError
+from nemo_gym.config.env_names import RAY_ADDRESS_ENV
 from nemo_gym.environments.cpu_heavy import environment_here, outcome_of, state_here
 from nemo_gym.environments.handlers import (
     NEXT_TURN,
@@ -88,7 +89,7 @@ class Environment(SimpleResourcesServer):
         that says `ray_enabled: true` in a run that uses a Ray cluster has them run on its nodes.
         """
         if self._heavy_work is None:
-            on_cluster = self.config.ray_enabled and "RAY_ADDRESS" in os.environ
+            on_cluster = self.config.ray_enabled and RAY_ADDRESS_ENV in os.environ
             self._heavy_work = HeavyWork(getattr(self.config, "heavy_work", None), on_cluster=on_cluster)
         return self._heavy_work
 

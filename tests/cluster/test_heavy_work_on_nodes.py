@@ -37,15 +37,13 @@ async def heavy(cluster: Any) -> AsyncIterator[HeavyWork]:
     await one.close()
 
 
-async def test_work_of_a_node_that_is_lost_is_done_by_another(
-    cluster: Any, heavy: HeavyWork, tmp_path: Path
-) -> None:
+async def test_work_of_a_node_that_is_lost_is_done_by_another(cluster: Any, heavy: HeavyWork, tmp_path: Path) -> None:
     doing = asyncio.create_task(heavy.run(work.sleep_the_first_time, str(tmp_path / "note")))
     pid = await started(tmp_path / "note")
     (node,) = cluster.worker_nodes
-    await asyncio.to_thread(cluster.remove_node, node, allow_graceful=False)
+    cluster.remove_node(node, allow_graceful=False)
     await gone(pid)
-    await asyncio.to_thread(cluster.add_node, num_cpus=1)
+    cluster.add_node(num_cpus=1)  # it sets signal handlers, which only the main thread may
     async with asyncio.timeout(2 * HANGS_AFTER_S):
         assert await doing != pid
 
@@ -61,7 +59,7 @@ async def test_nodes_that_come_later_take_work(cluster: Any, heavy: HeavyWork, t
     first = asyncio.create_task(heavy.run(work.sleep, str(tmp_path / "first")))
     await started(tmp_path / "first")
     second = asyncio.create_task(heavy.run(work.sleep, str(tmp_path / "second")))
-    await asyncio.to_thread(cluster.add_node, num_cpus=1)
+    cluster.add_node(num_cpus=1)  # it sets signal handlers, which only the main thread may
     pid = await started(tmp_path / "second")
     raylets = {one.pid for one in psutil.Process(pid).parents()} if psutil.pid_exists(pid) else set()
     assert raylets

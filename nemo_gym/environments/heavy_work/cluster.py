@@ -1,11 +1,13 @@
 """Heavy work on a Ray cluster: each call is a task, which runs the same process on its node, in the same bounds."""
 
 import asyncio
+import logging
 import os
 import time
 from collections import deque
 from typing import Any
 
+from nemo_gym.config.env_names import RAY_ADDRESS_ENV, RAY_NAMESPACE_ENV
 from nemo_gym.environments.heavy_work import node
 from nemo_gym.environments.heavy_work.job import Job
 from nemo_gym.environments.heavy_work.outcome import refused, stopping
@@ -90,7 +92,7 @@ class RayTasks:
                     self._ray, self._task = await asyncio.to_thread(_joined)
                 self._cpus = max(1, int((await asyncio.to_thread(self._ray.cluster_resources)).get("CPU", 1)))
             except Exception as error:  # Ray has no common class for them
-                reason = f"the Ray cluster at {os.environ.get('RAY_ADDRESS', 'this process')} can't be used: {error}"
+                reason = f"the Ray cluster at {os.environ.get(RAY_ADDRESS_ENV)} can't be used: {error}"
                 raise rollout_error("verifier_error", reason) from error
             self._cpus_known_at = time.monotonic()
             self._call_next()
@@ -145,7 +147,7 @@ def _joined() -> tuple[Any, Any]:
     import ray  # here: a run without a cluster imports none of it
 
     if not ray.is_initialized():
-        namespace = os.environ.get("RAY_NAMESPACE")
-        ray.init(os.environ.get("RAY_ADDRESS", "auto"), namespace=namespace, log_to_driver=False)
+        address, namespace = os.environ.get(RAY_ADDRESS_ENV, "auto"), os.environ.get(RAY_NAMESPACE_ENV)
+        ray.init(address, namespace=namespace, log_to_driver=False, logging_level=logging.ERROR)
     ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray, ray.remote(num_cpus=1, max_retries=_RUNS_AGAIN)(node.run_on_node)

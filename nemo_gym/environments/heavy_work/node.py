@@ -55,11 +55,9 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 
 def _folder_of(digest: str) -> Path:
-    above = Path(tempfile.gettempdir()) / f"nemo_gym_code_{os.getuid()}"
-    above.mkdir(mode=0o700, exist_ok=True)
-    found = above.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o077 or above.is_symlink():
-        raise PermissionError(f"{above} belongs to another user, or others may write into it; remove it")
+    home = Path(os.environ.get("NEMO_GYM_HOME") or Path.home() / ".nemo_gym")
+    above = home / "heavy_work"
+    above.mkdir(parents=True, exist_ok=True, mode=0o700)
     return above / digest
 
 

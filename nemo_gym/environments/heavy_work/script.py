@@ -73,8 +73,10 @@ def _done(job: dict[str, Any]) -> str:
         return json.dumps({"error": _told(error)})
     try:
         return json.dumps({"value": value})
-    except (TypeError, ValueError) as error:  # whatever the answer was, this function returns what it must not
+    except TypeError as error:  # whatever the answer was, this function returns what it must not
         return _unable(error)
+    except ValueError as error:  # a number with too many digits
+        return json.dumps({"error": _told(error)})
 
 
 def _unable(error: BaseException) -> str:
