@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -61,8 +60,6 @@ async def test_nodes_that_come_later_take_work(cluster: Any, heavy: HeavyWork, t
     second = asyncio.create_task(heavy.run(work.sleep, str(tmp_path / "second")))
     cluster.add_node(num_cpus=1)  # it sets signal handlers, which only the main thread may
     pid = await started(tmp_path / "second")
-    raylets = {one.pid for one in psutil.Process(pid).parents()} if psutil.pid_exists(pid) else set()
-    assert raylets
     for call in (first, second):
         call.cancel()
     await gone(pid)

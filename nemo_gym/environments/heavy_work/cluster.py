@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from nemo_gym.config.env_names import RAY_ADDRESS_ENV, RAY_NAMESPACE_ENV
@@ -19,6 +20,7 @@ from nemo_gym.wire.failure import RolloutError, rollout_error
 _RUNS_AGAIN = 2  # times, where the node is lost that ran a call
 _CPUS_KNOWN_FOR_S = 5.0
 _TAKEN_WITHIN_S = 300.0
+_JOINS_WITHIN_S = 60.0
 
 
 class RayTasks:
@@ -34,6 +36,7 @@ class RayTasks:
         self._running: set[Any] = set()
         self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
     async def run(self, job: Job) -> Reply:
@@ -49,6 +52,8 @@ class RayTasks:
     async def close(self) -> None:
         """End all work, also what is at it; calls that wait are refused."""
         self._closed = True
+        if self._watching is not None:
+            self._watching.cancel()
         for turn in self._waiting:
             if not turn.done():
                 turn.set_exception(stopping())
@@ -65,6 +70,8 @@ class RayTasks:
             raise refused(self._config)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
         try:
             await turn
         except asyncio.CancelledError:
@@ -74,6 +81,13 @@ class RayTasks:
                 self._taken -= 1
                 self._call_next()
             raise
+
+    async def _watch(self) -> None:
+        """While calls wait, look for nodes that have come."""
+        while self._waiting:
+            await asyncio.sleep(_CPUS_KNOWN_FOR_S)
+            with suppress(RolloutError):  # whoever calls next is told
+                await self._look_at_cluster()
 
     def _call_next(self) -> None:
         while self._waiting and self._taken < self._cpus:
@@ -88,11 +102,13 @@ class RayTasks:
             if time.monotonic() < self._cpus_known_at + _CPUS_KNOWN_FOR_S:
                 return
             try:
-                if self._ray is None:
-                    self._ray, self._task = await asyncio.to_thread(_joined)
-                self._cpus = max(1, int((await asyncio.to_thread(self._ray.cluster_resources)).get("CPU", 1)))
+                async with asyncio.timeout(_JOINS_WITHIN_S):
+                    if self._ray is None:
+                        self._ray, self._task = await asyncio.to_thread(_joined)
+                    self._cpus = max(1, int((await asyncio.to_thread(self._ray.cluster_resources)).get("CPU", 1)))
             except Exception as error:  # Ray has no common class for them
-                reason = f"the Ray cluster at {os.environ.get(RAY_ADDRESS_ENV)} can't be used: {error}"
+                why = f"no answer within {_JOINS_WITHIN_S:g} s" if isinstance(error, TimeoutError) else error
+                reason = f"the Ray cluster at {os.environ.get(RAY_ADDRESS_ENV)} can't be used: {why}"
                 raise rollout_error("verifier_error", reason) from error
             self._cpus_known_at = time.monotonic()
             self._call_next()
