@@ -5,6 +5,7 @@ Everything here is made of `SimpleResourcesServer`: an `Environment` is one.
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, ToolError
 from nemo_gym.environments.answers import answer_after, boxed_answer, boxed_answers, json_object, option_letter
+from nemo_gym.environments.cpu_heavy import verifier
 from nemo_gym.environments.environment import Environment
 from nemo_gym.environments.heavy_work import HeavyWork, HeavyWorkConfig, WorkError, WorkLimitExceeded
 from nemo_gym.environments.rollout import Rollout, ToolCall
@@ -36,4 +37,5 @@ __all__ = [
     "option_letter",
     "single_answer",
     "tool",
+    "verifier",
 ]

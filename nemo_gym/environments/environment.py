@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ from fastapi import FastAPI, Request
 from pydantic import PrivateAttr, ValidationError
 
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer, ToolError
-from nemo_gym.environments.handlers import NEXT_TURN, seed_handler, tool_handler, turn_handler, verify_handler
+from nemo_gym.config.env_names import RAY_ADDRESS_ENV
+from nemo_gym.environments.cpu_heavy import environment_here, outcome_of, state_here
+from nemo_gym.environments.handlers import (
+    NEXT_TURN,
+    REWARD,
+    seed_handler,
+    tool_handler,
+    turn_handler,
+    verdict_row,
+    verify_handler,
+)
 from nemo_gym.environments.heavy_work import HeavyWork
 from nemo_gym.environments.tools import STATE, ToolMethod, tool_methods, typed_parameters
 from nemo_gym.wire.json_object import JsonObject
@@ -74,11 +85,22 @@ class Environment(SimpleResourcesServer):
     def heavy_work(self) -> HeavyWork:
         """Where functions run that may take long: `await self.heavy_work.run(function, …)`.
 
-        Its bounds are the setting `heavy_work` of a configuration class that has one, a `HeavyWorkConfig`.
+        Its bounds are the setting `heavy_work` of a configuration class that has one, a `HeavyWorkConfig`. An instance
+        that says `ray_enabled: true` in a run that uses a Ray cluster has them run on its nodes.
         """
         if self._heavy_work is None:
-            self._heavy_work = HeavyWork(getattr(self.config, "heavy_work", None))
+            on_cluster = self.config.ray_enabled and RAY_ADDRESS_ENV in os.environ
+            self._heavy_work = HeavyWork(getattr(self.config, "heavy_work", None), on_cluster=on_cluster)
         return self._heavy_work
+
+    @classmethod
+    def called_as_heavy_work(cls, method: str, config: str, body: str, state: str | None) -> JsonObject:
+        """Call a cpu_heavy method, `reward` or the tool of a name, in the process of heavy work."""
+        environment = environment_here(cls, config)
+        if method == REWARD:
+            return outcome_of(lambda: verdict_row(environment, body, state_here(state, cls)))
+        tool = cls.tools[method]
+        return outcome_of(lambda: tool.call(environment, tool.arguments.model_validate_json(body), None))
 
     @asynccontextmanager
     async def _running(self, app: FastAPI) -> AsyncIterator[None]:

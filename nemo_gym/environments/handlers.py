@@ -7,6 +7,9 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, create_model
 
+from nemo_gym.base_resources_server import ToolError
+from nemo_gym.environments.cpu_heavy import call_elsewhere, check_cpu_heavy, verifier_options
+from nemo_gym.environments.heavy_work.outcome import WorkLimitExceeded
 from nemo_gym.environments.rollout import Rollout
 from nemo_gym.environments.tools import STATE, ToolMethod, typed_parameters
 from nemo_gym.environments.turns import UserReply, user_message
@@ -19,8 +22,10 @@ from nemo_gym.wire.environment import (
     NextTurnRequest,
     UserTurn,
 )
+from nemo_gym.wire.failure import RolloutError
+from nemo_gym.wire.json_object import JsonObject
 
-_ROLLOUT, _TASK, NEXT_TURN = "rollout", "task", "next_turn"
+_ROLLOUT, _TASK, NEXT_TURN, REWARD = "rollout", "task", "next_turn", "reward"
 
 StateOf = Callable[[Any, Request], Any]
 """Returns the state that an environment keeps for the session of a request."""
@@ -53,7 +58,34 @@ def _given(function: Callable[..., Any], body: BaseModel, **own: Any) -> dict[st
 def verify_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
     """Return the `verify` of a class whose method `reward` is `function`."""
     body_model = _body_model(owner, function, BaseVerifyRequest, "VerifyRequest")
+    if verifier_options(function).cpu_heavy:
+        check_cpu_heavy(owner, function)
+        return _annotated(_heavy_verifier(function, state_of), body_model, BaseVerifyResponse, "verify")
     return _rollout_handler(function, state_of, body_model, _verdict, BaseVerifyResponse, "verify")
+
+
+def _heavy_verifier(function: Callable[..., Any], state_of: StateOf) -> Any:
+    takes_state = STATE in inspect.signature(function).parameters
+    over_limit = verifier_options(function).reward_over_limit
+
+    async def handle(self: Any, request: Request, body: Any) -> Any:
+        state = state_of(self, request) if takes_state else None
+        try:
+            row = await call_elsewhere(self.heavy_work, type(self), REWARD, self.config, body, state)
+        except WorkLimitExceeded:
+            if over_limit is None:
+                raise
+            row = {"reward": over_limit}
+        return _answer(body, row)
+
+    return handle
+
+
+def verdict_row(environment: Any, body_json: str, state: Any) -> JsonObject:
+    """Return the fields that an environment's `reward` adds to a rollout, for a verify request as JSON."""
+    function = type(environment).reward
+    body = type(environment).verify.__annotations__["body"].model_validate_json(body_json)
+    return _row(function(environment, **_given(function, body, rollout=Rollout(body), state=state)))
 
 
 def turn_handler(owner: type, function: Callable[..., Any], state_of: StateOf) -> Any:
@@ -87,7 +119,14 @@ def _rollout_handler(
 
 
 def _verdict(body: BaseVerifyRequest, reward: Any) -> Any:
-    row = reward.row() if isinstance(reward, Verdict) else {"reward": _number(reward)}
+    return _answer(body, _row(reward))
+
+
+def _row(reward: Any) -> JsonObject:
+    return reward.row() if isinstance(reward, Verdict) else {"reward": _number(reward)}
+
+
+def _answer(body: BaseVerifyRequest, row: JsonObject) -> Any:
     known = {name: getattr(body, name) for name in type(body).model_fields}
     # A verdict may say a field of the task anew, as it was understood.
     return BaseVerifyResponse.model_construct(**{**known, **(body.model_extra or {}), **row})
@@ -134,8 +173,26 @@ def tool_handler(environment: Any, tool: ToolMethod, state_of: StateOf) -> Any:
     def handle(request: Request, body: Any) -> Any:
         return _result(tool.call(environment, body, state(request)))
 
-    handler = handle_later if inspect.iscoroutinefunction(tool.function) else handle
+    async def handle_elsewhere(request: Request, body: Any) -> Any:
+        return _result(await _call_heavy_tool(environment, tool, body))
+
+    is_later = inspect.iscoroutinefunction(tool.function)
+    handler: Any = handle_elsewhere if tool.cpu_heavy else handle_later if is_later else handle
     return _annotated(handler, tool.arguments, Any, tool.name, tool.description)
+
+
+async def _call_heavy_tool(environment: Any, tool: ToolMethod, body: BaseModel) -> Any:
+    try:
+        return await call_elsewhere(environment.heavy_work, type(environment), tool.name, environment.config, body)
+    except WorkLimitExceeded as error:
+        # Its arguments ask for too much: something the policy can read, and do otherwise.
+        raise ToolError(f"{tool.name} was stopped: {error}") from error
+    except RolloutError as error:
+        kind = _KIND_IN_TOOL.get(error.failure.kind, error.failure.kind)
+        raise RolloutError(error.failure.model_copy(update={"kind": kind})) from error
+
+
+_KIND_IN_TOOL = {"verifier_error": "tool_error", "verifier_timeout": "tool_timeout"}
 
 
 def _result(value: Any) -> Any:

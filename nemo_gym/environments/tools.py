@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from nemo_gym.environments.cpu_heavy import check_cpu_heavy
 from nemo_gym.environments.docstrings import read_docstring
 from nemo_gym.servers.sessions.tools import is_tool_name
 from nemo_gym.wire.json_object import JsonObject
@@ -25,6 +26,7 @@ class ToolOptions:
 
     name: str | None = None
     strict: bool = True
+    cpu_heavy: bool = False
 
 
 @overload
@@ -32,10 +34,10 @@ def tool(method: Method) -> Method: ...
 
 
 @overload
-def tool(*, name: str | None = None, strict: bool = True) -> Callable[[Method], Method]: ...
+def tool(*, name: str | None = None, strict: bool = True, cpu_heavy: bool = False) -> Callable[[Method], Method]: ...
 
 
-def tool(method: Method | None = None, *, name: str | None = None, strict: bool = True) -> Any:
+def tool(method: Method | None = None, *, name: str | None = None, strict: bool = True, cpu_heavy: bool = False) -> Any:
     """Make a method of an environment a tool of the policy.
 
     Its arguments, all with type hints, become the tool's; its docstring, in Google's style, describes both. A
@@ -48,10 +50,12 @@ def tool(method: Method | None = None, *, name: str | None = None, strict: bool 
         name: Of the tool; by default the method's.
         strict: Declare the schema as strict where it can be: without defaults and free-form objects. Engines then force
             the arguments to fit, and give log-probabilities under that constraint.
+        cpu_heavy: It computes for long: call it in a process of its own, as a `verifier` that is. It is a plain `def`
+            without `state`.
     """
 
     def mark(function: Method) -> Method:
-        setattr(function, _MARK, ToolOptions(name, strict))
+        setattr(function, _MARK, ToolOptions(name, strict, cpu_heavy))
         return function
 
     return mark if method is None else mark(method)
@@ -88,6 +92,7 @@ class ToolMethod:
         arguments: Class of its arguments.
         takes_state: It wants the session's state.
         whole: The parameter that takes the arguments as one model; None: each has a parameter of its own.
+        cpu_heavy: It is called as heavy work.
     """
 
     name: str
@@ -96,6 +101,7 @@ class ToolMethod:
     arguments: type[BaseModel]
     takes_state: bool
     whole: str | None
+    cpu_heavy: bool = False
 
     def call(self, environment: Any, body: BaseModel, state: Any) -> Any:
         """Call the method; a coroutine function gives its coroutine."""
@@ -136,7 +142,12 @@ def _tool_method(owner: type, function: Callable[..., Any], options: ToolOptions
         made = create_model(f"{owner.__name__}_{name}", __base__=ToolArguments, **fields)  # type: ignore[call-overload]
         made.has_strict_schema = options.strict and can_be_strict(made.model_json_schema())
         arguments = made
-    return ToolMethod(name, docstring.text, function, arguments, takes_state, whole[0] if whole else None)
+    if options.cpu_heavy:
+        if takes_state:
+            raise TypeError(f"{where}: a cpu_heavy tool can't have `state`, which it couldn't change from its process")
+        check_cpu_heavy(owner, function)
+    taken_by = whole[0] if whole else None
+    return ToolMethod(name, docstring.text, function, arguments, takes_state, taken_by, options.cpu_heavy)
 
 
 def typed_parameters(function: Callable[..., Any], where: str) -> dict[str, tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """Functions for the tests of heavy work; its processes import this file."""
 
 import os
+import signal
 import time
 
 from tests.bounds import NEVER_S
@@ -44,3 +45,33 @@ def backtrack() -> bool:
     import re
 
     return re.match("(a+)+$", "a" * 60 + "b") is not None
+
+
+def lose_parent() -> None:
+    """End as if the machine did: with the process that started this one."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(NEVER_S)
+
+
+def missing_package() -> None:
+    import no_such_package  # type: ignore[import-not-found]  # noqa: F401
+
+
+def missing_file() -> str:
+    with open("/no/such/file") as file:
+        return file.read()
+
+
+def no_json() -> object:
+    return object()
+
+
+def time_out() -> None:
+    raise TimeoutError("it gave up")
+
+
+def sleep_the_first_time(note: str) -> int:
+    if os.path.exists(note):
+        return os.getpid()
+    sleep(note)
+    return 0

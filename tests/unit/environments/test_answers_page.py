@@ -1,5 +1,6 @@
 """docs/environment-answers.md: its code runs."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +16,32 @@ PAGE = "docs/environment-answers.md"
 BLOCKS = [block.code for block in blocks_of(PAGE, "python")]
 
 
-def run_block(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def run_block(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Import a block as a module, which processes of heavy work import too."""
-    (tmp_path / "block_of_the_page.py").write_text(code)
+    name = f"block_{number}_of_the_page"
+    (tmp_path / f"{name}.py").write_text(BLOCKS[number])
     monkeypatch.syspath_prepend(tmp_path)
-    namespace: dict[str, Any] = {"__name__": "block_of_the_page"}
-    exec(compile(code, str(tmp_path / "block_of_the_page.py"), "exec"), namespace)
-    return namespace
+    return vars(importlib.import_module(name))
 
 
-def reward_of(server_class: type[SimpleResourcesServer], text: str, **task: Any) -> float:
+def rewards_of(server_class: type[SimpleResourcesServer], *texts: str, **task: Any) -> list[float]:
     config_class: Any = server_class.model_fields["config"].annotation
     server = server_class(config=config_class(host="", port=0, entrypoint="", name="page"))
     with TestClient(server.setup_webserver()) as client:
-        reward: float = client.post("/verify", json=verify_request(message(text), **task)).json()["reward"]
-    return reward
+        return [client.post("/verify", json=verify_request(message(text), **task)).json()["reward"] for text in texts]
 
 
 def test_the_code_that_finds_answers_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    letters = run_block(BLOCKS[0], tmp_path, monkeypatch)["Letters"]
-    assert [reward_of(letters, text, expected="B") for text in ("(B)", "(A) (B)")] == [1.0, 0.0]
+    letters = run_block(0, tmp_path, monkeypatch)["Letters"]
+    assert rewards_of(letters, "(B)", "(A) (B)", expected="B") == [1.0, 0.0]
 
 
-def test_the_code_of_heavy_work_gives_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digits = run_block(BLOCKS[1], tmp_path, monkeypatch)["Digits"]
-    assert [reward_of(digits, text, number=100) for text in ("158", "157")] == [1.0, 0.0]
+@pytest.mark.parametrize(("block", "name"), [(1, "Digits"), (2, "ManyDigits")])
+def test_the_code_of_heavy_work_gives_rewards(
+    block: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = run_block(block, tmp_path, monkeypatch)[name]
+    assert rewards_of(environment, "158", "157", number=100) == [1.0, 0.0]
 
 
 def test_the_defaults_that_the_page_names_are_those_of_the_settings() -> None:

@@ -1,7 +1,9 @@
 """Heavy work: it is done elsewhere, in bounds, and what doesn't end is ended."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
@@ -17,10 +19,14 @@ from nemo_gym.environments import (
     WorkError,
     WorkLimitExceeded,
 )
+from nemo_gym.environments.heavy_work import process
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.unit.environments import heavy_functions as work
 from tests.unit.environments.conftest import verify_request
+from tests.unit.environments.heavy_waits import gone, started
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -29,20 +35,6 @@ async def one() -> AsyncIterator[HeavyWork]:
     heavy = HeavyWork(HeavyWorkConfig(max_processes=1, cpu_limit_s=0.2, wall_limit_s=HANGS_AFTER_S))
     yield heavy
     await heavy.close()
-
-
-async def started(note: Path) -> int:
-    """The process that is at `sleep`, once it is."""
-    async with asyncio.timeout(HANGS_AFTER_S):
-        while not note.is_file() or not note.read_text():
-            await asyncio.sleep(0.01)
-    return int(note.read_text())
-
-
-async def gone(pid: int) -> None:
-    async with asyncio.timeout(HANGS_AFTER_S):
-        while psutil.pid_exists(pid):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_function_runs_in_a_process_that_is_kept(one: HeavyWork) -> None:
@@ -67,6 +59,27 @@ async def test_what_takes_too_much_is_ended_and_the_process_replaced(one: HeavyW
     with pytest.raises(WorkLimitExceeded):
         await one.run(function)  # type: ignore[arg-type]
     assert await one.run(work.double, 4) == 8
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (work.missing_package, "No module named 'no_such_package'.*install there"),
+        (work.missing_file, "FileNotFoundError"),
+        (work.no_json, "not JSON serializable"),
+    ],
+)
+async def test_what_the_machine_or_the_function_lacks_is_a_failure_and_no_fault_of_the_answer(
+    one: HeavyWork, function: Callable[[], object], reason: str
+) -> None:
+    with pytest.raises(RolloutError, match=reason) as raised:
+        await one.run(function)
+    assert raised.value.failure.kind == "verifier_error"
+
+
+async def test_a_function_that_gives_up_in_time_has_raised(one: HeavyWork) -> None:
+    with pytest.raises(WorkError, match="TimeoutError: it gave up"):
+        await one.run(work.time_out)
 
 
 async def test_the_limit_of_cpu_time_is_for_each_call(one: HeavyWork) -> None:
@@ -138,6 +151,27 @@ async def test_a_pool_that_nobody_closes_ends_its_processes_when_it_is_no_longer
     heavy = HeavyWork(HeavyWorkConfig(max_processes=1))
     pid = await heavy.run(work.process)
     del heavy
+    await gone(pid)
+
+
+async def test_a_process_inside_c_code_ends_with_its_parent() -> None:
+    script = f"""
+import json, runpy
+process = runpy.run_path({process.__file__!r})["WorkProcess"]([{str(REPOSITORY)!r}], 4 << 30)
+call = {{"module": {work.__name__!r}, "file": {work.__file__!r}, "arguments": [], "cpu_limit_s": 60}}
+print(json.loads(process.answer({{**call, "name": "process"}}, 60).line)["value"], flush=True)
+process.answer({{**call, "name": "backtrack"}}, 60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    child = psutil.Process(pid)
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while child.cpu_times().user < 0.5:  # it is at it
+            await asyncio.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
     await gone(pid)
 
 
