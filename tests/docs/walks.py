@@ -116,8 +116,8 @@ def with_servers(*arguments: str) -> Around:
 @contextmanager
 def after_five_rollouts(reader: Reader) -> Iterator[None]:
     """The run that is up has rolled out the tasks of the weather environment."""
-    names = {"agent_name": "simple_weather_simple_agent", "input_jsonl_fpath": TASKS, "output_jsonl_fpath": "five.jsonl"}
-    command = ["ng_collect_rollouts", *(f"{key}={value}" for key, value in names.items())]
+    names = (f"input_jsonl_fpath={TASKS}", "output_jsonl_fpath=five.jsonl")
+    command = ["ng_collect_rollouts", "agent_name=simple_weather_simple_agent", *names]
     subprocess.run(command, cwd=reader.folder, env=reader.environment, timeout=COMMAND_BOUND_S, check=True)
     yield
 
