@@ -54,6 +54,7 @@ def _settings(client: ServerClient, options: RolloutCollectionConfig, sent_field
         head_port=head.port,
         server_config=cast(dict[str, Any], OmegaConf.to_container(client.global_config_dict)),
         run_token=client.run_token,
+        ca=client.access.ca,
         agent_name=options.agent_name,
         params=options.responses_create_params,
         max_attempts=options.max_attempts,
