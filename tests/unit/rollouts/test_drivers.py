@@ -147,7 +147,7 @@ async def process_that_fails() -> DriverProcess:
 
 def pool(start: StartDriver, agent: Agent, output: Output) -> DriverPool:
     config = {"agent": {"responses_api_agents": {"any": {"host": "127.0.0.1", "port": agent.port}}}}
-    settings = Settings("127.0.0.1", 1, config, None, "agent", {}, 3, HANGS_AFTER_S, None, [])
+    settings = Settings("127.0.0.1", 1, config, None, None, "agent", {}, 3, HANGS_AFTER_S, None, [])
     return DriverPool(start, settings, output, lambda example: None, num_drivers=1)
 
 
