@@ -5,6 +5,7 @@ A page that isn't named here is followed alone, by a reader with an empty folder
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from typing import Any
 from nemo_gym.servers.serving.testing import serve_in_thread
 from tests.docs.pages import ROOT, RUN, blocks_of, page_names
 from tests.docs.reader import KEY, Reader
-from tests.integration.conftest import BIN
+from tests.integration.conftest import BIN, COMMAND_BOUND_S
 from tests.integration.data.conftest import read_jsonl, task, write_jsonl
 from tests.integration.data.hub_server import TOKEN, HubState, hub_app
 from tests.made_collections import write_collection
 
 Around = Callable[[Reader], AbstractContextManager[object]]
 WEATHER = "resources_servers/example_simple_weather/configs/simple_weather.yaml"
+TASKS = "resources_servers/example_simple_weather/data/example.jsonl"
 SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"
 VLLM = "responses_api_models/vllm_model/configs/vllm_model.yaml"
 CHECKOUT = ("resources_servers", "responses_api_models", "responses_api_agents", "benchmarks", "env.yaml.example")
@@ -109,6 +111,15 @@ def with_servers(*arguments: str) -> Around:
         yield
 
     return around
+
+
+@contextmanager
+def after_five_rollouts(reader: Reader) -> Iterator[None]:
+    """The run that is up has rolled out the tasks of the weather environment."""
+    names = (f"input_jsonl_fpath={TASKS}", "output_jsonl_fpath=five.jsonl")
+    command = ["ng_collect_rollouts", "agent_name=simple_weather_simple_agent", *names]
+    subprocess.run(command, cwd=reader.folder, env=reader.environment, timeout=COMMAND_BOUND_S, check=True)
+    yield
 
 
 @contextmanager
@@ -203,6 +214,7 @@ _WALKS = {
     "viewer": Walk(("docs/viewer.md",), with_collections),
     "collecting": Walk(("docs/collecting.md",), with_collections),
     "authentication": Walk(("docs/authentication.md",), with_servers(WEATHER, SCRIPTED)),
+    "metrics": Walk(("docs/metrics.md",), both(with_servers(WEATHER, SCRIPTED), after_five_rollouts)),
     "other programs": Walk(
         ("docs/other-programs.md",), both(knows(f"row = {_ROW!r}\n"), with_servers(WEATHER, SCRIPTED))
     ),
