@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.rollouts.drivers.messages import Settings
 from nemo_gym.rollouts.drivers.pool import DriverPool
 from nemo_gym.rollouts.drivers.process import StartDriver

@@ -19,7 +19,8 @@ from omegaconf import DictConfig
 from nemo_gym import event_loop
 from nemo_gym.collections.line_file import encode_line
 from nemo_gym.collections.metrics.measures import measure
-from nemo_gym.collections.records import Attempt, AttemptOutcome, Failed, FailureRecord
+from nemo_gym.collections.outcomes import Attempt, AttemptOutcome, Failed
+from nemo_gym.collections.records import FailureRecord
 from nemo_gym.collections.tasks import Task
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.drivers import messages

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from nemo_gym.collections.records import Outcome
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.outcomes import Outcome
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.drivers import messages
 from nemo_gym.rollouts.drivers.channel import Channel

@@ -15,7 +15,7 @@ from aiohttp import web
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import read_lines
 from nemo_gym.collections.tasks import Task
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.drivers.messages import Settings
