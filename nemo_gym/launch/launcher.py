@@ -31,8 +31,10 @@ from nemo_gym.launch.ray.membership import ClusterMembership
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.launch.sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, first_failure
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.addresses import ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.runs.tls import TlsFiles
 
 if TYPE_CHECKING:
     from nemo_gym.servers.serving.head import HeadProcess
@@ -58,7 +60,8 @@ class Launcher:
 
     Attributes:
         servers: Processes by name, in the order of the configuration; empty before `start`.
-        run_token: Callers that present it may call the servers; None with auth=none.
+        tls: Certificate files of the servers; None: they speak plain HTTP.
+        access: How callers get in.
 
     Raises:
         ConfigError: The plan can't be made, e.g. a requirements file is missing.
@@ -78,13 +81,15 @@ class Launcher:
         self.planned: list[PlannedProcess] = plan_processes(plan(config, options), options)
         self.servers: dict[str, ManagedProcess] = {}
         self.run_directory = run_directory
-        self.run_token = secrets.token_urlsafe(32) if config.wants_token else None
+        self.tls = TlsFiles.of(config)
+        token = secrets.token_urlsafe(32) if config.wants_token else None
+        self.access = RunAccess(token, None if self.tls is None else self.tls.ca)
         self._is_command = is_command
         self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
         self._watchers: list[asyncio.Task[None]] = []
         self._head: HeadProcess | None = None
-        self._cluster = ClusterMembership(config)
+        self._cluster = ClusterMembership(config, self.tls)
         self._addresses: Addresses | None = None
         self._public: tuple[int, dict[str, Any]] = (-1, {})
         self._lifeline: tuple[int, int] | None = None
@@ -128,6 +133,11 @@ class Launcher:
         self._release()
 
     @property
+    def run_token(self) -> str | None:
+        """Callers that present it may call the servers; None with auth=none."""
+        return self.access.token
+
+    @property
     def run_id(self) -> str:
         """Name of the run; "" before `start`."""
         return "" if self.run_directory is None else self.run_directory.run_id
@@ -156,7 +166,7 @@ class Launcher:
             return {}
         head_host = next(iter(self._cluster.head_hosts), self.config.head_host)
         instances = [server.instance for process in self.planned for server in process.servers]
-        return addressed_config(self.config, head_host, instances, self._addresses)
+        return addressed_config(self.config, head_host, instances, self._addresses, self.tls)
 
     async def _start_all(self) -> None:
         directory = self._announce(has_head=False)
@@ -178,7 +188,9 @@ class Launcher:
                 for planned in self.planned:
                     place = self._cluster.places.get(planned.name)
                     if place is not None:
-                        process = ManagedProcess(planned, place, directory.log_path(planned.name), self.say)
+                        process = ManagedProcess(
+                            planned, place, directory.log_path(planned.name), self.say, self.access
+                        )
                         self.servers[planned.name] = process
                         preparing.create_task(place.prepare())
         except BaseExceptionGroup as group:
@@ -186,7 +198,7 @@ class Launcher:
 
     def _make_processes(self, directory: RunDirectory, sockets: RunSockets) -> None:
         configs = process_configs(self.planned, self.addressed_config)
-        shared = shared_variables(self.run_token)
+        shared = shared_variables(self.run_token, self.tls)
         assert self._lifeline is not None
         for planned in self.planned:
             name, log_path = planned.name, directory.log_path(planned.name)
@@ -197,7 +209,7 @@ class Launcher:
             variables = local_variables(planned, directory.write_config(name, configs[name]), shared)
             late = self._cluster.variables_for(planned)
             place = LocalPlace(planned, sockets, variables, late, log_path, self._lifeline[0], self.say)
-            self.servers[name] = ManagedProcess(planned, place, log_path, self.say)
+            self.servers[name] = ManagedProcess(planned, place, log_path, self.say, self.access)
 
     def _announce(self, *, has_head: bool) -> RunDirectory:
         """Tell other commands about this run: before anything is bound, so that `ng_stop` finds it, and afterwards."""
@@ -207,13 +219,18 @@ class Launcher:
         elif has_head:
             self.say("", UNLOCKED)
         stop_timeout_s = self.options.stop_timeout_s
-        self.run_directory.announce(self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head)
+        self.run_directory.announce(
+            self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head, ca=self.access.ca or ""
+        )
         return self.run_directory
 
     def _bind(self) -> RunSockets:
         here = [process for process in self.planned if process.placement is None]
+        if self.tls is not None:
+            instances = [server.instance.host for process in here for server in process.servers]
+            self.tls.require_valid_for([self.config.head_host, *self._cluster.head_hosts, *instances])
         self._sockets = sockets = RunSockets(self.config, here, self._cluster.head_hosts)
-        self._addresses = Addresses(sockets, self._cluster.addresses)
+        self._addresses = Addresses(sockets, self._cluster.addresses, is_tls=self.tls is not None)
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
         return sockets
@@ -249,7 +266,8 @@ class Launcher:
         from nemo_gym.servers.serving.head import HeadProcess
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
-        self._head = await HeadProcess.start(where, listeners, self, self.run_token)
+        tls = None if self.tls is None else self.tls.server_context()
+        self._head = await HeadProcess.start(where, listeners, self, self.access, tls)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for server in self.servers.values():

@@ -18,6 +18,7 @@ from nemo_gym.launch.ray.connection import connect, is_connected, require_instal
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack
 from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.servers.runs.tls import TlsFiles
 
 
 class ClusterMembership:
@@ -25,6 +26,7 @@ class ClusterMembership:
 
     Args:
         config: Of the run.
+        tls: With what servers on nodes prove who they are.
 
     Attributes:
         addresses: Where the placed processes are.
@@ -32,7 +34,8 @@ class ClusterMembership:
         head_hosts: Further addresses at which the head has to listen, so that nodes reach it.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, tls: TlsFiles | None = None) -> None:
+        self._tls = tls
         self.addresses = MovingAddresses([])
         self.places: dict[str, NodePlace] = {}
         self.head_hosts: list[str] = []
@@ -72,7 +75,7 @@ class ClusterMembership:
         placed = [process for process in fitted if process.placement is not None]
         if not placed:
             return fitted
-        self.addresses = MovingAddresses(placed)
+        self.addresses = MovingAddresses(placed, is_tls=self._tls is not None)
         shipment = await asyncio.to_thread(pack, placed)
         code = await asyncio.to_thread(cluster.stored, shipment.content)
         own = own_dependencies()
@@ -88,6 +91,7 @@ class ClusterMembership:
                 self.addresses,
                 disallowed,
                 directory.log_path(process.name),
+                self._tls,
             )
         return fitted
 

@@ -6,6 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nemo_gym.launch.ray.connection import first_line
 from nemo_gym.launch.ray.node_process import News, StartOrder
 from nemo_gym.launch.ray.shipment import Shipment, script_on_node
 from nemo_gym.launch.start_error import StartError
+from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 LOST_AFTER_S = 25.0
@@ -35,6 +37,7 @@ class NodePlace:
         requirements: Of the environment that Ray builds.
         addresses: Is told where the process is.
         log_path: Gets its output.
+        tls: With what it proves who it is; the files are on the node.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class NodePlace:
         addresses: MovingAddresses,
         disallowed_ports: Sequence[int],
         log_path: Path,
+        tls: TlsFiles | None = None,
     ) -> None:
         self.activity = ""
         self.node: str | None = None
@@ -59,6 +63,7 @@ class NodePlace:
         self._addresses = addresses
         self._disallowed = list(disallowed_ports)
         self._log_path = log_path
+        self._tls = tls
         self._bound: dict[str, Address] = {}
         self._actor: Any = None
         self._is_used = False
@@ -135,6 +140,10 @@ class NodePlace:
         self._cluster.settled(self._planned, node_id)
         self.activity = f"sending the code to node {host}"
         await actor.unpack.remote(self._code, self._shipment.digest)
+        if self._tls is not None:
+            mistake = await actor.call.remote("mistake_in_certificate", self._tls, host)
+            if mistake is not None:
+                raise ConfigError(replace(mistake, what=f"on node {host} {mistake.what}"))
         names = [server.instance.name for server in self._planned.servers]
         ports = await actor.call.remote("bind", names, host, self._disallowed)
         self._bound = {name: (host, port) for name, port in ports.items()}

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, CONFIG_FILE_ENV
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
+from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.servers.serving.connections.listeners import bind
 
 ORPHANED_AFTER_S = 20.0
@@ -74,6 +76,14 @@ class NodeProcess:
         self._lifeline: tuple[int, int] | None = None
         self._asked_at = time.monotonic()
         self._tasks = [asyncio.create_task(self._end_when_orphaned())]
+
+    async def mistake_in_certificate(self, tls: TlsFiles, host: str) -> Mistake | None:
+        """Return what is wrong with the files of this node; None: callers of `host` accept them."""
+        try:
+            tls.require_valid_for([host])
+        except ConfigError as error:
+            return error.mistakes[0]
+        return None
 
     async def bind(self, instances: Sequence[str], host: str, disallowed: Sequence[int]) -> dict[str, int]:
         """Listen on a free port of this node's interface for each instance; return the ports."""
