@@ -204,7 +204,7 @@ _COMPLETION = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
 }
 _WALKS = {
-    "home": Walk(("docs/index.md",), collects("results/rollouts.jsonl", *[1.0] * 5)),
+    "home": Walk(("docs/index.md",), both(in_a_checkout, collects("results/rollouts.jsonl", *[1.0] * 5))),
     "get-started": Walk(
         (
             "docs/get-started/setup-installation.md",
