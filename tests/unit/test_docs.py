@@ -98,3 +98,15 @@ def test_the_home_page_has_the_known_tabs_buttons_and_cards() -> None:
     for heading, titles in CARDS.items():
         part = home.split(f"\n## {heading}\n")[1].split("\n## ")[0]
         assert re.findall(r"\{grid-item-card\} (.+)", part) == titles
+
+
+_MEASURED = re.compile(
+    r"\bmeasured\b[^.;]*\d|\b(?:costs?|takes?|took) (?:about )?(?:an? |[\d.]+ ?)(?:ns|µs|ms|s|(?:micro|milli)?seconds?)\b"
+)
+_MADE_BY = re.compile(r"`(?:make|python -m|NEMO_GYM_\w+=\S+ \S+|ng_)[^`]*`|\]\([./]*benchmarks\.md|^make bench", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_section_with_a_measured_figure_names_the_command_that_made_it(page: Path) -> None:
+    sections = re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)
+    assert [each for each in sections if _MEASURED.search(each) and not _MADE_BY.search(each)] == []
