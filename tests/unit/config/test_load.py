@@ -262,7 +262,8 @@ def test_datasets_below_an_environment_are_read_by_no_one_and_everyone_says_so(
     workspace: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = "{name: example, type: example, jsonl_fpath: data/example.jsonl}"
-    (workspace / "extra.yaml").write_text(f"weather: {{resources_servers: {{weather_station: {{datasets: [{entry}]}}}}}}")
+    block = f"weather: {{resources_servers: {{weather_station: {{datasets: [{entry}]}}}}}}"
+    (workspace / "extra.yaml").write_text(block)
     weather, agent, _ = _load("extra.yaml").instances
     assert (weather.datasets, len(agent.datasets)) == ((), 1)
     said = "datasets of 'weather', which is one of the resources_servers, aren't read"
