@@ -11,7 +11,7 @@ from tests.unit.training.conftest import rollout, with_tokens
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 REPEATS = 4
-MOST_BYTES_PER_ROLLOUT = 110
+MOST_BYTES_PER_ROLLOUT = 60
 
 
 def write_rollouts(path: Path, count: int) -> None:
