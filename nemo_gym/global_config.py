@@ -32,6 +32,7 @@ from nemo_gym.config.keys import (
     POLICY_MODEL_NAME_KEY_NAME,
     PYTHON_VERSION_KEY_NAME,
     RAY_HEAD_NODE_ADDRESS_KEY_NAME,
+    TLS_KEY_NAME,
 )
 from nemo_gym.config.load import check_sources, merge_sources
 from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
@@ -178,14 +179,16 @@ def _given_values() -> dict[str, Any] | None:
 def configured_head() -> tuple[str, int]:
     """Return host and port of the head that this process means.
 
-    Of the arguments of a program only those that name the head (`head_server.port=...`) are read.
+    Of the arguments of a program only those about the head are read (`head_server.port=...`, `tls.ca=...`).
     """
-    given = (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV)
-    if _cached is not None or any(os.environ.get(name) for name in given):
-        head = get_global_config_dict()[HEAD_SERVER_KEY_NAME]
-    else:
-        head = merge_sources(_arguments_about_the_head())[HEAD_SERVER_KEY_NAME]
+    head = _values_about_the_head()[HEAD_SERVER_KEY_NAME]
     return head["host"], head["port"]
+
+
+def configured_ca() -> str | None:
+    """Return the file that this process checks the certificates of a run against; None: none is configured."""
+    tls = _values_about_the_head().get(TLS_KEY_NAME)
+    return None if tls is None else str(Path(tls["ca"]).expanduser())
 
 
 def is_head_named() -> bool:
@@ -196,10 +199,16 @@ def is_head_named() -> bool:
     return names_head(_arguments_about_the_head())
 
 
+def _values_about_the_head() -> DictConfig:
+    given = (NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME, CONFIG_FILE_ENV)
+    if _cached is not None or any(os.environ.get(name) for name in given):
+        return get_global_config_dict()
+    return merge_sources(_arguments_about_the_head())
+
+
 def _arguments_about_the_head() -> CommandLine:
-    return parse_command_line(
-        [argument for argument in sys.argv[1:] if argument.lstrip("+").startswith("head_server.")]
-    )
+    meant = (f"{HEAD_SERVER_KEY_NAME}.", f"{TLS_KEY_NAME}.")
+    return parse_command_line([argument for argument in sys.argv[1:] if argument.lstrip("+").startswith(meant)])
 
 
 def get_first_server_config_dict(global_config_dict: DictConfig, server_name: str) -> DictConfig:

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Attempt, Failed
+from nemo_gym.collections.outcomes import Attempt, Failed
+from nemo_gym.collections.records import ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
 from nemo_gym.collections.tasks import agent_of
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.attempts import AttemptPolicy, attempt_until_settled

@@ -84,7 +84,10 @@ def _route(method: str, path: str, operation: Mapping[str, Any], document: Mappi
     about = ROUTES.get(path) or operation["description"]
     lines = [f"### {method} {path}", "", about, ""]
     asked = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    answered = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    answer = operation["responses"]["200"]["content"]
+    answered = answer.get("application/json", {}).get("schema")
+    if not answered:  # a page of text, such as that of metrics
+        lines += [f"**Answer:** {', '.join(f'`{media_type}`' for media_type in answer)}", ""]
     for title, schema in (("Request", asked), ("Answer", answered)):
         if schema and schema != {"title": schema.get("title")}:
             lines += [f"**{title}:** {_type(schema)}", "", *_fields(schema, document)]

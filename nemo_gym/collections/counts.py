@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_gym.collections.records import Failed, FailureRecord, Outcome
+from nemo_gym.collections.outcomes import Failed, Outcome
+from nemo_gym.collections.records import FailureRecord
 
 _NO_KIND = "unnamed"
 

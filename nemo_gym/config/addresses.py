@@ -9,9 +9,10 @@ _ALL_INTERFACES = ("", "0.0.0.0", "::")
 _SOMEWHERE_ELSE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # reserved for documentation
 
 
-def http_url(host: str, port: int) -> str:
-    """Return `http://host:port`, an IPv6 address in brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def http_url(host: str, port: int, *, is_tls: bool = False) -> str:
+    """Return `http://host:port`, an IPv6 address in brackets; `https` where `is_tls`."""
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def is_every_interface(host: str) -> bool:

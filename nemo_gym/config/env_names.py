@@ -15,6 +15,15 @@ NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME = "NEMO_GYM_CONFIG_PATH"
 RUN_TOKEN_ENV = "NEMO_GYM_RUN_TOKEN"
 """What callers of the run's servers present."""
 
+RUN_CA_ENV = "NEMO_GYM_RUN_CA"
+"""File of the authority that the certificates of the run's servers are checked against; unset: they have none."""
+
+RUN_CERT_ENV = "NEMO_GYM_RUN_CERT"
+"""File of the certificate that a server of the run presents."""
+
+RUN_KEY_ENV = "NEMO_GYM_RUN_KEY"
+"""File of its private key."""
+
 RUN_SECRET_ENV = "NEMO_GYM_RUN_SECRET"
 """What the run's session cookies are signed with."""
 

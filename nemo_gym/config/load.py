@@ -22,7 +22,7 @@ from nemo_gym.config.reading.default_agents import add_default_agents, add_run_w
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal, resolve
 from nemo_gym.config.reading.merged import MergedConfig, Source, merge
 from nemo_gym.config.reading.sources import gather_sources
-from nemo_gym.config.schema import RequiredSandbox, RunSettings
+from nemo_gym.config.schema import RequiredSandbox, RunSettings, TlsSettings
 from nemo_gym.config.secrets import guard_output, learn_secrets, secret_values
 from nemo_gym.wire.scrubber import is_telling
 
@@ -40,6 +40,7 @@ class RunConfig:
         head_port: 1 to 65535.
         head_bind_host: The address it listens on.
         wants_token: Callers of its servers must present the run's token.
+        tls: Certificate files of its servers; None: they speak plain HTTP.
         require_sandbox: What every sandbox of the run must give; None leaves it to each server.
         merged: Where each key was set.
         ignored: Why servers were left out, with `error_on_almost_servers=false`; they are not in
@@ -52,6 +53,7 @@ class RunConfig:
     head_port: int
     head_bind_host: str
     wants_token: bool
+    tls: TlsSettings | None
     require_sandbox: RequiredSandbox | None
     merged: MergedConfig = field(repr=False)
     ignored: tuple[Mistake, ...] = ()
@@ -106,6 +108,7 @@ def load_config(
         head_port=run.head_server.port,
         head_bind_host=run.head_bind_host,
         wants_token=run.auth == "token",
+        tls=run.tls,
         require_sandbox=run.require_sandbox,
         merged=checked.merged,
         ignored=tuple(finding.mistake for finding in checked.servers.findings),

@@ -204,6 +204,16 @@ class HeadSettings(BaseModel):
     bind_host: str | None = Field(default=None, description="Address the head listens on where that is another.")
 
 
+class TlsSettings(BaseModel):
+    """Files in PEM, at the same paths on every machine of the run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ca: str = Field(description="File of the authority that callers check the servers' certificates against.")
+    cert: str | None = Field(default=None, description="File of the certificate that every server of the run presents.")
+    key: str | None = Field(default=None, description="File of the private key of that certificate.")
+
+
 def _version_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value  # YAML reads 3.12 as a number
 
@@ -239,6 +249,9 @@ class RunSettings(BaseModel):
         default=None, description="Ray cluster to join: host:port of its head, or auto for the one on this machine."
     )
     mcp: bool = Field(default=False, description="true: each environment also serves its tools at /mcp.")
+    tls: TlsSettings | None = Field(
+        default=None, description="Certificates of the servers of the run; absent: they speak plain HTTP."
+    )
 
     @property
     def head_bind_host(self) -> str:

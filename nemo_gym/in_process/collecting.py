@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from nemo_gym.collections.records import Attempt, Failed, Outcome
+from nemo_gym.collections.outcomes import Attempt, Failed, Outcome
 from nemo_gym.collections.tasks import PARAMS_KEY, Task, check_task_file, find_task_file, read_tasks
 from nemo_gym.rollouts.collector import Collector, CollectorLimits
 from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, Work

@@ -7,6 +7,7 @@ from typing import Any
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, MODELS_KIND
 from nemo_gym.servers.http.head_lookup import get_json
+from nemo_gym.servers.runs.access import RunAccess
 
 POLICY = "policy_model"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -67,7 +68,7 @@ def _block(implementation: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _only_model(url: str, api_key: str | None) -> str:
     fix = "gym(..., model_name=...)"
     try:
-        listed = get_json(f"{url.rstrip('/')}/models", api_key, _ENDPOINT_ANSWERS_WITHIN_S)
+        listed = get_json(f"{url.rstrip('/')}/models", RunAccess(api_key), _ENDPOINT_ANSWERS_WITHIN_S)
         names = [str(entry["id"]) for entry in listed["data"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"{url} doesn't say which models it has: {getattr(error, 'reason', None) or error}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nemo_gym.collections.records import Failed, Outcome
+from nemo_gym.collections.outcomes import Failed, Outcome
 from nemo_gym.wire.openai.responses import NeMoGymResponse, NeMoGymResponseUsage
 
 if TYPE_CHECKING:

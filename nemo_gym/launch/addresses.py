@@ -19,20 +19,23 @@ class MovingAddresses:
 
     Args:
         processes: The placed processes of the run.
+        is_tls: They speak HTTP over TLS.
 
     Attributes:
         now: The addresses of this moment.
     """
 
-    def __init__(self, processes: Sequence[PlannedProcess]) -> None:
+    def __init__(self, processes: Sequence[PlannedProcess], *, is_tls: bool = False) -> None:
         self.now = ServerAddresses()
+        self._is_tls = is_tls
         self._changed = asyncio.Event()
         for process in processes:
             self.lost(process)
 
     def found(self, process: PlannedProcess, addresses: Mapping[str, Address]) -> None:
         """Note where the instances of a process are called from now on."""
-        self._change(process, {name: PlacedWorker(url=http_url(*address)) for name, address in addresses.items()})
+        urls = {name: http_url(*address, is_tls=self._is_tls) for name, address in addresses.items()}
+        self._change(process, {name: PlacedWorker(url=url) for name, url in urls.items()})
 
     def lost(self, process: PlannedProcess, *, is_failed: bool = False) -> None:
         """Note that a process is gone; `is_failed`: for good."""
@@ -63,9 +66,11 @@ class Addresses:
     Args:
         sockets: Of the local processes.
         moving: Of the placed ones.
+        is_tls: They all speak HTTP over TLS.
     """
 
-    def __init__(self, sockets: RunSockets, moving: MovingAddresses) -> None:
+    def __init__(self, sockets: RunSockets, moving: MovingAddresses, *, is_tls: bool = False) -> None:
+        self._is_tls = is_tls
         self._sockets = sockets
         self._moving = moving
 
@@ -73,15 +78,15 @@ class Addresses:
         """Return where an instance is called: a placed one at its first worker; port 0 while that is nowhere."""
         if not self.is_placed(instance):
             return instance.host, self._sockets.port_of(instance.name)
-        url = next((worker.url for worker in self._placed(instance) if worker.url), _nowhere(instance))
+        url = next((worker.url for worker in self._placed(instance) if worker.url), self._url(instance, 0))
         parts = urlsplit(url)
         return parts.hostname or "", parts.port or 0
 
     def workers_of(self, instance: ServerInstance) -> list[str]:
         """Return the URL of each worker of an instance, in order; empty where it has only one."""
         if not self.is_placed(instance):
-            return [http_url(instance.host, port) for port in self._sockets.worker_ports_of(instance.name)]
-        urls = [worker.url or _nowhere(instance) for worker in self._placed(instance)]
+            return [self._url(instance, port) for port in self._sockets.worker_ports_of(instance.name)]
+        urls = [worker.url or self._url(instance, 0) for worker in self._placed(instance)]
         return urls if len(urls) > 1 else []
 
     def is_placed(self, instance: ServerInstance) -> bool:
@@ -91,6 +96,5 @@ class Addresses:
     def _placed(self, instance: ServerInstance) -> list[PlacedWorker]:
         return self._moving.now.servers[instance.name]
 
-
-def _nowhere(instance: ServerInstance) -> str:
-    return http_url(instance.host, 0)
+    def _url(self, instance: ServerInstance, port: int) -> str:
+        return http_url(instance.host, port, is_tls=self._is_tls)

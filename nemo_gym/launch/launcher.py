@@ -14,8 +14,8 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.addresses import Addresses
-from nemo_gym.launch.place import ended_or
 from nemo_gym.launch.plan import LaunchOptions, PlannedProcess, plan, plan_processes
+from nemo_gym.launch.processes.group import ProcessGroup
 from nemo_gym.launch.processes.health import HealthWatch
 from nemo_gym.launch.processes.local_place import LocalPlace
 from nemo_gym.launch.processes.managed import ManagedProcess
@@ -31,8 +31,10 @@ from nemo_gym.launch.ray.membership import ClusterMembership
 from nemo_gym.launch.run_directory import RunDirectory
 from nemo_gym.launch.sockets import RunSockets
 from nemo_gym.launch.start_error import StartError, first_failure
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.addresses import ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.runs.tls import TlsFiles
 
 if TYPE_CHECKING:
     from nemo_gym.servers.serving.head import HeadProcess
@@ -58,7 +60,8 @@ class Launcher:
 
     Attributes:
         servers: Processes by name, in the order of the configuration; empty before `start`.
-        run_token: Callers that present it may call the servers; None with auth=none.
+        tls: Certificate files of the servers; None: they speak plain HTTP.
+        access: How callers get in.
 
     Raises:
         ConfigError: The plan can't be made, e.g. a requirements file is missing.
@@ -76,15 +79,17 @@ class Launcher:
         self.options = options
         self.say = say
         self.planned: list[PlannedProcess] = plan_processes(plan(config, options), options)
-        self.servers: dict[str, ManagedProcess] = {}
+        self.servers = ProcessGroup()
         self.run_directory = run_directory
-        self.run_token = secrets.token_urlsafe(32) if config.wants_token else None
+        self.tls = TlsFiles.of(config)
+        token = secrets.token_urlsafe(32) if config.wants_token else None
+        self.access = RunAccess(token, None if self.tls is None else self.tls.ca)
         self._is_command = is_command
         self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
         self._watchers: list[asyncio.Task[None]] = []
         self._head: HeadProcess | None = None
-        self._cluster = ClusterMembership(config)
+        self._cluster = ClusterMembership(config, self.tls)
         self._addresses: Addresses | None = None
         self._public: tuple[int, dict[str, Any]] = (-1, {})
         self._lifeline: tuple[int, int] | None = None
@@ -104,8 +109,10 @@ class Launcher:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            late = [server.lateness() for server in self.servers.values() if server.state != "ready"]
-            lines = [f"not ready within {timeout_s:g} s (start_timeout_s):", *(late or ["  the head"])]
+            lines = [
+                f"not ready within {timeout_s:g} s (start_timeout_s):",
+                *(self.servers.lateness() or ["  the head"]),
+            ]
             raise StartError("\n".join(lines)) from error
         finally:
             self._starting = None
@@ -118,14 +125,19 @@ class Launcher:
         deadline = time.monotonic() + self.options.stop_timeout_s
         await _cancelled([*self._watchers, self._starting])
         if not at_once:
-            self._signal_all(signal.SIGTERM)
-            await self._all_ended((deadline - time.monotonic()) * _TERM_SHARE)
-        self._signal_all(signal.SIGKILL)
-        ends = [self._all_ended(deadline - time.monotonic())]
+            self.servers.signal(signal.SIGTERM)
+            await self.servers.ended((deadline - time.monotonic()) * _TERM_SHARE)
+        self.servers.signal(signal.SIGKILL)
+        ends = [self.servers.ended(deadline - time.monotonic())]
         if self._head is not None:
             ends.append(self._head.stop())
         await asyncio.gather(*ends)
         self._release()
+
+    @property
+    def run_token(self) -> str | None:
+        """Callers that present it may call the servers; None with auth=none."""
+        return self.access.token
 
     @property
     def run_id(self) -> str:
@@ -135,8 +147,7 @@ class Launcher:
     def states_now(self) -> list[ServerInstanceState]:
         """Return the state of every instance at this moment."""
         assert self._addresses is not None
-        address_of = self._addresses.of
-        return [state for process in self.servers.values() for state in process.snapshots(address_of)]
+        return self.servers.states(self._addresses.of)
 
     def public_config(self) -> dict[str, Any]:
         """Return the configuration with every address of this moment filled in and every secret masked."""
@@ -156,7 +167,7 @@ class Launcher:
             return {}
         head_host = next(iter(self._cluster.head_hosts), self.config.head_host)
         instances = [server.instance for process in self.planned for server in process.servers]
-        return addressed_config(self.config, head_host, instances, self._addresses)
+        return addressed_config(self.config, head_host, instances, self._addresses, self.tls)
 
     async def _start_all(self) -> None:
         directory = self._announce(has_head=False)
@@ -166,7 +177,7 @@ class Launcher:
         sockets = self._bind()
         self._announce(has_head=True)
         self._make_processes(directory, sockets)
-        await self._bring_all_up(sockets.head)
+        await self.servers.bring_up(self._serve_head(sockets.head), self._cluster.joined())
         for server in self.servers.values():
             self._watchers.append(asyncio.create_task(supervise(server, self.options, self.say, self._give_up)))
             self._watchers.append(asyncio.create_task(HealthWatch(server, self.options, self.say).run()))
@@ -178,7 +189,9 @@ class Launcher:
                 for planned in self.planned:
                     place = self._cluster.places.get(planned.name)
                     if place is not None:
-                        process = ManagedProcess(planned, place, directory.log_path(planned.name), self.say)
+                        process = ManagedProcess(
+                            planned, place, directory.log_path(planned.name), self.say, self.access
+                        )
                         self.servers[planned.name] = process
                         preparing.create_task(place.prepare())
         except BaseExceptionGroup as group:
@@ -186,7 +199,7 @@ class Launcher:
 
     def _make_processes(self, directory: RunDirectory, sockets: RunSockets) -> None:
         configs = process_configs(self.planned, self.addressed_config)
-        shared = shared_variables(self.run_token)
+        shared = shared_variables(self.run_token, self.tls)
         assert self._lifeline is not None
         for planned in self.planned:
             name, log_path = planned.name, directory.log_path(planned.name)
@@ -197,7 +210,7 @@ class Launcher:
             variables = local_variables(planned, directory.write_config(name, configs[name]), shared)
             late = self._cluster.variables_for(planned)
             place = LocalPlace(planned, sockets, variables, late, log_path, self._lifeline[0], self.say)
-            self.servers[name] = ManagedProcess(planned, place, log_path, self.say)
+            self.servers[name] = ManagedProcess(planned, place, log_path, self.say, self.access)
 
     def _announce(self, *, has_head: bool) -> RunDirectory:
         """Tell other commands about this run: before anything is bound, so that `ng_stop` finds it, and afterwards."""
@@ -207,41 +220,24 @@ class Launcher:
         elif has_head:
             self.say("", UNLOCKED)
         stop_timeout_s = self.options.stop_timeout_s
-        self.run_directory.announce(self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head)
+        self.run_directory.announce(
+            self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head, ca=self.access.ca or ""
+        )
         return self.run_directory
 
     def _bind(self) -> RunSockets:
         here = [process for process in self.planned if process.placement is None]
+        if self.tls is not None:
+            instances = [server.instance.host for process in here for server in process.servers]
+            self.tls.require_valid_for([self.config.head_host, *self._cluster.head_hosts, *instances])
         self._sockets = sockets = RunSockets(self.config, here, self._cluster.head_hosts)
-        self._addresses = Addresses(sockets, self._cluster.addresses)
+        self._addresses = Addresses(sockets, self._cluster.addresses, is_tls=self.tls is not None)
         # Every child holds the read end: when the launcher is gone, however it died, they all notice.
         self._lifeline = os.pipe()
         return sockets
 
     def _give_up(self, process: ManagedProcess) -> None:
-        others = [p for p in self.servers.values() if p.planned.servers == process.planned.servers]
-        process.place.give_up(is_last=all(other.state == "failed" for other in others))
-
-    async def _bring_all_up(self, head: Sequence[socket.socket]) -> None:
-        """Return when all servers and the head are ready; the first that fails ends the start."""
-        all_ready = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.TaskGroup() as starting:
-                for server in self.servers.values():
-                    starting.create_task(self._bring_up(server, all_ready))
-                starting.create_task(self._serve_head(head))
-                starting.create_task(self._cluster.joined())
-        except BaseExceptionGroup as group:
-            raise first_failure(group) from None
-
-    async def _bring_up(self, server: ManagedProcess, all_ready: "asyncio.Future[None]") -> None:
-        await server.bring_up()
-        if all(other.state == "ready" for other in self.servers.values()) and not all_ready.done():
-            all_ready.set_result(None)
-        assert server.process is not None
-        await ended_or(server.process, all_ready)
-        if server.process.ended.done():
-            raise StartError(server.death("while others were starting"))
+        process.place.give_up(is_last=self.servers.is_last(process))
 
     async def _serve_head(self, listeners: Sequence[socket.socket]) -> None:
         # Imported when the servers are already starting, and in a thread: FastAPI takes a second to load.
@@ -249,16 +245,8 @@ class Launcher:
         from nemo_gym.servers.serving.head import HeadProcess
 
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
-        self._head = await HeadProcess.start(where, listeners, self, self.run_token)
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        for server in self.servers.values():
-            server.signal(number)
-
-    async def _all_ended(self, timeout_s: float) -> None:
-        ends = [server.process.ended for server in self.servers.values() if server.process is not None]
-        if ends:
-            await asyncio.wait(ends, timeout=max(timeout_s, 0.1))
+        tls = None if self.tls is None else self.tls.server_context()
+        self._head = await HeadProcess.start(where, listeners, self, self.access, tls)
 
     def _release(self) -> None:
         if self._sockets is not None:

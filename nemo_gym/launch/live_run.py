@@ -10,12 +10,11 @@ from typing import Any
 
 import psutil
 
-from nemo_gym.config.addresses import http_url
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.run_directory import remove_secrets
 from nemo_gym.servers.http.head_lookup import get_json
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState, live_run_on, live_runs
-from nemo_gym.servers.runs.token import token_in_environment, token_of
 
 _ANSWER_S = 2.0
 _POLL_S = 0.05
@@ -35,16 +34,15 @@ def chosen_runs(port: int | None) -> list[RunRecord]:
 
 def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
     """Return the servers of a run as its head reports them; None when the head doesn't answer (yet)."""
-    # Its own token first: one in the environment can only be right for one of several runs.
-    token = token_of(record) or token_in_environment()
-    answer = _get(f"{http_url(record.head_host, record.head_port)}/server_instances", token)
+    answer = _get(f"{record.head_url}/server_instances", RunAccess.to_run(record))
     return None if answer is None else [ServerInstanceState.model_validate(item) for item in answer]
 
 
-def answering(instances: Sequence[ServerInstanceState]) -> list[bool]:
-    """Ask every server for its health, all at once; tell which answered within two seconds, in the order given."""
+def answering(record: RunRecord, instances: Sequence[ServerInstanceState]) -> list[bool]:
+    """Ask every server of a run for its health, all at once; tell which answered within two seconds, in order."""
+    access = RunAccess(ca=record.ca or None)
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as askers:
-        return list(askers.map(lambda instance: _get(f"{instance.url}/health") is not None, instances))
+        return list(askers.map(lambda instance: _get(f"{instance.url}/health", access) is not None, instances))
 
 
 def stop_run(record: RunRecord) -> bool:
@@ -78,8 +76,8 @@ def _kill(launcher: psutil.Process) -> None:
     psutil.wait_procs([launcher, *servers], timeout=_MARGIN_S)
 
 
-def _get(url: str, token: str | None = None) -> Any:
+def _get(url: str, access: RunAccess) -> Any:
     try:
-        return get_json(url, token, _ANSWER_S)
+        return get_json(url, access, _ANSWER_S)
     except (OSError, ValueError):
         return None

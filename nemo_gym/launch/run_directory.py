@@ -66,7 +66,7 @@ class RunDirectory:
         return path
 
     def announce(
-        self, config: RunConfig, stop_timeout_s: float, *, is_command: bool = True, has_head: bool = False
+        self, config: RunConfig, stop_timeout_s: float, *, is_command: bool = True, has_head: bool = False, ca: str = ""
     ) -> None:
         """Write `run.json` for a run with this configuration; `has_head`: it has the head's port by now."""
         self.write_record(
@@ -76,6 +76,7 @@ class RunDirectory:
             is_command,
             config.head_bind_host,
             has_head,
+            ca,
         )
 
     def write_record(
@@ -86,6 +87,7 @@ class RunDirectory:
         is_command: bool,
         head_bind_host: str = "",
         has_head: bool = True,
+        ca: str = "",
     ) -> None:
         """Write `run.json`, so that other commands find this run."""
         record = RunRecord(
@@ -101,6 +103,7 @@ class RunDirectory:
             is_command=is_command,
             head_bind_host=head_bind_host,
             has_head=has_head,
+            ca=ca,
         )
         draft = self.path / "run.json.new"
         with self._written():

@@ -68,7 +68,7 @@ class RunHelper:
         self._start_s = time.monotonic() - began_at
         values = replace_global_config_dict(launcher.addressed_config)
         head = BaseServerConfig.model_validate(dict(values[HEAD_SERVER_KEY_NAME]))
-        self._server_client = ServerClient(head, values, launcher.run_token)
+        self._server_client = ServerClient(head, values, launcher.run_token, launcher.access.ca)
 
     @property
     def head_server_config(self) -> BaseServerConfig:
@@ -81,6 +81,11 @@ class RunHelper:
     def run_token(self) -> str | None:
         """What callers of the servers present, elsewhere as NEMO_GYM_RUN_TOKEN; None with auth=none."""
         return None if self._launcher is None else self._launcher.run_token
+
+    @property
+    def ca(self) -> str | None:
+        """What callers check the servers' certificates against, elsewhere as NEMO_GYM_RUN_CA; None without TLS."""
+        return None if self._launcher is None else self._launcher.access.ca
 
     def display_server_instance_info(self) -> None:
         """Print every server with its address and process id, where the logs are, and where the head is.

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from nemo_gym.collections.records import Attempt, AttemptOutcome, Failed
+from nemo_gym.collections.outcomes import Attempt, AttemptOutcome, Failed
 from nemo_gym.rollouts.reverify.verify_again import verify_again
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import failure_of

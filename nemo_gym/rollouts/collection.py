@@ -15,12 +15,12 @@ from nemo_gym.collections.files import OutputPaths, write_json
 from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
 from nemo_gym.collections.manifest import Manifest, make_manifest
-from nemo_gym.collections.opening import open_output
-from nemo_gym.collections.records import Outcome
-from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.outcomes import Outcome
 from nemo_gym.collections.server_code import ServerCode, read_server_code
 from nemo_gym.collections.tasks import Task, find_task_file, read_tasks
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.opening import open_output
+from nemo_gym.collections.writing.resume import ResumeState
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.collector import DRAIN_S, Collector, CollectorLimits, work_left
 from nemo_gym.rollouts.drivers.choice import open_runner

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol
 
-from nemo_gym.collections.records import Failed, Outcome
-from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.outcomes import Failed, Outcome
 from nemo_gym.collections.tasks import Task
+from nemo_gym.collections.writing.resume import ResumeState
 from nemo_gym.rollouts.runner import RolloutRunner, RunnerLostError, Work
 from nemo_gym.rollouts.slots import InFlight, Slots, slots_for
 from nemo_gym.rollouts.stop_rule import StopRule

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from nemo_gym.collections.records import Attempt, AttemptOutcome, Outcome
+from nemo_gym.collections.outcomes import Attempt, AttemptOutcome, Outcome
 from nemo_gym.collections.tasks import Task, agent_of, with_params
 from nemo_gym.rollouts.attempts import AttemptLog, AttemptPolicy, attempt_until_settled
 from nemo_gym.servers.http.client import ServerClient

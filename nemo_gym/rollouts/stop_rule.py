@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from nemo_gym.collections.records import Failed, FailureRecord, Outcome
+from nemo_gym.collections.outcomes import Failed, Outcome
+from nemo_gym.collections.records import FailureRecord
 
 _SURE_KINDS = frozenset({"model_auth", "model_quota_exhausted"})
 _UNKNOWN_ROUTE_OR_MODEL = frozenset({404, 405})

@@ -3,8 +3,8 @@
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.metrics.measures import MeasuredRollout
 from nemo_gym.collections.metrics.metrics import Metrics
+from nemo_gym.collections.outcomes import Failed, Outcome
 from nemo_gym.collections.reading.reader import StoredRollout
-from nemo_gym.collections.records import Failed, Outcome
 from nemo_gym.rollouts.collector import Collector
 from nemo_gym.rollouts.progress import ProgressState
 from nemo_gym.rollouts.slots import AdaptiveSlots

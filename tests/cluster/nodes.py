@@ -32,13 +32,15 @@ class Nodes:
         home: Folder of runs and of what is sent to nodes.
         num_nodes: At least 1.
         num_cpus: Of each, as Ray counts them.
+        port: Of the head of the cluster.
     """
 
-    def __init__(self, network: Network, home: Path, num_nodes: int, num_cpus: int = 3) -> None:
+    def __init__(self, network: Network, home: Path, num_nodes: int, num_cpus: int = 3, port: int = GCS_PORT) -> None:
         self.network = network
         self.home = home
         self.num_nodes = num_nodes
         self._num_cpus = num_cpus
+        self._port = port
         self._sessions = Path(tempfile.mkdtemp(prefix="ngr"))  # short, since sockets are in it
         self._raylets: dict[int, subprocess.Popen[bytes]] = {}
         self.environment = {
@@ -52,12 +54,12 @@ class Nodes:
     @property
     def address(self) -> str:
         """Address of the cluster."""
-        return f"{self.network.address(1)}:{GCS_PORT}"
+        return f"{self.network.address(1)}:{self._port}"
 
     def start_node(self, node: int, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a node, and return when it takes part."""
         where = (
-            ["--head", f"--port={GCS_PORT}", "--include-dashboard=false", f"--temp-dir={self._sessions}"]
+            ["--head", f"--port={self._port}", "--include-dashboard=false", f"--temp-dir={self._sessions}"]
             if node == 1
             else [f"--address={self.address}"]
         )

@@ -51,6 +51,7 @@ ONLY_IN_DOCS_TEST: dict[str, str] = {
     "docs/tutorials/": "each starts servers several times: minutes together",
     "docs/other-programs.md": "starts three runs",
     "docs/authentication.md": "starts a run for one command; tests/security/access asks more of it",
+    "docs/metrics.md": "starts a run for one block; tests/chaos/test_metrics.py asks more of it",
     "docs/vllm-model.md": "starts a run for one block; tests/integration/test_endpoints_route.py asks more of it",
     "resources_servers/": "READMEs of components, which have tests of their own",
     "responses_api_models/": "READMEs of components, which have tests of their own",

@@ -5,22 +5,26 @@ A page that isn't named here is followed alone, by a reader with an empty folder
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer, models
+
 from nemo_gym.servers.serving.testing import serve_in_thread
 from tests.docs.pages import ROOT, RUN, blocks_of, page_names
 from tests.docs.reader import KEY, Reader
-from tests.integration.conftest import BIN
+from tests.integration.conftest import BIN, COMMAND_BOUND_S
 from tests.integration.data.conftest import read_jsonl, task, write_jsonl
 from tests.integration.data.hub_server import TOKEN, HubState, hub_app
 from tests.made_collections import write_collection
 
 Around = Callable[[Reader], AbstractContextManager[object]]
 WEATHER = "resources_servers/example_simple_weather/configs/simple_weather.yaml"
+TASKS = "resources_servers/example_simple_weather/data/example.jsonl"
 SCRIPTED = "responses_api_models/scripted_model/configs/scripted_model.yaml"
 VLLM = "responses_api_models/vllm_model/configs/vllm_model.yaml"
 CHECKOUT = ("resources_servers", "responses_api_models", "responses_api_agents", "benchmarks", "env.yaml.example")
@@ -112,10 +116,28 @@ def with_servers(*arguments: str) -> Around:
 
 
 @contextmanager
+def after_five_rollouts(reader: Reader) -> Iterator[None]:
+    """The run that is up has rolled out the tasks of the weather environment."""
+    names = (f"input_jsonl_fpath={TASKS}", "output_jsonl_fpath=five.jsonl")
+    command = ["ng_collect_rollouts", "agent_name=simple_weather_simple_agent", *names]
+    subprocess.run(command, cwd=reader.folder, env=reader.environment, timeout=COMMAND_BOUND_S, check=True)
+    yield
+
+
+@contextmanager
 def with_collections(reader: Reader) -> Iterator[None]:
     """There are some collections to look at."""
     for name in ("results/rollouts.jsonl", "rollouts.jsonl", "before.jsonl", "after.jsonl"):
         write_collection(reader.folder / name)
+    yield
+
+
+@contextmanager
+def with_a_tokenizer(reader: Reader) -> Iterator[None]:
+    """The folder of a model has a tokenizer.json."""
+    folder = reader.folder / "models/policy"
+    folder.mkdir(parents=True)
+    Tokenizer(models.WordLevel({"hello": 0, "?": 1}, unk_token="?")).save(str(folder / "tokenizer.json"))
     yield
 
 
@@ -200,9 +222,10 @@ _WALKS = {
     "judge": Walk(("docs/judge.md",), collects("results/judged/rollouts.jsonl", 0, 1, 1, 1, 1)),
     "packages": Walk(("docs/packages.md",), with_a_package),
     "preparing data": Walk(("docs/preparing-data.md",), with_a_hub),
-    "viewer": Walk(("docs/viewer.md",), with_collections),
+    "viewer": Walk(("docs/viewer.md",), both(with_collections, with_a_tokenizer)),
     "collecting": Walk(("docs/collecting.md",), with_collections),
     "authentication": Walk(("docs/authentication.md",), with_servers(WEATHER, SCRIPTED)),
+    "metrics": Walk(("docs/metrics.md",), both(with_servers(WEATHER, SCRIPTED), after_five_rollouts)),
     "other programs": Walk(
         ("docs/other-programs.md",), both(knows(f"row = {_ROW!r}\n"), with_servers(WEATHER, SCRIPTED))
     ),

@@ -117,6 +117,7 @@ def test_every_route_says_what_it_is_for(extension: ModuleType) -> None:
         route for route, _ in routes
     }
     assert all(about and not about.startswith("**") for _, about in routes)
+    assert re.search(r"^### GET /metrics\n\n.+\n\n\*\*Answer:\*\* `text/plain`$", page, flags=re.MULTILINE)
 
 
 def test_the_python_api_has_every_public_module_and_name(extension: ModuleType) -> None:

@@ -13,7 +13,7 @@ from nemo_gym import event_loop
 from nemo_gym.collections.line_file import OutputError
 from nemo_gym.commands.entry import DONE, INCOMPLETE, INTERRUPTED, read_options, run_command
 from nemo_gym.commands.rollouts.show_rollouts import show_rollouts
-from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME, RAY_HEAD_NODE_ADDRESS_KEY_NAME
+from nemo_gym.config.keys import HEAD_SERVER_KEY_NAME, RAY_HEAD_NODE_ADDRESS_KEY_NAME, TLS_KEY_NAME
 from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.sources import names_head
@@ -27,6 +27,8 @@ from nemo_gym.rollouts.summary import failure_lines, summary_rows
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.head_lookup import find_run
+from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.signals import SignalWatch
 from nemo_gym.viewer.serving.beside import viewer_beside
 
@@ -66,9 +68,11 @@ def drivers_for(
 
     # The head as other nodes call it.
     head = BaseServerConfig.model_validate(dict(client.global_config_dict[HEAD_SERVER_KEY_NAME]))
-    drivers = NodeDrivers(ray_address, head.host, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
+    ca = client.access.ca
+    tls = None if ca is None else TlsFiles(**{**client.global_config_dict[TLS_KEY_NAME], "ca": ca})
+    drivers = NodeDrivers(ray_address, head.host, tls, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
     try:
-        yield ServerClient(head, client.global_config_dict, client.run_token), drivers.start
+        yield ServerClient(head, client.global_config_dict, client.run_token, client.access.ca), drivers.start
     finally:
         drivers.leave()
 
@@ -81,8 +85,9 @@ def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:
     """
     configured = values[HEAD_SERVER_KEY_NAME]
     head = BaseServerConfig(host=configured["host"], port=configured["port"])
-    print(f"using {find_run(head, is_named=names_head(command_line))}", file=sys.stderr, flush=True)
-    return ServerClient.load_from_global_config(head)
+    access = RunAccess.to_head(head.host, head.port, ca=(values.get(TLS_KEY_NAME) or {}).get("ca"))
+    print(f"using {find_run(head, access, is_named=names_head(command_line))}", file=sys.stderr, flush=True)
+    return ServerClient.load_from_global_config(head, ca=access.ca)
 
 
 async def _collect_with_signals(collection: Collection) -> int:

@@ -57,6 +57,6 @@ def _show(run: RunRecord) -> list[bool]:
     if instances is None:
         print(f"run {run.run_id} (pid {run.pid}): its head on port {run.head_port} doesn't answer (yet)")
         return [False for _ in run.servers]
-    answers = answering(instances)
+    answers = answering(run, instances)
     print(status_text(run, instances, answers, is_terminal=sys.stdout.isatty()))
     return [instance.state == "ready" and answer for instance, answer in zip(instances, answers, strict=True)]

@@ -6,6 +6,7 @@ A server that is busy answers late and isn't frozen, so nothing is killed for it
 import asyncio
 import contextlib
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +51,7 @@ class HealthWatch:
     async def _ask(self, process: RunningProcess) -> None:
         if process is not self._asked:
             self._asked, self._silent_s = process, 0.0
-        question = asyncio.ensure_future(_answers(*self._server.place.health_address))
+        question = asyncio.ensure_future(_answers(*self._server.place.health_address, self._server.access.ssl_context))
         waits: list[asyncio.Future[Any]] = [question, process.ended]
         try:
             while self._is_up(process) and not question.done():
@@ -83,12 +84,12 @@ class HealthWatch:
             self._server.state = "unresponsive"
 
 
-async def _answers(host: str, port: int) -> bool:
+async def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
     """Ask once; True for any HTTP answer, False for none within the bound."""
     writer = None
     try:
         async with asyncio.timeout(_QUESTION_BOUND_S):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
             name = f"[{host}]" if ":" in host else host
             writer.write(f"GET /health HTTP/1.1\r\nhost: {name}:{port}\r\nconnection: close\r\n\r\n".encode())
             return (await reader.readline()).startswith(b"HTTP/")

@@ -5,12 +5,12 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from nemo_gym.config.addresses import http_url
 from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.launch.place import Place, RunningProcess, ended_or
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.start_error import StartError, refused_settings
 from nemo_gym.launch.terminal.start_advice import about_missing_module, about_unserved
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
 
 _TAIL_IN_MESSAGE = 10
@@ -19,13 +19,28 @@ _TAIL_IN_MESSAGE = 10
 class ManagedProcess:
     """Brings one planned process up, as often as asked, and knows how it is.
 
+    Args:
+        planned: The process.
+        place: Where it is started.
+        log_path: Gets its output.
+        say: Gets lines for the console, as in `Launcher`.
+        access: How its servers are called.
+
     Attributes:
         state: starting, ready, unresponsive, restarting or failed, as the head reports it.
         process: The current process, or the last one; None before the first.
     """
 
-    def __init__(self, planned: PlannedProcess, place: Place, log_path: Path, say: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        planned: PlannedProcess,
+        place: Place,
+        log_path: Path,
+        say: Callable[[str, str], None],
+        access: RunAccess,
+    ) -> None:
         self.planned = planned
+        self.access = access
         self.place = place
         self.state = "starting"
         self.process: RunningProcess | None = None
@@ -123,7 +138,7 @@ class ManagedProcess:
             implementation=instance.implementation,
             host=host,
             port=port,
-            url=http_url(host, port),
+            url=self.access.url(host, port),
             node=self.place.node,
             restarts=max(0, self._starts - 1),
             worker=self.planned.worker,

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,25 +17,35 @@ from nemo_gym.config.env_names import (
     CONFIG_FILE_ENV,
     NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME,
     NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
+    RUN_CA_ENV,
+    RUN_CERT_ENV,
+    RUN_KEY_ENV,
     RUN_SECRET_ENV,
     RUN_TOKEN_ENV,
     WORKER_INDEX_ENV,
 )
-from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, HEAD_SERVER_KEY_NAME
+from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, HEAD_SERVER_KEY_NAME, TLS_KEY_NAME
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.addresses import Addresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.requirements import python_path
 from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY
+from nemo_gym.servers.runs.tls import TlsFiles
 
 
 def addressed_config(
-    config: RunConfig, head_host: str, instances: Sequence[ServerInstance], addresses: Addresses
+    config: RunConfig,
+    head_host: str,
+    instances: Sequence[ServerInstance],
+    addresses: Addresses,
+    tls: TlsFiles | None = None,
 ) -> dict[str, Any]:
     """Return the configuration as plain data, with the addresses of every instance filled in. It holds secrets."""
     plain = cast(dict[str, Any], OmegaConf.to_container(config.global_config_dict, resolve=True))
     plain[HEAD_SERVER_KEY_NAME]["host"] = head_host
+    if tls is not None:
+        plain[TLS_KEY_NAME] = asdict(tls)
     for instance in instances:
         block = plain[instance.name][instance.kind][instance.implementation]
         block["host"], block["port"] = addresses.of(instance)
@@ -64,15 +75,15 @@ def _as_yaml(key: str, value: Any) -> str:
     return str(yaml.dump({key: value}, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False))
 
 
-def shared_variables(run_token: str | None) -> dict[str, str]:
-    """Return what every process of the run is told; `run_token` is None for a run without a token."""
-    shared = {RUN_SECRET_ENV: secrets.token_hex(32)}
+def shared_variables(run_token: str | None, tls: TlsFiles | None) -> dict[str, str]:
+    """Return what every process of the run is told; None for a run without a token, or without TLS."""
+    shared = {RUN_SECRET_ENV: secrets.token_hex(32), **(tls.variables if tls is not None else {})}
     if run_token is not None:
         shared[RUN_TOKEN_ENV] = run_token
     return shared
 
 
-_OF_ANOTHER_RUN = (RUN_TOKEN_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+_OF_ANOTHER_RUN = (RUN_TOKEN_ENV, RUN_CA_ENV, RUN_CERT_ENV, RUN_KEY_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
 
 
 def local_variables(process: PlannedProcess, config_file: Path, shared: Mapping[str, str]) -> dict[str, str]:

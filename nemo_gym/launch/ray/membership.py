@@ -13,11 +13,13 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.addresses import MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import own_dependencies
+from nemo_gym.launch.processes.requirements import installed_as, requirements_of
 from nemo_gym.launch.ray.cluster import Cluster
 from nemo_gym.launch.ray.connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack
 from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.servers.runs.tls import TlsFiles
 
 
 class ClusterMembership:
@@ -25,6 +27,7 @@ class ClusterMembership:
 
     Args:
         config: Of the run.
+        tls: With what servers on nodes prove who they are.
 
     Attributes:
         addresses: Where the placed processes are.
@@ -32,7 +35,8 @@ class ClusterMembership:
         head_hosts: Further addresses at which the head has to listen, so that nodes reach it.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, tls: TlsFiles | None = None) -> None:
+        self._tls = tls
         self.addresses = MovingAddresses([])
         self.places: dict[str, NodePlace] = {}
         self.head_hosts: list[str] = []
@@ -72,22 +76,22 @@ class ClusterMembership:
         placed = [process for process in fitted if process.placement is not None]
         if not placed:
             return fitted
-        self.addresses = MovingAddresses(placed)
+        self.addresses = MovingAddresses(placed, is_tls=self._tls is not None)
         shipment = await asyncio.to_thread(pack, placed)
         code = await asyncio.to_thread(cluster.stored, shipment.content)
         own = own_dependencies()
         disallowed = list(self._config.global_config_dict.get("disallowed_ports", []))
         for process in placed:
-            requirements = _requirements(process)
+            _check_installable(process)
             self.places[process.name] = NodePlace(
                 process,
                 cluster,
                 (code, shipment),
-                [] if requirements else own,
-                requirements,
+                own if process.environment.folder else [*own, *_installed(process)],
                 self.addresses,
                 disallowed,
                 directory.log_path(process.name),
+                self._tls,
             )
         return fitted
 
@@ -139,13 +143,16 @@ def _called_at(instance: ServerInstance, own_host: str) -> ServerInstance:
     )
 
 
-def _requirements(process: PlannedProcess) -> tuple[str, ...]:
-    """Return what Ray has to install on the node for a process; nothing where that node's own environment will do."""
-    if process.environment.folder is None:
-        return ()
+def _installed(process: PlannedProcess) -> list[str]:
+    """Return what the components of a process ask for and have here, as `name==version`: a node must have the same."""
+    lines = [line for server in process.servers for line in requirements_of(server.instance.directory)]
+    return sorted({exact for line in lines if (exact := installed_as(line))})
+
+
+def _check_installable(process: PlannedProcess) -> None:
+    """Refuse requirements of an environment of its own that a node can't install."""
     local = [line for line in process.environment.requirements if line.startswith((".", "/", "-e", "--ed", "file:"))]
     if local:
         what = f"a node can't install what is on this machine alone: {', '.join(local)}"
         fix = "name a package of an index, or a wheel that every node can load"
         raise ConfigError(Mistake(what, where=str(process.environment.directory), fix=fix))
-    return process.environment.requirements

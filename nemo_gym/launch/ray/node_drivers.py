@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from hmac import compare_digest
@@ -14,6 +15,7 @@ from nemo_gym.launch.processes.environments import own_dependencies
 from nemo_gym.launch.ray.cluster import Cluster
 from nemo_gym.launch.ray.connection import connect
 from nemo_gym.launch.ray.shipment import Shipment, pack
+from nemo_gym.servers.runs.tls import TlsFiles, client_context
 from nemo_gym.servers.serving.connections.listeners import bind
 
 _CONNECTS_WITHIN_S = 120.0  # it may have to wait for a node with room
@@ -27,10 +29,13 @@ class NodeDriver:
     Attributes:
         connection: The collector's end of a socket to it.
         name: Where it is.
+        tls: How to check that it is on node `peer`; None: everything of its run is in the clear.
     """
 
-    def __init__(self, connection: socket.socket, node: str, actor: Any) -> None:
+    def __init__(self, connection: socket.socket, node: str, tls: ssl.SSLContext | None, actor: Any) -> None:
         self.connection = connection
+        self.tls = tls
+        self.peer = None if tls is None else node
         self.name = f"on node {node}"
         self._actor = actor
 
@@ -46,10 +51,12 @@ class NodeDrivers:
     Args:
         address: Of the cluster, or "auto".
         server_host: Where drivers will call the head.
+        tls: With what they prove who they are; the files are on their nodes.
         served: `module:Class` of the actor, whose `drive(host, port, secret)` connects and drives.
     """
 
-    def __init__(self, address: str, server_host: str, served: str) -> None:
+    def __init__(self, address: str, server_host: str, tls: TlsFiles | None, served: str) -> None:
+        self._tls = tls
         self._address = address
         self._server_host = server_host
         self._served = served
@@ -105,8 +112,9 @@ class NodeDrivers:
         secret = secrets.token_bytes(_SECRET_BYTES)
         with closing(bind(own_host, 0)) as listener:
             listener.setblocking(False)
-            actor.call.remote("drive", *listener.getsockname()[:2], secret)
-            return NodeDriver(await _connection_that_shows(secret, listener), node, actor)
+            actor.call.remote("drive", *listener.getsockname()[:2], secret, self._tls)
+            connection = await _connection_that_shows(secret, listener)
+            return NodeDriver(connection, node, None if self._tls is None else client_context(self._tls.ca), actor)
 
 
 async def _connection_that_shows(secret: bytes, listener: socket.socket) -> socket.socket:

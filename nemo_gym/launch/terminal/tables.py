@@ -45,7 +45,7 @@ def ready_text(
     table = make_table("name", "kind", "address", "pid", *more)
     for state, row in zip(servers, _rows(more, len(servers)), strict=True):
         table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, str(state.pid), *row)
-    head = f"head at {http_url(config.head_host, config.head_port)}. {how_to_stop}."
+    head = f"head at {http_url(config.head_host, config.head_port, is_tls=config.tls is not None)}. {how_to_stop}."
     last = f"All {len(servers)} servers are ready after {seconds:.1f} s; {head}"
     return "\n".join([rendered(table, is_terminal), *_places("logs", _log_folders(servers)), last])
 
@@ -60,8 +60,7 @@ def status_text(
         shown = "no answer" if state.state == "ready" and not is_answering else state.state
         pid = "-" if state.pid is None else str(state.pid)
         table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown, *row)
-    head = http_url(run.head_host, run.head_port)
-    first = [f"run {run.run_id}: head {head}, pid {run.pid}", f"from: {run.folder}"]
+    first = [f"run {run.run_id}: head {run.head_url}, pid {run.pid}", f"from: {run.folder}"]
     return "\n".join([*first, *_places("logs", _log_folders(servers)), rendered(table, is_terminal)])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
@@ -40,8 +41,21 @@ class Channel(asyncio.Protocol, Generic[Received]):
         self._to_send: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
-    async def open(self, connection: socket.socket, on_message: Callable[[Received], None]) -> None:
-        """Take over a connected socket; `on_message` is told of what comes in."""
+    async def open(
+        self,
+        connection: socket.socket,
+        on_message: Callable[[Received], None],
+        tls: ssl.SSLContext | None = None,
+        peer: str | None = None,
+    ) -> None:
+        """Take over a connected socket; `on_message` is told of what comes in.
+
+        Args:
+            tls: How this end proves who it is; or, with `peer`, how it checks that the other end is that host.
+
+        Raises:
+            OSError: The other end is somebody else, or gone.
+        """
         self._on_message = on_message
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -49,7 +63,10 @@ class Channel(asyncio.Protocol, Generic[Received]):
             await loop.create_unix_connection(lambda: self, sock=connection)
         else:
             _notice_a_lost_machine(connection)
-            await loop.create_connection(lambda: self, sock=connection)
+            if tls is not None and peer is None:
+                await loop.connect_accepted_socket(lambda: self, connection, ssl=tls)
+            else:
+                await loop.create_connection(lambda: self, sock=connection, ssl=tls, server_hostname=peer)
 
     def send(self, message: Any) -> None:
         """Send a message; nothing when the other end is gone."""

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.rollouts.drivers.messages import Settings
 from nemo_gym.rollouts.drivers.pool import DriverPool
 from nemo_gym.rollouts.drivers.process import StartDriver
@@ -54,6 +54,7 @@ def _settings(client: ServerClient, options: RolloutCollectionConfig, sent_field
         head_port=head.port,
         server_config=cast(dict[str, Any], OmegaConf.to_container(client.global_config_dict)),
         run_token=client.run_token,
+        ca=client.access.ca,
         agent_name=options.agent_name,
         params=options.responses_create_params,
         max_attempts=options.max_attempts,

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from omegaconf import DictConfig
 from nemo_gym import event_loop
 from nemo_gym.collections.line_file import encode_line
 from nemo_gym.collections.metrics.measures import measure
-from nemo_gym.collections.records import Attempt, AttemptOutcome, Failed, FailureRecord
+from nemo_gym.collections.outcomes import Attempt, AttemptOutcome, Failed
+from nemo_gym.collections.records import FailureRecord
 from nemo_gym.collections.tasks import Task
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.rollouts.drivers import messages
@@ -27,6 +29,7 @@ from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, Work
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.runs.tls import TlsFiles
 
 _CONNECT_S = 10.0
 
@@ -39,10 +42,10 @@ def main() -> None:
     event_loop.run(_drive_to_the_end(socket.socket(fileno=int(sys.argv[1]))))
 
 
-async def _drive_to_the_end(connection: socket.socket) -> None:
+async def _drive_to_the_end(connection: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     channel: Channel[messages.ToDriver] = Channel(messages.ToDriver)
     driver = Driver(channel)
-    await channel.open(connection, driver.on_message)
+    await channel.open(connection, driver.on_message, tls)
     await channel.ended
     sys.stderr.flush()
     os._exit(0)
@@ -58,12 +61,15 @@ class DriverOnNode:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def drive(self, host: str, port: int, secret: bytes) -> None:
-        """Connect to a collection, show the secret that it gave us, and drive until it hangs up."""
+    async def drive(self, host: str, port: int, secret: bytes, tls: TlsFiles | None) -> None:
+        """Connect to a collection, show the secret that it gave us, and drive until it hangs up.
+
+        With `tls` this end then proves who it is, as a server does.
+        """
         raise_descriptor_limit()
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
         connection.sendall(secret)
-        await _drive_to_the_end(connection)
+        await _drive_to_the_end(connection, None if tls is None else tls.server_context())
 
 
 class Driver:
@@ -89,7 +95,7 @@ class Driver:
 
     def _begin(self, settings: messages.Settings) -> None:
         head = BaseServerConfig(host=settings.head_host, port=settings.head_port)
-        client = ServerClient(head, DictConfig(settings.server_config), settings.run_token)
+        client = ServerClient(head, DictConfig(settings.server_config), settings.run_token, settings.ca)
         rules = RolloutRules(settings.agent_name, settings.params, settings.max_attempts, settings.rollout_timeout_s)
         self._masking = TokenDataMasking(settings.check_token_ids)
         self._runner = LocalRunner(client, self, rules, self._masking)

@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
 
     Attributes:
         server_config: The run's configuration, with the address of every instance.
+        ca: See `RunAccess`.
         check_token_ids: See `TokenDataMasking`.
         sent_fields: Names of the fields of the task rows, which aren't results.
     """
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
     head_port: int
     server_config: dict[str, Any]
     run_token: str | None
+    ca: str | None
     agent_name: str | None
     params: dict[str, Any]
     max_attempts: int

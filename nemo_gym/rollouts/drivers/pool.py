@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from nemo_gym.collections.records import Outcome
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.outcomes import Outcome
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.rollouts.drivers import messages
 from nemo_gym.rollouts.drivers.channel import Channel
-from nemo_gym.rollouts.drivers.process import StartDriver
+from nemo_gym.rollouts.drivers.process import StartDriver, StartedDriver
 from nemo_gym.rollouts.drivers.running import RunningRollout
 from nemo_gym.rollouts.progress import say
 from nemo_gym.rollouts.runner import RunnerLostError, Work
@@ -154,12 +154,20 @@ class DriverPool:
         except OSError as error:
             raise _not_started(f"a driver can't be started: {error}") from error
         try:
-            await driver.channel.open(started.connection, lambda message: self._on_message(driver, message))
+            await self._open(driver, started)
             driver.channel.send(self._settings)
             yield driver
         finally:
             driver.channel.close()
             driver.ending = f"a driver of the collection ({started.name}) {await started.end()}"
+
+    async def _open(self, driver: _Driver, started: StartedDriver) -> None:
+        try:
+            await driver.channel.open(
+                started.connection, lambda message: self._on_message(driver, message), started.tls, started.peer
+            )
+        except OSError as error:
+            raise _not_started(f"a driver ({started.name}) can't be trusted, or is gone: {error}") from error
 
     async def _use(self, driver: _Driver, is_up: "asyncio.Future[None]") -> None:
         """Give a driver work until it has died; return at once when it isn't ready in time."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -17,10 +18,14 @@ class StartedDriver(Protocol):
     Attributes:
         connection: The collection's end of a stream socket to it; the driver ends when that is closed.
         name: What it is called, e.g. `pid 123`.
+        tls: How to check that it is `peer`; None: it is on this machine, or the run speaks plain HTTP.
+        peer: Address that its certificate has to name.
     """
 
     connection: socket.socket
     name: str
+    tls: ssl.SSLContext | None
+    peer: str | None
 
     async def end(self) -> str:
         """Make sure that it is gone, within a few seconds; return how it ended, in words."""
@@ -32,6 +37,9 @@ StartDriver = Callable[[], Awaitable[StartedDriver]]
 
 class DriverProcess:
     """A driver that is a process of this machine."""
+
+    tls: ssl.SSLContext | None = None
+    peer: str | None = None
 
     def __init__(self, process: asyncio.subprocess.Process, connection: socket.socket) -> None:
         self.connection = connection

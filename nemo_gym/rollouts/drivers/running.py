@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import orjson
 
 from nemo_gym.collections.metrics.measures import MeasuredRollout
-from nemo_gym.collections.records import Attempt, Failed, FailureRecord, Outcome
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.outcomes import Attempt, Failed, Outcome
+from nemo_gym.collections.records import FailureRecord
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.rollouts.drivers import messages
 from nemo_gym.rollouts.runner import Work
 from nemo_gym.wire.failure import rollout_error

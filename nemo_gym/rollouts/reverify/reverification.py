@@ -8,11 +8,12 @@ from typing import Any
 
 from nemo_gym.collections.identity import TaskSet
 from nemo_gym.collections.manifest import Manifest
+from nemo_gym.collections.outcomes import Failed, Outcome
 from nemo_gym.collections.reading.paged_array import Key
 from nemo_gym.collections.reading.reader import CollectionReader
-from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, Failed, Outcome
-from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
 from nemo_gym.collections.tasks import Task, agent_of
+from nemo_gym.collections.writing.resume import ResumeState
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.options import ReverifyConfig
 from nemo_gym.rollouts.preflight import is_agent

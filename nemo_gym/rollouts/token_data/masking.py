@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nemo_gym.collections.records import AttemptOutcome, Failed
+from nemo_gym.collections.outcomes import AttemptOutcome, Failed
 from nemo_gym.collections.token_data.check import Violation, find_violation
 from nemo_gym.wire.failure import MAX_REASON_CHARS, FailureKind
 

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import orjson
 
-from nemo_gym.config.addresses import http_url
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.http.session_ids import owner_of
 from nemo_gym.servers.http.transport import Deadline, request
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.addresses import ADDRESSES_PATH, LONGEST_WAIT_S, PlacedWorker, ServerAddresses
 from nemo_gym.servers.runs.token import bearer
 from nemo_gym.wire.failure import RolloutError, rollout_error
@@ -30,12 +30,12 @@ class AddressBook:
 
     Args:
         head: Where the head listens.
-        token: Of the run.
+        access: To the run.
     """
 
-    def __init__(self, head: BaseServerConfig, token: str | None) -> None:
-        self._url = http_url(head.host, head.port) + ADDRESSES_PATH
-        self._token = token
+    def __init__(self, head: BaseServerConfig, access: RunAccess) -> None:
+        self._url = access.url(head.host, head.port) + ADDRESSES_PATH
+        self._access = access
         self._known = ServerAddresses(version=-1)
         self._turns: dict[str, int] = {}
         self._calls: dict[str, set[asyncio.Timeout]] = {}
@@ -126,7 +126,13 @@ class AddressBook:
         bound = Deadline(2 * LONGEST_WAIT_S, "the bound of a question to the head")
         url = f"{self._url}?version={self._known.version}"
         answer = await request(
-            "GET", url, headers=bearer(self._token), server="the head", deadline=bound, allow_redirects=False
+            "GET",
+            url,
+            headers=bearer(self._access.token),
+            server="the head",
+            deadline=bound,
+            allow_redirects=False,
+            ssl=self._access.ssl,
         )
         if not answer.ok:
             raise ValueError(f"status {answer.status}")

@@ -10,17 +10,17 @@ from multidict import CIMultiDict
 from omegaconf import DictConfig
 from starlette.types import ASGIApp
 
-from nemo_gym.config.addresses import http_url
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import configured_head, get_first_server_config_dict, is_head_named
+from nemo_gym.global_config import configured_ca, configured_head, get_first_server_config_dict, is_head_named
 from nemo_gym.servers.http.address_book import AddressBook
 from nemo_gym.servers.http.head_lookup import fetch_global_config, fetch_instances, find_run
 from nemo_gym.servers.http.in_memory import request_in_memory
 from nemo_gym.servers.http.response import HttpResponse, failure_of
 from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY, WorkerUrls, session_id_of
 from nemo_gym.servers.http.transport import RequestOptions, request
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
-from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer, token_for_head, token_in_environment
+from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer
 from nemo_gym.wire.failure import RolloutError
 
 _log = logging.getLogger("nemo_gym.client")
@@ -33,39 +33,52 @@ class ServerClient:
         head_server_config: Where the head listens.
         global_config_dict: The run's configuration, with `host` and `port` of every instance.
         run_token: The run's token; by default that of the environment, which servers of a run have.
+        ca: File of the authority that the servers' certificates are checked against, for a run with TLS; by default
+            that of the environment.
+
+    Attributes:
+        access: Token and authority of the run, for another client of it.
     """
 
     def __init__(
-        self, head_server_config: BaseServerConfig, global_config_dict: DictConfig, run_token: str | None = None
+        self,
+        head_server_config: BaseServerConfig,
+        global_config_dict: DictConfig,
+        run_token: str | None = None,
+        ca: str | None = None,
     ) -> None:
         self.head_server_config = head_server_config
         self.global_config_dict = global_config_dict
         self._base_urls: dict[str, str] = {}
         self._workers: dict[str, WorkerUrls] = {}
         self._local_apps: Mapping[str, ASGIApp] = {}
-        self._token = run_token or token_in_environment()
+        given = RunAccess.in_environment()
+        self.access = RunAccess(run_token or given.token, ca or given.ca)
         self._on_nodes: set[str] = set()
         self._book: AddressBook | None = None
 
     @classmethod
     def load_from_global_config(
-        cls, head_server_config: BaseServerConfig | None = None, run_token: str | None = None
+        cls,
+        head_server_config: BaseServerConfig | None = None,
+        run_token: str | None = None,
+        ca: str | None = None,
     ) -> "ServerClient":
         """Return a client for the run whose head listens at `head_server_config` (default: as configured).
 
         Without `run_token` it takes that of the environment (NEMO_GYM_RUN_TOKEN), else it finds the one of a run that
-        this user started here.
+        this user started here. `ca` is found in the same way (NEMO_GYM_RUN_CA).
 
         Raises:
             ConfigError: No head answers there; it wants another token; or the configuration names no head, and the
                 one at the default address belongs to a run that this user didn't start here.
         """
+        head = head_server_config or cls.load_head_server_config()
+        access = RunAccess.to_head(head.host, head.port, run_token, ca or configured_ca())
         if head_server_config is None:
-            head_server_config = cls.load_head_server_config()
-            run = find_run(head_server_config, is_named=is_head_named() or run_token is not None)
+            run = find_run(head, access, is_named=is_head_named() or run_token is not None)
             _log.log(logging.INFO if run.is_from_here else logging.WARNING, "using %s", run)
-        token = run_token or token_for_head(head_server_config.host, head_server_config.port)
-        return cls(head_server_config, fetch_global_config(head_server_config, token), token)
+        return cls(head, fetch_global_config(head, access), access.token, access.ca)
 
     @classmethod
     def load_head_server_config(cls) -> BaseServerConfig:
@@ -76,7 +89,7 @@ class ServerClient:
     @property
     def run_token(self) -> str | None:
         """The run's token, for another client of the same run."""
-        return self._token
+        return self.access.token
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""
@@ -98,7 +111,7 @@ class ServerClient:
 
     def server_instances(self) -> list[ServerInstanceState]:
         """Return how the servers are, one entry for each worker; empty when the head doesn't say. Blocks up to 10 s."""
-        return fetch_instances(self.head_server_config, self._token)
+        return fetch_instances(self.head_server_config, self.access)
 
     def use_local_apps(self, apps: Mapping[str, ASGIApp]) -> None:
         """Call these instances in memory: they live in this process."""
@@ -111,12 +124,12 @@ class ServerClient:
     def base_url(self, server_name: str) -> str:
         """Return `http://host:port` of an instance; KeyError, with what is known, when there is none.
 
-        Of an instance on a cluster it is the one it had when this client was made.
+        In a run with TLS it begins with `https`. Of an instance on a cluster it is that of when this client was made.
         """
         url = self._base_urls.get(server_name)
         if url is None:
             block = get_first_server_config_dict(self.global_config_dict, server_name)
-            url = self._base_urls[server_name] = http_url(block["host"], block["port"])
+            url = self._base_urls[server_name] = self.access.url(block["host"], block["port"])
             if block.get(IS_PLACED_KEY):
                 self._on_nodes.add(server_name)
             elif block.get(WORKER_URLS_KEY):
@@ -132,17 +145,19 @@ class ServerClient:
 
     async def _send(self, server_name: str, url: str, method: str, options: RequestOptions) -> HttpResponse:
         # Redirects are not followed: the token would go with the request, wherever that leads.
-        return await request(method, url, server=server_name, **{**self._with_token(options), "allow_redirects": False})
+        own = {"allow_redirects": False, "ssl": self.access.ssl}
+        return await request(method, url, server=server_name, **{**self._with_token(options), **own})
 
     def _with_token(self, options: RequestOptions) -> RequestOptions:
         """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
-        if self._token is None:
+        token = self.access.token
+        if token is None:
             return options
         if not options.get("headers") and options.get("auth") is None:
-            return {**options, "headers": bearer(self._token)}
+            return {**options, "headers": bearer(token)}
         headers = CIMultiDict(options.get("headers") or {})
         taken = "authorization" in headers or options.get("auth") is not None
-        headers.extend({TOKEN_HEADER: self._token} if taken else bearer(self._token))
+        headers.extend({TOKEN_HEADER: token} if taken else bearer(token))
         return {**options, "headers": headers}
 
     async def _request_over_http(
@@ -184,7 +199,7 @@ class ServerClient:
 
     def _address_book(self) -> AddressBook:
         if self._book is None:
-            self._book = AddressBook(self.head_server_config, self._token)
+            self._book = AddressBook(self.head_server_config, self.access)
         return self._book
 
 

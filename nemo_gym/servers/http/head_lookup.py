@@ -1,5 +1,6 @@
 """Asking the head of a run, synchronously: it isn't worth the import of a larger client."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -11,11 +12,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nemo_gym.config.addresses import http_url
 from nemo_gym.config.env_names import RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState, home, live_run_at
 from nemo_gym.servers.runs.token import bearer, token_in_environment
 
@@ -24,7 +25,7 @@ UNAUTHORIZED = 401
 _HEAD_KEYS = "head_server.host, head_server.port"
 
 
-def get_json(url: str, token: str | None, timeout_s: float) -> Any:
+def get_json(url: str, access: RunAccess, timeout_s: float) -> Any:
     """Return the decoded answer.
 
     The token goes to this address alone: not along a redirect, and not to a proxy that the environment names.
@@ -34,9 +35,10 @@ def get_json(url: str, token: str | None, timeout_s: float) -> Any:
         ValueError: It isn't JSON.
     """
     asked = urllib.request.Request(url)
-    for name, value in bearer(token).items():
+    for name, value in bearer(access.token).items():
         asked.add_unredirected_header(name.title(), value)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=access.ssl_context)]
+    opener = urllib.request.build_opener(*handlers)
     with opener.open(asked, timeout=timeout_s) as answer:
         return json.load(answer)
 
@@ -52,16 +54,17 @@ class FoundRun:
         return self.words
 
 
-def find_run(head: BaseServerConfig, *, is_named: bool) -> FoundRun:
+def find_run(head: BaseServerConfig, access: RunAccess, *, is_named: bool) -> FoundRun:
     """Return which run answers at `head`.
 
     Args:
+        access: To that run.
         is_named: The caller was told to use this head: by its address, or with a token.
 
     Raises:
         ConfigError: No head answers there; or the run isn't one that this user started here, and nobody named it.
     """
-    run_id = _run_id_at(head)
+    run_id = _run_id_at(head, access)
     record = live_run_at(head.host, head.port)
     if record is not None and record.run_id == run_id:
         started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_at))
@@ -75,44 +78,46 @@ def find_run(head: BaseServerConfig, *, is_named: bool) -> FoundRun:
     raise ConfigError(Mistake(what, where=_HEAD_KEYS, fix=fix))
 
 
-def _run_id_at(head: BaseServerConfig) -> str:
+def _run_id_at(head: BaseServerConfig, access: RunAccess) -> str:
     """Return the id of the run whose head answers; empty for a head that doesn't say it."""
     try:
-        said = get_json(f"{http_url(head.host, head.port)}/health", None, HEAD_TIMEOUT_S)
+        said = get_json(f"{access.url(head.host, head.port)}/health", RunAccess(ca=access.ca), HEAD_TIMEOUT_S)
     except urllib.error.HTTPError:
         return ""
     except (OSError, ValueError) as error:
-        raise ConfigError(_no_answer(head, error)) from error
+        raise ConfigError(_no_answer(head, access, error)) from error
     return str(said.get("run") or "") if isinstance(said, dict) else ""
 
 
-def fetch_global_config(head: BaseServerConfig, run_token: str | None) -> DictConfig:
+def fetch_global_config(head: BaseServerConfig, access: RunAccess) -> DictConfig:
     """Ask the head for the configuration of its run, which has no secrets in it.
 
     Raises:
         ConfigError: No head answers there, or it wants another token.
     """
     try:
-        text = get_json(f"{http_url(head.host, head.port)}/global_config_dict_yaml", run_token, HEAD_TIMEOUT_S)
+        text = get_json(f"{access.url(head.host, head.port)}/global_config_dict_yaml", access, HEAD_TIMEOUT_S)
     except (OSError, ValueError) as error:
         if getattr(error, "code", None) == UNAUTHORIZED:
             raise ConfigError(_wrong_token(head)) from error
-        raise ConfigError(_no_answer(head, error)) from error
+        raise ConfigError(_no_answer(head, access, error)) from error
     return DictConfig(load_trusted_yaml(text))
 
 
-def fetch_instances(head: BaseServerConfig, run_token: str | None) -> list[ServerInstanceState]:
+def fetch_instances(head: BaseServerConfig, access: RunAccess) -> list[ServerInstanceState]:
     """Return what the head says of the servers of its run; empty when it says nothing that can be understood."""
     try:
-        said = get_json(f"{http_url(head.host, head.port)}/server_instances", run_token, HEAD_TIMEOUT_S)
+        said = get_json(f"{access.url(head.host, head.port)}/server_instances", access, HEAD_TIMEOUT_S)
         return [ServerInstanceState.model_validate(instance) for instance in said]
     except (OSError, ValueError, TypeError):
         return []
 
 
-def _no_answer(head: BaseServerConfig, error: Exception) -> Mistake:
+def _no_answer(head: BaseServerConfig, access: RunAccess, error: Exception) -> Mistake:
     fix = "start the servers first, with ng_run; or name the head of the run you mean: +head_server.port=..."
     reason = getattr(error, "reason", None) or error
+    if isinstance(error, http.client.HTTPException | ConnectionError) and access.ca is None:
+        fix += "; or, where that run has TLS, what its certificates are checked against: +tls.ca=..."
     return Mistake(f"no head server answers at {head.host}:{head.port}: {reason}", where=_HEAD_KEYS, fix=fix)
 
 

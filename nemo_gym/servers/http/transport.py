@@ -165,6 +165,9 @@ class _Call:
             return limits.local_resource, self._failure("transport_local_resource", reason, "not_sent")
         if isinstance(error, aiohttp.InvalidURL):
             return None, self._failure("transport_unreachable", f"not a URL: {text}", "not_sent")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = f"not trusted, by its certificate: {text}"
+            return None, self._failure("transport_unreachable", reason, "not_sent")
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             limit = limits.cannot_connect
             reason = f"cannot connect to {text} ({limit.bound})"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, computed_field
 
-from nemo_gym.config.addresses import is_every_interface, is_loopback
+from nemo_gym.config.addresses import http_url, is_every_interface, is_loopback
 from nemo_gym.config.env_names import HOME_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 
@@ -95,7 +95,7 @@ class RunRecord:
     `pid` is the launcher's, `started_at` is in seconds since the epoch, `folder` is where it was started,
     `head_bind_host` is the address the head listens on where that isn't `head_host`, `is_command` is False when the
     launcher is a program of the user that also does other things, and `has_head` is False until the head's port is
-    this run's: another run may still have it.
+    this run's: another run may still have it. `ca` is the file that its servers' certificates are checked against.
     """
 
     run_id: str
@@ -110,12 +110,18 @@ class RunRecord:
     is_command: bool
     head_bind_host: str = ""
     has_head: bool = True
+    ca: str = ""
 
     @property
     def is_alive(self) -> bool:
         """Tell whether the launcher still runs; a recycled pid isn't taken for it."""
         started = started_at(self.pid)
         return started is not None and abs(started - self.pid_created_at) < _SAME_START_S
+
+    @property
+    def head_url(self) -> str:
+        """Where the head is called."""
+        return http_url(self.head_host, self.head_port, is_tls=bool(self.ca))
 
     @property
     def token_path(self) -> Path:

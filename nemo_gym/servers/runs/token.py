@@ -8,7 +8,7 @@ import contextlib
 import os
 
 from nemo_gym.config.env_names import RUN_TOKEN_ENV
-from nemo_gym.servers.runs.record import RunRecord, live_run_at
+from nemo_gym.servers.runs.record import RunRecord
 
 TOKEN_HEADER = "x-nemo-gym-token"
 
@@ -16,15 +16,6 @@ TOKEN_HEADER = "x-nemo-gym-token"
 def token_in_environment() -> str | None:
     """Return the token that this process was given; None without one."""
     return os.environ.get(RUN_TOKEN_ENV) or None
-
-
-def token_for_head(host: str, port: int) -> str | None:
-    """Return the token for the run whose head is called at this address; None when there is none to be found."""
-    given = token_in_environment()
-    if given is not None:
-        return given
-    run = live_run_at(host, port)
-    return None if run is None else token_of(run)
 
 
 def token_of(run: RunRecord) -> str | None:

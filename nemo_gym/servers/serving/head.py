@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.addresses import ADDRESSES_PATH, LONGEST_WAIT_S, ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.serving.metrics.exposition import CONTENT_TYPE
@@ -41,13 +43,13 @@ class HeadServer:
     Args:
         config: Where the head listens.
         run: What it tells others.
-        run_token: What the servers want to be shown when it asks them for their metrics.
+        access: How the servers are called when it asks them for their metrics.
     """
 
-    def __init__(self, config: BaseServerConfig, run: RunFacts, run_token: str | None = None) -> None:
+    def __init__(self, config: BaseServerConfig, run: RunFacts, access: RunAccess = RunAccess()) -> None:
         self.config = config
         self._run = run
-        self._run_token = run_token
+        self._access = access
         self._dumped: tuple[dict[str, Any] | None, str] = (None, "")
 
     def setup_webserver(self) -> FastAPI:
@@ -79,7 +81,7 @@ class HeadServer:
     async def metrics(self) -> Response:
         """Return what the servers count of their requests, for Prometheus; each has two seconds to say it."""
         run = self._run
-        page = await run_metrics(run.run_id, run.states_now(), run.public_config(), self._run_token)
+        page = await run_metrics(run.run_id, run.states_now(), run.public_config(), self._access)
         return Response(page, media_type=CONTENT_TYPE)
 
     async def _health(self) -> dict[str, str]:
@@ -98,12 +100,17 @@ class HeadProcess:
 
     @classmethod
     async def start(
-        cls, config: BaseServerConfig, listeners: Sequence[socket.socket], run: RunFacts, run_token: str | None
+        cls,
+        config: BaseServerConfig,
+        listeners: Sequence[socket.socket],
+        run: RunFacts,
+        access: RunAccess,
+        tls: ssl.SSLContext | None,
     ) -> "HeadProcess":
         """Serve the head on `listeners`, to callers that present the token; to everyone when that is None."""
-        app = HeadServer(config, run, run_token).setup_webserver()
+        app = HeadServer(config, run, access).setup_webserver()
         served = ServedApp(app, listeners, advertised_host=config.host)
-        server = hosted(served, run_token, lifespan="off")
+        server = hosted(served, access.token, lifespan="off", tls=tls)
         return cls(server, asyncio.create_task(server.serve(sockets=list(listeners))))
 
     async def stop(self) -> None:

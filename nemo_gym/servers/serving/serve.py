@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym import event_loop
 from nemo_gym.config.addresses import is_loopback
@@ -19,6 +21,7 @@ from nemo_gym.config.env_names import STATUS_FD_ENV
 from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.runs.tls import server_context_in_environment
 from nemo_gym.servers.runs.token import token_in_environment
 from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
 from nemo_gym.servers.serving.connections.accepting import Acceptor
@@ -31,6 +34,8 @@ KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pi
 FAILED_START = 3  # exit status, as of uvicorn's own command
 
 Lifespan = Literal["auto", "on", "off"]
+
+_log = logging.getLogger("nemo_gym.server")
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ def serve_all(apps: Sequence[ServedApp]) -> None:
 async def _serve_all(apps: Sequence[ServedApp]) -> bool:
     """Return whether every app was started."""
     report_phase("starting")
-    token = token_in_environment()
-    servers = [hosted(app, token) for app in apps]
+    token, tls = token_in_environment(), server_context_in_environment()
+    servers = [hosted(app, token, tls=tls) for app in apps]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, servers)
@@ -112,20 +117,45 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
         server.should_exit = True
 
 
-def hosted(served: ServedApp, token: str | None, lifespan: Lifespan = "on") -> "AppServer":
-    """Return the server for an app, which asks its callers for the token unless that is None."""
+def hosted(
+    served: ServedApp, token: str | None, lifespan: Lifespan = "on", tls: ssl.SSLContext | None = None
+) -> "AppServer":
+    """Return the server for an app, which asks its callers for the token unless that is None.
+
+    `tls` is with what it proves who it is; None: it speaks plain HTTP.
+    """
     is_local = all(is_loopback(listener.getsockname()[0]) for listener in served.listeners)
     app = TokenAuthMiddleware(served.app, token, served.advertised_host if is_local else None)
     config = uvicorn_config(app, lifespan)
     config.max_request_bytes = served.max_request_bytes
-    return AppServer(config)
+    return AppServer(config, tls)
+
+
+class _KeepsConnections:
+    """Logs an exception that was answered already, where uvicorn would also hang up.
+
+    Starlette raises what its handler for `Exception` has answered again, for the log. The caller has the answer, and
+    may have sent the next request: that would be lost.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if not getattr(getattr(send, "__self__", None), "response_complete", False):  # of uvicorn's cycle
+                raise
+            _log.exception("a request was answered with an error that nobody foresaw")
 
 
 class AppServer(uvicorn.Server):
     """A server that leaves signals to its caller. `is_up` is set when it accepts connections."""
 
-    def __init__(self, config: BoundedConfig) -> None:
+    def __init__(self, config: BoundedConfig, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(config)
+        self._tls = tls
         self.is_up = asyncio.Event()
         self._bounds = config
         self._accepting: list[asyncio.Task[None]] = []
@@ -135,7 +165,7 @@ class AppServer(uvicorn.Server):
         with contextlib.suppress(SystemExit):  # how newer releases of uvicorn say it: it would end the whole loop here
             await super().startup([])
         if self.started:
-            acceptor = Acceptor(self, self._bounds, self._make_protocol)
+            acceptor = Acceptor(self, self._bounds, self._make_protocol, self._tls)
             self._accepting = [asyncio.create_task(acceptor.accept_from(listener)) for listener in sockets or ()]
             self.is_up.set()
         else:
@@ -166,7 +196,7 @@ class AppServer(uvicorn.Server):
 def uvicorn_config(app: ASGIApp, lifespan: Lifespan = "on") -> BoundedConfig:
     """Return the settings all our servers run with."""
     return BoundedConfig(
-        app,
+        _KeepsConnections(app),
         interface="asgi3",
         http=BoundedProtocol,
         log_level="warning",

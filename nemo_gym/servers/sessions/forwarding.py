@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 from nemo_gym.servers.http.disconnect import DisconnectWatcher
 from nemo_gym.servers.http.response import HttpResponse
 from nemo_gym.servers.http.transport import request
-from nemo_gym.servers.runs.token import TOKEN_HEADER, token_in_environment
+from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.token import TOKEN_HEADER
 from nemo_gym.wire.failure import RolloutError, failure_body, rollout_error
 
 _OF_ONE_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
@@ -47,9 +48,9 @@ async def _ask(worker_url: str, scope: Scope, body: bytes) -> HttpResponse:
     for name, value in scope["headers"]:
         if name.decode() not in _OF_ONE_HOP:
             headers.add(name.decode(), value.decode("latin-1"))
-    token = token_in_environment()
-    if token is not None:
-        headers[TOKEN_HEADER] = token  # the caller presented it to this server, and the next one asks for it too
+    access = RunAccess.in_environment()
+    if access.token is not None:
+        headers[TOKEN_HEADER] = access.token  # the caller presented it to this server, and the next one asks for it too
     return await request(
         scope["method"],
         worker_url + target.decode(),
@@ -57,6 +58,7 @@ async def _ask(worker_url: str, scope: Scope, body: bytes) -> HttpResponse:
         headers=headers,
         allow_redirects=False,
         skip_auto_headers=_NOT_OURS_TO_ADD,
+        ssl=access.ssl,
     )
 
 

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,8 +10,8 @@ from pydantic import BaseModel
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.http.head_lookup import fetch_instances
-from nemo_gym.servers.runs.record import live_runs
-from nemo_gym.servers.runs.token import token_of
+from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.record import RunRecord, live_runs
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import Row
 from nemo_gym.viewer.rollout.page import content_of
@@ -61,10 +60,12 @@ def _curl(agent: str, task_row: str) -> str:
         url = f"${{AGENT_URL:?set it to the address of {agent or 'the agent'}, as ng_status shows it}}"
         lines = [f'curl -s "{url}/run" \\', f"  -H {_TOKEN_HEADER_OF_ANY_RUN} \\"]
     else:
-        url, token_path = address
+        url, run = address
         lines = [f"curl -s {shlex.quote(url)}/run \\"]
-        if token_path.exists():
-            lines.append(f'  -H "Authorization: Bearer $(cat {shlex.quote(str(token_path))})" \\')
+        if run.ca:
+            lines.append(f"  --cacert {shlex.quote(run.ca)} \\")
+        if run.token_path.exists():
+            lines.append(f'  -H "Authorization: Bearer $(cat {shlex.quote(str(run.token_path))})" \\')
     lines += ["  -H 'Content-Type: application/json' \\", f"  --data-raw {shlex.quote(task_row)}"]
     return "\n".join(lines)
 
@@ -72,13 +73,13 @@ def _curl(agent: str, task_row: str) -> str:
 _TOKEN_HEADER_OF_ANY_RUN = '"Authorization: Bearer $(cat "$(ng_status +token_file=true)")"'
 
 
-def _address_of(agent: str) -> tuple[str, Path] | None:
-    """Return the address of an agent in the run that was started here last, with the path of the run's token."""
+def _address_of(agent: str) -> tuple[str, RunRecord] | None:
+    """Return the address of an agent in the run that was started here last, with that run."""
     for record, _ in reversed(live_runs()):
         if agent in record.servers:
             head = BaseServerConfig(host=record.head_host, port=record.head_port)
-            instances = fetch_instances(head, token_of(record))
-            return next(((one.url, record.token_path) for one in instances if one.name == agent), None)
+            instances = fetch_instances(head, RunAccess.to_run(record))
+            return next(((one.url, record) for one in instances if one.name == agent), None)
     return None
 
 

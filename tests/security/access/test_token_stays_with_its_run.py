@@ -17,6 +17,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import ServerClient, request
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.head_lookup import get_json
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import RunRecord
 from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
 
@@ -140,7 +141,7 @@ def test_a_look_up_takes_the_token_neither_along_a_redirect_nor_to_a_proxy(
     mine, stranger = listeners
     monkeypatch.setenv("http_proxy", stranger.url)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert get_json(f"{mine.url}/away", TOKEN, 5.0) == {}
+    assert get_json(f"{mine.url}/away", RunAccess(TOKEN), 5.0) == {}
     assert (mine.tokens("/away"), stranger.tokens("/caught")) == ([True], [False])
     assert len(stranger.got) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.metrics.metrics import Metrics
 from nemo_gym.collections.metrics.pass_at_k import pass_at_k
-from nemo_gym.collections.records import Attempt, Scored
+from nemo_gym.collections.outcomes import Attempt, Scored
 from nemo_gym.wire.failure import rollout_error
 
 

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.collections.records import Attempt, FailureRecord
+from nemo_gym.collections.outcomes import Attempt
+from nemo_gym.collections.records import FailureRecord
 from nemo_gym.wire.failure import Failure, RolloutError, rollout_error
 
 ATTEMPT = Attempt.begin(3, 1, 2, "agent")

@@ -2,10 +2,10 @@ from pathlib import Path
 from typing import Any
 
 from nemo_gym.collections.files import OutputPaths
-from nemo_gym.collections.records import Attempt, Scored
-from nemo_gym.collections.resume import ResumeState
+from nemo_gym.collections.outcomes import Attempt, Scored
 from nemo_gym.collections.tasks import Task
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.resume import ResumeState
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.rollouts.collector import work_left
 from nemo_gym.wire.failure import rollout_error
 

@@ -4,7 +4,7 @@ import pytest
 
 from nemo_gym.collections.files import OutputPaths, check_output_path, write_json
 from nemo_gym.collections.line_file import OutputError
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError
 
 

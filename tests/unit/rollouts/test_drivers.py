@@ -15,7 +15,7 @@ from aiohttp import web
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import read_lines
 from nemo_gym.collections.tasks import Task
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.drivers.messages import Settings
@@ -147,7 +147,7 @@ async def process_that_fails() -> DriverProcess:
 
 def pool(start: StartDriver, agent: Agent, output: Output) -> DriverPool:
     config = {"agent": {"responses_api_agents": {"any": {"host": "127.0.0.1", "port": agent.port}}}}
-    settings = Settings("127.0.0.1", 1, config, None, "agent", {}, 3, HANGS_AFTER_S, None, [])
+    settings = Settings("127.0.0.1", 1, config, None, None, "agent", {}, 3, HANGS_AFTER_S, None, [])
     return DriverPool(start, settings, output, lambda example: None, num_drivers=1)
 
 

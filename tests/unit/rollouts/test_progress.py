@@ -10,7 +10,7 @@ import pytest
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.metrics.metrics import Metrics
-from nemo_gym.collections.records import Attempt
+from nemo_gym.collections.outcomes import Attempt
 from nemo_gym.rollouts import progress
 from nemo_gym.rollouts.progress import Pace, ProgressDisplay, ProgressState
 from nemo_gym.rollouts.summary import failure_lines, summary_rows

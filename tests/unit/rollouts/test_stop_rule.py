@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from nemo_gym.collections.records import Attempt, Outcome, Scored
+from nemo_gym.collections.outcomes import Attempt, Outcome, Scored
 from nemo_gym.rollouts.stop_rule import LIKELY_AT_START_AFTER, LIKELY_LATER_AFTER, SURE_AFTER, StopRule
 from nemo_gym.wire.failure import Stage, rollout_error
 

@@ -5,7 +5,7 @@ import pytest
 from nemo_gym.collections.counts import Counts
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.metrics.metrics import Metrics
-from nemo_gym.collections.records import Attempt, Scored
+from nemo_gym.collections.outcomes import Attempt, Scored
 from nemo_gym.commands.rollouts.show_rollouts import show_rollouts
 from nemo_gym.rollouts.summary import failure_lines, summary_rows
 from nemo_gym.wire.failure import rollout_error

@@ -13,6 +13,7 @@ from nemo_gym.config.env_names import HOME_ENV, RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.http.head_lookup import find_run
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import started_at
 from tests.head_in_thread import head_in_thread
 
@@ -60,7 +61,7 @@ def record(home: Path, head: BaseServerConfig) -> Callable[..., None]:
 
 def test_an_own_run_is_named_with_folder_time_and_pid(record: Callable[..., None], head: BaseServerConfig) -> None:
     record("run-1", Path.cwd())
-    found = find_run(head, is_named=False)
+    found = find_run(head, RunAccess(), is_named=False)
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(STARTED))
     assert str(found) == f"run run-1, started in {Path.cwd()} at {started}, pid {os.getpid()}"
     assert found.is_from_here
@@ -70,21 +71,21 @@ def test_an_own_run_of_another_folder_is_not_from_here(
     record: Callable[..., None], head: BaseServerConfig, tmp_path: Path
 ) -> None:
     record("run-1", tmp_path)
-    assert not find_run(head, is_named=False).is_from_here
+    assert not find_run(head, RunAccess(), is_named=False).is_from_here
 
 
 def test_a_run_without_a_record_is_refused_unless_it_is_named(home: Path, head: BaseServerConfig) -> None:
     with pytest.raises(ConfigError, match=r"run run-1 at .* isn't one of yours") as caught:
-        find_run(head, is_named=False)
+        find_run(head, RunAccess(), is_named=False)
     assert f"+head_server.port={head.port}" in str(caught.value)
-    assert re.match(rf"run run-1 at 127.0.0.1:{head.port} \(not in", str(find_run(head, is_named=True)))
+    assert re.match(rf"run run-1 at 127.0.0.1:{head.port} \(not in", str(find_run(head, RunAccess(), is_named=True)))
 
 
 def test_a_token_in_the_environment_names_the_run(
     home: Path, head: BaseServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(RUN_TOKEN_ENV, "t")
-    assert "run-1" in str(find_run(head, is_named=False))
+    assert "run-1" in str(find_run(head, RunAccess(), is_named=False))
 
 
 def test_a_record_of_another_run_on_the_same_port_does_not_vouch_for_this_one(
@@ -92,10 +93,10 @@ def test_a_record_of_another_run_on_the_same_port_does_not_vouch_for_this_one(
 ) -> None:
     record("run-2", Path.cwd())
     with pytest.raises(ConfigError, match="isn't one of yours"):
-        find_run(head, is_named=False)
+        find_run(head, RunAccess(), is_named=False)
 
 
 def test_nobody_at_the_address_is_said_with_how_to_start(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"no head server answers at 127\.0\.0\.1:9: .*refused") as caught:
-        find_run(BaseServerConfig(host="127.0.0.1", port=9), is_named=False)
+        find_run(BaseServerConfig(host="127.0.0.1", port=9), RunAccess(), is_named=False)
     assert "ng_run" in str(caught.value)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from nemo_gym.base_resources_server import BaseResourcesServerConfig, SimpleResourcesServer
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.in_memory import request_in_memory
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.serving.metrics.counts import RouteCounts
 from nemo_gym.servers.serving.metrics.run_page import run_metrics
@@ -142,7 +143,7 @@ async def test_the_head_shows_who_answers_and_says_who_does_not(serve_app: Serve
     ]
     workers = {"worker_urls": [f"http://127.0.0.1:{one}", f"http://127.0.0.1:{two}"]}
     config = {"desk": {"resources_servers": {"desk": workers}}}
-    found = samples((await run_metrics("run-1", states, config, None)).decode())
+    found = samples((await run_metrics("run-1", states, config, RunAccess())).decode())
     kind = "resources_servers"
     up = {key[2:]: value for key, value in found.items() if key[0] == "nemo_gym_server_up"}
     assert up == {

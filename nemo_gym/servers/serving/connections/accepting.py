@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import weakref
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedPr
 
 _LOOK_AGAIN_S = 0.1
 _OUT_OF_RESOURCES_S = 0.2
+_SHAKES_HANDS_WITHIN_S = 10
 _log = logging.getLogger("nemo_gym.server")
 _acceptors: "weakref.WeakSet[Acceptor]" = weakref.WeakSet()
 
@@ -28,14 +30,21 @@ class Acceptor:
 
     Args:
         make_protocol: Gives the protocol of a new connection.
+        tls: With what the server proves who it is; None: it speaks plain HTTP.
     """
 
     def __init__(
-        self, server: uvicorn.Server, config: BoundedConfig, make_protocol: Callable[[], asyncio.Protocol]
+        self,
+        server: uvicorn.Server,
+        config: BoundedConfig,
+        make_protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._server = server
         self._config = config
         self._make_protocol = make_protocol
+        self._tls = tls
+        self._shaking_hands: set[asyncio.Task[None]] = set()
         self._has_said_full = False
         _acceptors.add(self)
 
@@ -59,11 +68,28 @@ class Acceptor:
                 continue
             with contextlib.suppress(OSError):  # the caller has gone meanwhile
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.connect_accepted_socket(self._make_protocol, connection)
+                if self._tls is None:
+                    await loop.connect_accepted_socket(self._make_protocol, connection)
+                else:  # beside the others: it takes as long as the caller likes
+                    shaking = loop.create_task(self._shake_hands(connection, self._tls))
+                    self._shaking_hands.add(shaking)
+                    shaking.add_done_callback(self._shaking_hands.discard)
+
+    async def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError, TimeoutError):  # it isn't a caller of ours, and is gone by now
+            await loop.connect_accepted_socket(
+                self._make_protocol, connection, ssl=tls, ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S
+            )
+
+    @property
+    def num_open(self) -> int:
+        """How many connections are open, those that are still shaking hands included."""
+        return len(self._server.server_state.connections) + len(self._shaking_hands)
 
     def _is_full(self) -> bool:
         limit = max_accepted()
-        is_full = sum(len(acceptor._server.server_state.connections) for acceptor in _acceptors) >= limit
+        is_full = sum(acceptor.num_open for acceptor in _acceptors) >= limit
         if is_full and not self._config.closes_connections:
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, BoundedProtocol):

@@ -189,7 +189,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self.transport.is_closing():
             self.transport.write(_answer(status, reason))
             self.flow.pause_reading()
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # not in TLS
+                self.transport.write_eof()
 
 
 def _answer(status: int, reason: str) -> bytes:

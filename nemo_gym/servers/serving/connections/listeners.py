@@ -10,6 +10,7 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME, DEFAULT_BIND_HOST_KEY_NAME, DEFAULT_HOST
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.global_config import get_global_config_dict
+from nemo_gym.servers.runs.tls import server_context_in_environment
 from nemo_gym.servers.runs.token import token_in_environment
 
 BACKLOG = 65_535
@@ -52,5 +53,6 @@ def listen_alone(config: BaseRunServerInstanceConfig) -> socket.socket:
         fix = f"set {RUN_TOKEN_ENV} to a token that callers must present; or {allowed}"
         raise ConfigError(Mistake(what, where=f"{config.name}: host, bind_host", fix=fix))
     note = f" (without a token: {RUN_TOKEN_ENV} is not set)" if without_token else ""
-    os.write(1, f"serving on {http_url(host, port)}{note}\n".encode())
+    url = http_url(host, port, is_tls=server_context_in_environment() is not None)
+    os.write(1, f"serving on {url}{note}\n".encode())
     return listener

@@ -8,6 +8,7 @@ import aiohttp
 
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.session_ids import WORKER_URLS_KEY
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
 from nemo_gym.servers.runs.token import bearer
 from nemo_gym.servers.serving.metrics.exposition import SERVER_METRICS_PATH, text_of
@@ -21,7 +22,7 @@ _LABELS = ("server", "kind", "worker", "node")
 
 
 async def run_metrics(
-    run_id: str, states: Sequence[ServerInstanceState], config: Mapping[str, Any], run_token: str | None
+    run_id: str, states: Sequence[ServerInstanceState], config: Mapping[str, Any], access: RunAccess
 ) -> bytes:
     """Return the page of a run.
 
@@ -29,9 +30,9 @@ async def run_metrics(
         run_id: Its name.
         states: Of every worker of every instance.
         config: The run's configuration, which has the workers' addresses.
-        run_token: What servers want to be shown.
+        access: How its servers are called.
     """
-    texts = await asyncio.gather(*(_page_of(_own_url(state, config), run_token) for state in states))
+    texts = await asyncio.gather(*(_page_of(_own_url(state, config), access) for state in states))
     return await asyncio.to_thread(_joined, run_id, states, texts)
 
 
@@ -42,11 +43,15 @@ def _own_url(state: ServerInstanceState, config: Mapping[str, Any]) -> str:
     return str(workers[state.worker]) if on_this_machine else state.url
 
 
-async def _page_of(url: str, run_token: str | None) -> str | None:
+async def _page_of(url: str, access: RunAccess) -> str | None:
     """Return what a server counts; None when it doesn't say within `ANSWERS_WITHIN_S`, or says too much."""
     bound = aiohttp.ClientTimeout(total=ANSWERS_WITHIN_S)
     asked = get_global_aiohttp_client().get(
-        url + SERVER_METRICS_PATH, headers=bearer(run_token), timeout=bound, allow_redirects=False
+        url + SERVER_METRICS_PATH,
+        headers=bearer(access.token),
+        timeout=bound,
+        allow_redirects=False,
+        ssl=access.ssl,
     )
     try:
         async with asked as answer:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nemo_gym.collections.claim import check_may_be_moved, manifest_to_write
 from nemo_gym.collections.files import OutputPaths, make_folder, write_json
 from nemo_gym.collections.manifest import Manifest
-from nemo_gym.collections.writer import Output
+from nemo_gym.collections.writing.claim import check_may_be_moved, manifest_to_write
+from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputError, encode_line
+from nemo_gym.collections.outcomes import Attempt, Failed, Outcome
 from nemo_gym.collections.reading.paged_array import ByRollout, Key
-from nemo_gym.collections.records import Attempt, Failed, Outcome
 from nemo_gym.config.errors import ConfigError, Mistake
 
 _log = logging.getLogger("nemo_gym.collections")

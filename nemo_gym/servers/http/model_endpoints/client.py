@@ -11,7 +11,7 @@ import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.secrets import learn_secrets, mask_text
-from nemo_gym.servers.http.endpoint_pool import Endpoint, EndpointPool
+from nemo_gym.servers.http.model_endpoints.pool import Endpoint, EndpointPool
 from nemo_gym.servers.http.response import HttpResponse, ResponseError
 from nemo_gym.servers.http.retry import (
     CANNOT_CONNECT,

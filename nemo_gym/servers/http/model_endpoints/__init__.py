@@ -1,0 +1,1 @@
+"""Calls to endpoints of models, which are not servers of the run."""

@@ -1,0 +1,61 @@
+"""What a caller needs beside addresses: the token that it presents, and how it checks who the servers are."""
+
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from nemo_gym.config.addresses import http_url
+from nemo_gym.servers.runs.record import RunRecord, live_run_at
+from nemo_gym.servers.runs.tls import ca_in_environment, client_context
+from nemo_gym.servers.runs.token import token_in_environment, token_of
+
+
+@dataclass(frozen=True)
+class RunAccess:
+    """How to call the servers of one run.
+
+    Attributes:
+        token: What they want to be shown; None: nothing.
+        ca: File of the authority that their certificates are checked against; None: they speak plain HTTP.
+    """
+
+    token: str | None = None
+    ca: str | None = None
+
+    @classmethod
+    def in_environment(cls) -> "RunAccess":
+        """Return what this process was given, as the servers of a run are."""
+        return cls(token_in_environment(), ca_in_environment())
+
+    @classmethod
+    def to_run(cls, record: RunRecord) -> "RunAccess":
+        """Return how to call a run of this home."""
+        # Its own token first: one in the environment can only be right for one of several runs.
+        return cls(token_of(record) or token_in_environment(), record.ca or None)
+
+    @classmethod
+    def to_head(cls, host: str, port: int, token: str | None = None, ca: str | None = None) -> "RunAccess":
+        """Return how to call the run whose head is at this address.
+
+        Args:
+            token: Of the run; None: what the environment has, else what the record of a run of this user says.
+            ca: For a run that neither the environment nor such a record tells of.
+        """
+        given = cls.in_environment()
+        record = live_run_at(host, port)
+        if record is not None:
+            return cls(token or given.token or token_of(record), given.ca or record.ca or None)
+        return cls(token or given.token, given.ca or ca)
+
+    @property
+    def ssl_context(self) -> SSLContext | None:
+        """How to check who the servers are; None for plain HTTP. Raises ConfigError for a file that can't be used."""
+        return None if self.ca is None else client_context(self.ca)
+
+    @property
+    def ssl(self) -> SSLContext | bool:
+        """The same as aiohttp wants it."""
+        return self.ssl_context or True
+
+    def url(self, host: str, port: int) -> str:
+        """Return where a server of the run is called."""
+        return http_url(host, port, is_tls=self.ca is not None)
