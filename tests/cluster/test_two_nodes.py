@@ -1,4 +1,4 @@
-"""The quick form, part of `make test`: two nodes on two addresses of loopback, and a server on the one without the head."""
+"""The quick form, part of `make test`: two nodes on addresses of loopback, a server on the one without the head."""
 
 import json
 from collections.abc import Iterator
