@@ -7,10 +7,11 @@ import orjson
 import pytest
 from PIL import Image
 
-from tests.browser.chromium import Page
+from benchmarks.measuring.chromium import Page
+from benchmarks.measuring.made_rows import STARTED_AT
 from tests.browser.test_pages import PAGES
 from tests.browser.viewer_process import running_viewer
-from tests.made_collections import STARTED_AT, write_collection
+from tests.made_collections import write_collection
 
 pytestmark = pytest.mark.integration
 

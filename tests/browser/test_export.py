@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.browser.chromium import Page
+from benchmarks.measuring.chromium import Page
+from benchmarks.measuring.made_rows import STARTED_AT
 from tests.browser.hostile import hostile_rows
-from tests.made_collections import STARTED_AT, write_collection
+from tests.made_collections import write_collection
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Page
+from benchmarks.measuring.chromium import Page
 from tests.browser.viewer_process import running_viewer
 from tests.made_collections import write_collection
 

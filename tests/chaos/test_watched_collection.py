@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import chromium_page, find_chromium
+from benchmarks.measuring.chromium import chromium_page, find_chromium
 from tests.browser.viewer_process import running_viewer
 from tests.chaos.conftest import MakeCollector
 from tests.chaos.invariants import check_output

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer, models
+
 from nemo_gym.servers.serving.testing import serve_in_thread
 from tests.cluster.networks import Loopback
 from tests.cluster.nodes import Nodes
@@ -134,6 +136,15 @@ def with_collections(reader: Reader) -> Iterator[None]:
 
 
 @contextmanager
+def with_a_tokenizer(reader: Reader) -> Iterator[None]:
+    """The folder of a model has a tokenizer.json."""
+    folder = reader.folder / "models/policy"
+    folder.mkdir(parents=True)
+    Tokenizer(models.WordLevel({"hello": 0, "?": 1}, unk_token="?")).save(str(folder / "tokenizer.json"))
+    yield
+
+
+@contextmanager
 def with_a_package(reader: Reader) -> Iterator[None]:
     """The package of the page is there, and a model that always says 3."""
     shutil.copytree(ROOT / "docs/examples/letter_count/letter_count", reader.folder / "letter_count")
@@ -151,8 +162,7 @@ def on_a_cluster(reader: Reader) -> Iterator[None]:
     reader.names["10.0.0.1:6379"] = nodes.address
     reader.environment.update({name: value for name, value in nodes.environment.items() if name.startswith("RAY_")})
     try:
-        for node in (1, 2):
-            nodes.start_node(node)
+        nodes.start_two()
         yield
     finally:
         reader.stop()
@@ -231,7 +241,7 @@ _WALKS = {
     "judge": Walk(("docs/judge.md",), collects("results/judged/rollouts.jsonl", 0, 1, 1, 1, 1)),
     "packages": Walk(("docs/packages.md",), with_a_package),
     "preparing data": Walk(("docs/preparing-data.md",), with_a_hub),
-    "viewer": Walk(("docs/viewer.md",), with_collections),
+    "viewer": Walk(("docs/viewer.md",), both(with_collections, with_a_tokenizer)),
     "cluster": Walk(("docs/cluster.md",), on_a_cluster),
     "collecting": Walk(("docs/collecting.md",), with_collections),
     "authentication": Walk(("docs/authentication.md",), with_servers(WEATHER, SCRIPTED)),
