@@ -1,4 +1,4 @@
-"""The quick form, in `make test`: two nodes on two loopback addresses, and a server on the one without the head."""
+"""The quick form, part of `make test`: two nodes on addresses of loopback, a server on the one without the head."""
 
 import json
 from collections.abc import Iterator
@@ -32,8 +32,7 @@ if __name__ == "__main__":
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     cluster = Nodes(Loopback(), tmp_path_factory.mktemp("cluster"), num_nodes=2, num_cpus=2, port=free_port())
     try:
-        for node in (1, 2):
-            cluster.start_node(node)
+        cluster.start_two()
         yield cluster
     finally:
         cluster.close()

@@ -11,8 +11,8 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.placement import Placement
 from nemo_gym.launch.plan import PlannedProcess, with_workers
 from nemo_gym.launch.ray.actor import NodeActor
-from nemo_gym.launch.ray.connection import Connection, is_namespace_of_a_run
 from nemo_gym.launch.ray.node_process import ORPHANED_AFTER_S
+from nemo_gym.ray_connection import Connection, is_namespace_of_a_run
 
 _ANSWER_S = 5.0
 

@@ -15,10 +15,10 @@ from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import own_dependencies
 from nemo_gym.launch.processes.requirements import installed_as, requirements_of
 from nemo_gym.launch.ray.cluster import Cluster
-from nemo_gym.launch.ray.connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack
 from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.ray_connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.servers.runs.tls import TlsFiles
 
 

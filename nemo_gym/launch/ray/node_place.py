@@ -16,10 +16,10 @@ from nemo_gym.launch.addresses import Address, MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.process import TAIL_LINES
 from nemo_gym.launch.ray.cluster import Cluster, amounts
-from nemo_gym.launch.ray.connection import first_line
 from nemo_gym.launch.ray.node_process import News, StartOrder
 from nemo_gym.launch.ray.shipment import Shipment, script_on_node
 from nemo_gym.launch.start_error import StartError
+from nemo_gym.ray_connection import first_line
 from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 

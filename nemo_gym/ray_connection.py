@@ -22,6 +22,7 @@ from nemo_gym.servers.runs.record import started_at
 _WHERE = RAY_HEAD_NODE_ADDRESS_KEY_NAME
 _CONNECT_S = 5.0
 _AUTH_MODE_ENV = "RAY_AUTH_MODE"  # which Ray sets itself, to "token" for a cluster that it starts here
+_NO_TRACE_ENV = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"  # or SIGTERM, an ordinary end, prints the stack of the process
 _AUTO = "auto"
 _SESSIONS = "nemo_gym_ray"
 _NAMESPACE_PREFIX = "nemo_gym-"
@@ -119,6 +120,8 @@ def _initialize(address: str | None, namespace: str | None) -> None:
     import ray
 
     options: dict[str, Any] = {"address": address} if address else _local_options()
+    os.environ.setdefault(_NO_TRACE_ENV, "1")
+    _keep_quiet(ray)
     try:
         # A process of the run must not print Ray's own news; what matters comes as an exception.
         ray.init(namespace=namespace, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -127,6 +130,13 @@ def _initialize(address: str | None, namespace: str | None) -> None:
         raise ConfigError(Mistake(what, where=_WHERE, fix="start one with `ray start --head`")) from error
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigError(Mistake(f"can't use Ray: {first_line(error)}", where=_WHERE)) from error
+
+
+def _keep_quiet(ray: Any) -> None:
+    # Ray prints to every driver what any node reports, e.g. that an actor which we have ended died, and 20 lines of a
+    # lost node's log. There is no option against it.
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_arguments, **_options: None
 
 
 def _check_answers(address: str) -> None:
