@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 READY := $(VENV)/.ready
 WEATHER := resources_servers/example_simple_weather
 
-.PHONY: help setup quickstart test test-lowest test-engines test-cluster test-training test-registries lint docs docs-test release-check bench lock clean
+.PHONY: help setup quickstart test test-lowest test-engines test-cluster test-training test-registries soak lint docs docs-test release-check bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -58,6 +58,10 @@ test-registries: $(READY)  ## Against a real MLflow server, in an environment ou
 	    $(UV) venv --quiet --python $(BIN)/python $$folder/venv; \
 	    $(UV) pip install --quiet --python $$folder/venv/bin/python -e '.[dev,gitlab,hub]' 'mlflow>=3.5'; \
 	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider -m registries tests/registries
+
+soak: $(READY)  ## A million rows prepared, a million rollouts exported: 6 GB in the temporary folder, half an hour
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
+	    $(BIN)/python -m pytest -q -s -m soak --basetemp $$folder/soak tests/soak
 
 lint: $(READY)  ## Lint, types, and which module may import which
 	@$(BIN)/ruff check .

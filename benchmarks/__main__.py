@@ -29,6 +29,8 @@ SCENES = (
     "loop_lag",
     "stop",
     "drivers",
+    "growth",
+    "nodes",
     "converter",
     "viewer",
 )

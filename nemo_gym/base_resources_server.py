@@ -2,15 +2,12 @@
 
 import asyncio
 import inspect
-import math
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
-import orjson
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import Field, PrivateAttr
 
@@ -20,6 +17,7 @@ from nemo_gym.mcp_tools.serving import McpEndpoint
 from nemo_gym.mcp_tools.settings import McpServerSettings
 from nemo_gym.servers.http.session_ids import SESSION_ID_KEY, SESSION_KEPT_KEY, TAKES_TURNS_KEY
 from nemo_gym.servers.serving.endpoint_policy import EndpointPolicy
+from nemo_gym.servers.serving.environment_policies import tool_policy, turn_policy, verify_policy
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.servers.serving.tool_listing import has_route, has_unlisted_tools, list_tools
 from nemo_gym.servers.sessions.registry import SessionRegistry
@@ -33,7 +31,7 @@ from nemo_gym.wire.environment import (
     NextTurnRequest,
     UserTurn,
 )
-from nemo_gym.wire.failure import own_kind, rollout_error
+from nemo_gym.wire.failure import own_kind
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.openai.responses import NeMoGymResponse
 from nemo_gym.wire.tool_arguments import tool_arguments
@@ -169,39 +167,12 @@ class SimpleResourcesServer(BaseResourcesServer):
                 seed = self._seed_once if self._tracks_sessions() else self._seed_unkept
                 return EndpointPolicy(name, own_kind(name, "seed_error"), "seed", wrap=seed)
             case "/next_turn":
-                return EndpointPolicy(
-                    name,
-                    "turn_error",
-                    "agent",
-                    timeout_s=config.turn_timeout_s,
-                    timeout_setting=f"{name}.turn_timeout_s",
-                    timeout_kind="turn_timeout",
-                    wrap=wrap,
-                    passes_token_arrays=True,
-                )
+                return turn_policy(config, wrap)
             case "/verify":
-                return EndpointPolicy(
-                    name,
-                    "verifier_error",
-                    "verification",
-                    timeout_s=config.verify_timeout_s,
-                    timeout_setting=f"{name}.verify_timeout_s",
-                    timeout_kind="verifier_timeout",
-                    wrap=wrap,
-                    check_result=self._checked_verdict,
-                    passes_token_arrays=not self.verifier_reads_token_arrays,
-                )
+                return verify_policy(config, wrap, passes_token_arrays=not self.verifier_reads_token_arrays)
             case _ if path in RESERVED_PATHS:
                 return EndpointPolicy(name, "agent_error", "cleanup")
-        return EndpointPolicy(
-            name,
-            "tool_error",
-            "agent",
-            timeout_s=config.tool_timeout_s,
-            timeout_setting=f"{name}.tool_timeout_s",
-            timeout_kind="tool_timeout",
-            wrap=wrap,
-        )
+        return tool_policy(config, wrap)
 
     @asynccontextmanager
     async def _running(self, app: FastAPI) -> AsyncIterator[None]:
@@ -276,26 +247,9 @@ class SimpleResourcesServer(BaseResourcesServer):
         async with self._sessions.inside(session_id):
             return await invoke()
 
-    def _checked_verdict(self, answer: Any) -> Any:
-        reward = _reward(answer)
-        if type(reward) is float and math.isfinite(reward):
-            return answer
-        if isinstance(reward, Real) and not isinstance(reward, bool) and math.isfinite(reward):
-            return answer
-        raise rollout_error("verifier_error", f"the verifier of {self.config.name} gave {reward!r} as the reward")
-
 
 def _folder_of(server: type) -> Path:
     try:
         return Path(inspect.getfile(server)).parent
     except (OSError, TypeError):  # written in a notebook
         return Path.cwd()
-
-
-def _reward(answer: Any) -> Any:
-    if isinstance(answer, Response):  # a verifier that made its own answer, or one that FastAPI called
-        try:
-            answer = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            return None
-    return answer.get("reward") if isinstance(answer, dict) else getattr(answer, "reward", None)

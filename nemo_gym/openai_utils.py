@@ -1,6 +1,6 @@
 """Public face: the types of the Responses and Chat Completions APIs, and the client for endpoints that speak them."""
 
-from nemo_gym.servers.model_endpoints.client import NeMoGymAsyncOpenAI
+from nemo_gym.servers.http.model_endpoints.client import NeMoGymAsyncOpenAI
 from nemo_gym.wire.openai.chat import (
     NeMoGymChatCompletion,
     NeMoGymChatCompletionMessage,

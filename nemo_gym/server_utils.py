@@ -3,7 +3,7 @@
 from nemo_gym.config.keys import DEFAULT_HEAD_PORT as DEFAULT_HEAD_SERVER_PORT
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import HEAD_SERVER_KEY_NAME, get_first_server_config_dict, get_global_config_dict
-from nemo_gym.launch.ray.connection import initialize_ray
+from nemo_gym.ray_connection import initialize_ray
 from nemo_gym.servers.http.client import ServerClient, get_response_json, raise_for_status
 from nemo_gym.servers.http.connections import get_global_aiohttp_client
 from nemo_gym.servers.http.response import HttpResponse, failure_of

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ _SAMPLE_EVERY_S = 0.1
 
 @dataclass(frozen=True)
 class DrivenCollection:
-    """Rollouts per second from the first dispatch to the last; CPU for each, of the collector and of its drivers."""
+    """Rollouts per second while as many are in flight as may be; CPU for each, of the collector and of its drivers."""
 
     rollouts_per_s: float
     collector_ms: float
@@ -46,7 +47,7 @@ def collect_from(
         said = (folder / f"{output.stem}.log").read_text()[-1000:]
         raise ProgramError(f"ng_collect_rollouts ended with status {process.returncode}: {said}")
     journal = output.with_name(f"{output.stem}_journal.jsonl")
-    at = [json.loads(line)["at"] for line in journal.read_bytes().splitlines()]
+    at = sorted(json.loads(line)["at"] for line in journal.read_bytes().splitlines())
     rows = output.read_bytes().count(b"\n")
     if rows != len(at):
         raise ProgramError(f"{rows} rollouts of {len(at)}")
@@ -54,8 +55,9 @@ def collect_from(
         left.unlink()
     first, last = samples[0], samples[-1]
     counted = rows * (last.bytes_written - first.bytes_written) / last.bytes_written
+    at = at[concurrency:]  # each of these was dispatched when another rollout was done
     return DrivenCollection(
-        (len(at) - 1) / (max(at) - min(at)),
+        statistics.linear_regression(at, range(len(at))).slope,  # they come in bursts where verifiers sleep
         (last.collector_ms - first.collector_ms) / counted,
         (last.drivers_ms - first.drivers_ms) / counted,
     )

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
+from benchmarks.measuring.made_rows import placed, rollout_row, task_row, write_manifest
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import LineFile
-from tests.made_collections import placed, rollout_row, task_row, write_manifest
 
 REPEATS = 8
 _VARIANTS = 200

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.measuring.chromium import Page, chromium_page, find_chromium
 from benchmarks.measuring.cpu import cpu_ms
 from benchmarks.measuring.growing import growing, write_rollouts
 from benchmarks.measuring.memory import MB, held_by
@@ -18,7 +19,6 @@ from benchmarks.options import Options
 from benchmarks.program import ProgramError, running
 from benchmarks.report import Report
 from benchmarks.workspace import workspace
-from tests.browser.chromium import Page, chromium_page, find_chromium
 
 GROWS_BY = 125.0
 GROWS_FROM = (5_000, 50_000)

@@ -89,11 +89,6 @@ def load_datasets(command_line: CommandLine) -> ConfiguredDatasets:
         settings, findings = check_settings(block, resolved.left_out, merged)
         mistakes += (finding.mistake for finding in findings)
         entries = settings.datasets if settings else []
-        if block.kind != AGENTS_KIND:
-            what = f"datasets of '{block.name}', which is one of the {block.kind}"
-            fix = "write datasets below an agent: each row names the agent that runs it"
-            mistakes.append(Mistake(what, merged.where(*block.path, "datasets"), fix=fix))
-            continue
         environments = tuple(_environments(block, blocks, merged)) if entries else ()
         for index, entry in enumerate(entries):
             path = (*block.path, "datasets", index)

@@ -14,8 +14,8 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.addresses import Addresses
-from nemo_gym.launch.place import ended_or
 from nemo_gym.launch.plan import LaunchOptions, PlannedProcess, plan, plan_processes
+from nemo_gym.launch.processes.group import ProcessGroup
 from nemo_gym.launch.processes.health import HealthWatch
 from nemo_gym.launch.processes.local_place import LocalPlace
 from nemo_gym.launch.processes.managed import ManagedProcess
@@ -79,7 +79,7 @@ class Launcher:
         self.options = options
         self.say = say
         self.planned: list[PlannedProcess] = plan_processes(plan(config, options), options)
-        self.servers: dict[str, ManagedProcess] = {}
+        self.servers = ProcessGroup()
         self.run_directory = run_directory
         self.tls = TlsFiles.of(config)
         token = secrets.token_urlsafe(32) if config.wants_token else None
@@ -109,8 +109,10 @@ class Launcher:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            late = [server.lateness() for server in self.servers.values() if server.state != "ready"]
-            lines = [f"not ready within {timeout_s:g} s (start_timeout_s):", *(late or ["  the head"])]
+            lines = [
+                f"not ready within {timeout_s:g} s (start_timeout_s):",
+                *(self.servers.lateness() or ["  the head"]),
+            ]
             raise StartError("\n".join(lines)) from error
         finally:
             self._starting = None
@@ -123,10 +125,10 @@ class Launcher:
         deadline = time.monotonic() + self.options.stop_timeout_s
         await _cancelled([*self._watchers, self._starting])
         if not at_once:
-            self._signal_all(signal.SIGTERM)
-            await self._all_ended((deadline - time.monotonic()) * _TERM_SHARE)
-        self._signal_all(signal.SIGKILL)
-        ends = [self._all_ended(deadline - time.monotonic())]
+            self.servers.signal(signal.SIGTERM)
+            await self.servers.ended((deadline - time.monotonic()) * _TERM_SHARE)
+        self.servers.signal(signal.SIGKILL)
+        ends = [self.servers.ended(deadline - time.monotonic())]
         if self._head is not None:
             ends.append(self._head.stop())
         await asyncio.gather(*ends)
@@ -145,8 +147,7 @@ class Launcher:
     def states_now(self) -> list[ServerInstanceState]:
         """Return the state of every instance at this moment."""
         assert self._addresses is not None
-        address_of = self._addresses.of
-        return [state for process in self.servers.values() for state in process.snapshots(address_of)]
+        return self.servers.states(self._addresses.of)
 
     def public_config(self) -> dict[str, Any]:
         """Return the configuration with every address of this moment filled in and every secret masked."""
@@ -176,7 +177,7 @@ class Launcher:
         sockets = self._bind()
         self._announce(has_head=True)
         self._make_processes(directory, sockets)
-        await self._bring_all_up(sockets.head)
+        await self.servers.bring_up(self._serve_head(sockets.head), self._cluster.joined())
         for server in self.servers.values():
             self._watchers.append(asyncio.create_task(supervise(server, self.options, self.say, self._give_up)))
             self._watchers.append(asyncio.create_task(HealthWatch(server, self.options, self.say).run()))
@@ -236,29 +237,7 @@ class Launcher:
         return sockets
 
     def _give_up(self, process: ManagedProcess) -> None:
-        others = [p for p in self.servers.values() if p.planned.servers == process.planned.servers]
-        process.place.give_up(is_last=all(other.state == "failed" for other in others))
-
-    async def _bring_all_up(self, head: Sequence[socket.socket]) -> None:
-        """Return when all servers and the head are ready; the first that fails ends the start."""
-        all_ready = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.TaskGroup() as starting:
-                for server in self.servers.values():
-                    starting.create_task(self._bring_up(server, all_ready))
-                starting.create_task(self._serve_head(head))
-                starting.create_task(self._cluster.joined())
-        except BaseExceptionGroup as group:
-            raise first_failure(group) from None
-
-    async def _bring_up(self, server: ManagedProcess, all_ready: "asyncio.Future[None]") -> None:
-        await server.bring_up()
-        if all(other.state == "ready" for other in self.servers.values()) and not all_ready.done():
-            all_ready.set_result(None)
-        assert server.process is not None
-        await ended_or(server.process, all_ready)
-        if server.process.ended.done():
-            raise StartError(server.death("while others were starting"))
+        process.place.give_up(is_last=self.servers.is_last(process))
 
     async def _serve_head(self, listeners: Sequence[socket.socket]) -> None:
         # Imported when the servers are already starting, and in a thread: FastAPI takes a second to load.
@@ -268,15 +247,6 @@ class Launcher:
         where = BaseServerConfig(host=self.config.head_host, port=self.config.head_port)
         tls = None if self.tls is None else self.tls.server_context()
         self._head = await HeadProcess.start(where, listeners, self, self.access, tls)
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        for server in self.servers.values():
-            server.signal(number)
-
-    async def _all_ended(self, timeout_s: float) -> None:
-        ends = [server.process.ended for server in self.servers.values() if server.process is not None]
-        if ends:
-            await asyncio.wait(ends, timeout=max(timeout_s, 0.1))
 
     def _release(self) -> None:
         if self._sockets is not None:

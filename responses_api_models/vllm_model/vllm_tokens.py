@@ -18,7 +18,7 @@ from nemo_gym.models.chat import CallTokenData
 from nemo_gym.models.endpoints import Earlier
 from nemo_gym.openai_utils import NeMoGymAsyncOpenAI
 from nemo_gym.server_utils import RolloutError, rollout_error
-from nemo_gym.servers.model_endpoints.client import NoSuchRouteError
+from nemo_gym.servers.http.model_endpoints.client import NoSuchRouteError
 from nemo_gym.wire.json_object import JsonObject
 from responses_api_models.vllm_model.token_data import chat_token_data, checked_token_data, log_probs_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.browser.chromium import Page, chromium_page, find_chromium
+from benchmarks.measuring.chromium import Page, chromium_page, find_chromium
 
 
 @pytest_asyncio.fixture

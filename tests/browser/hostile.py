@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.made_collections import placed, task_row
+from benchmarks.measuring.made_rows import placed, task_row
 
 CALLED = "globalThis.__called = (globalThis.__called ?? 0) + 1"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.browser.chromium import Page
+from benchmarks.measuring.chromium import Page
 from tests.browser.hostile import hostile_rows, too_deep_line
 from tests.browser.viewer_process import running_viewer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Page
+from benchmarks.measuring.chromium import Page
 
 pytestmark = [pytest.mark.site, pytest.mark.timeout(1200)]
 

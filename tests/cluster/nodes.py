@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,13 +33,15 @@ class Nodes:
         home: Folder of runs and of what is sent to nodes.
         num_nodes: At least 1.
         num_cpus: Of each, as Ray counts them.
+        port: Of the head of the cluster.
     """
 
-    def __init__(self, network: Network, home: Path, num_nodes: int, num_cpus: int = 3) -> None:
+    def __init__(self, network: Network, home: Path, num_nodes: int, num_cpus: int = 3, port: int = GCS_PORT) -> None:
         self.network = network
         self.home = home
         self.num_nodes = num_nodes
         self._num_cpus = num_cpus
+        self._port = port
         self._sessions = Path(tempfile.mkdtemp(prefix="ngr"))  # short, since sockets are in it
         self._raylets: dict[int, subprocess.Popen[bytes]] = {}
         self.environment = {
@@ -52,12 +55,25 @@ class Nodes:
     @property
     def address(self) -> str:
         """Address of the cluster."""
-        return f"{self.network.address(1)}:{GCS_PORT}"
+        return f"{self.network.address(1)}:{self._port}"
 
     def start_node(self, node: int, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a node, and return when it takes part."""
+        self._launch(node, options, environment or {})
+        self._wait_for(node)
+
+    def start_two(self) -> None:
+        """Start both of two nodes, the second while the first still starts."""
+        self._launch(1, (), {})
+        host, port = self.address.split(":")
+        wait_until(lambda: _listens(host, int(port)), "the head of the cluster listens", 2 * HANGS_AFTER_S)
+        self._launch(2, (), {})
+        for node in (1, 2):
+            self._wait_for(node)
+
+    def _launch(self, node: int, options: Sequence[str], environment: Mapping[str, str]) -> None:
         where = (
-            ["--head", f"--port={GCS_PORT}", "--include-dashboard=false", f"--temp-dir={self._sessions}"]
+            ["--head", f"--port={self._port}", "--include-dashboard=false", f"--temp-dir={self._sessions}"]
             if node == 1
             else [f"--address={self.address}"]
         )
@@ -71,18 +87,23 @@ class Nodes:
             f"--object-store-memory={_STORE_BYTES}",
             *options,
         ]
-        log = self.home / f"node{node}.log"
-        with log.open("wb") as output:
+        with self._log(node).open("wb") as output:
             self._raylets[node] = subprocess.Popen(
                 self.network.inside(node, command),
-                env={**self.environment, **(environment or {})},
+                env={**self.environment, **environment},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
+
+    def _wait_for(self, node: int) -> None:
+        log = self._log(node)
         wait_until(
             lambda: b"Ray runtime started" in log.read_bytes(), f"node {node} runs; see {log}", 2 * HANGS_AFTER_S
         )
+
+    def _log(self, node: int) -> Path:
+        return self.home / f"node{node}.log"
 
     def kill_node(self, node: int) -> None:
         """End everything of a node at once, as a power cut would."""
@@ -185,6 +206,12 @@ def run_on(nodes: Nodes, folder: Path, *arguments: str) -> Iterator[ClusterRun]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(HANGS_AFTER_S)
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(HANGS_AFTER_S)
+        return probe.connect_ex((host, port)) == 0
 
 
 def server_processes(home: Path) -> list[int]:

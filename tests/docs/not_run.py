@@ -28,6 +28,10 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/get-started/setup-installation.md": {"make setup": FRESH_CLONE},
     "docs/authentication.md": {"ng_run a.yaml +default_host": OTHER_MACHINE, "NEMO_GYM_RUN_TOKEN=...": OTHER_MACHINE},
     "docs/azure-openai-model.md": {"# my_tokens.py, on": "azure-identity asks a directory of Microsoft's for a token"},
+    "docs/cluster.md": {
+        "ray start --head": "the nodes of tests/cluster are there already, at other addresses",
+        "ray start --address": "the nodes of tests/cluster are there already, at other addresses",
+    },
     "docs/benchmarks.md": {
         "make bench": HOUR,
         "python -m benchmarks start_up stop": HOUR,
@@ -50,6 +54,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
 ONLY_IN_DOCS_TEST: dict[str, str] = {
     "docs/tutorials/": "each starts servers several times: minutes together",
     "docs/other-programs.md": "starts three runs",
+    "docs/cluster.md": "starts a cluster; tests/cluster asks more of it",
     "docs/authentication.md": "starts a run for one command; tests/security/access asks more of it",
     "docs/metrics.md": "starts a run for one block; tests/chaos/test_metrics.py asks more of it",
     "docs/vllm-model.md": "starts a run for one block; tests/integration/test_endpoints_route.py asks more of it",

@@ -40,6 +40,7 @@ class Reader:
         folder: Where they work.
         environment: Variables of every process.
         ports: Ports that pages name, and the free ones that are used instead.
+        names: Other names that pages use, and what is used instead.
         given: Python that blocks of Python take for granted: names that the text has explained.
     """
 
@@ -47,6 +48,7 @@ class Reader:
     environment: dict[str, str]
     ports: dict[str, int]
     given: str = ""
+    names: dict[str, str] = field(default_factory=dict)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _logs: list[Path] = field(default_factory=list)
     _said: str = ""
@@ -176,8 +178,8 @@ class Reader:
         path.write_text(block.content)
 
     def _with_own_ports(self, command: str) -> str:
-        for named, port in self.ports.items():
-            command = re.sub(rf"\b{named}\b", str(port), command)
+        for named, used in [*self.ports.items(), *self.names.items()]:
+            command = re.sub(rf"\b{re.escape(named)}\b", str(used), command)
         return command
 
     def _everything_said(self) -> str:

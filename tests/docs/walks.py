@@ -15,8 +15,11 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from nemo_gym.servers.serving.testing import serve_in_thread
+from tests.cluster.networks import Loopback
+from tests.cluster.nodes import Nodes
 from tests.docs.pages import ROOT, RUN, blocks_of, page_names
 from tests.docs.reader import KEY, Reader
+from tests.free_port import free_port
 from tests.integration.conftest import BIN, COMMAND_BOUND_S
 from tests.integration.data.conftest import read_jsonl, task, write_jsonl
 from tests.integration.data.hub_server import TOKEN, HubState, hub_app
@@ -152,6 +155,22 @@ def with_a_package(reader: Reader) -> Iterator[None]:
 
 
 @contextmanager
+def on_a_cluster(reader: Reader) -> Iterator[None]:
+    """Two nodes are there, and what they have in common with the reader's terminal."""
+    nodes = Nodes(Loopback(), Path(reader.environment["NEMO_GYM_HOME"]), num_nodes=2, port=free_port())
+    nodes.home.mkdir(parents=True, exist_ok=True)
+    reader.names["10.0.0.1:6379"] = nodes.address
+    reader.environment.update({name: value for name, value in nodes.environment.items() if name.startswith("RAY_")})
+    try:
+        nodes.start_two()
+        yield
+    finally:
+        reader.stop()
+        nodes.close()
+    assert rewards_in(reader.folder / "results/rollouts.jsonl") == [1.0] * 5
+
+
+@contextmanager
 def with_a_hub(reader: Reader) -> Iterator[None]:
     """Four tasks, and a Hugging Face hub on loopback whose token is in env.yaml."""
     rows: list[dict[str, Any]] = [task(number) for number in range(4)]
@@ -223,6 +242,7 @@ _WALKS = {
     "packages": Walk(("docs/packages.md",), with_a_package),
     "preparing data": Walk(("docs/preparing-data.md",), with_a_hub),
     "viewer": Walk(("docs/viewer.md",), both(with_collections, with_a_tokenizer)),
+    "cluster": Walk(("docs/cluster.md",), on_a_cluster),
     "collecting": Walk(("docs/collecting.md",), with_collections),
     "authentication": Walk(("docs/authentication.md",), with_servers(WEATHER, SCRIPTED)),
     "metrics": Walk(("docs/metrics.md",), both(with_servers(WEATHER, SCRIPTED), after_five_rollouts)),

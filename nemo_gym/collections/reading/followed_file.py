@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from nemo_gym.collections.line_file import Line, iter_lines
+from nemo_gym.collections.reading.open_line import OpenLine
 
 _SAMPLE_BYTES = 4_096
 
@@ -44,6 +45,7 @@ class FollowedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.state = FileState()
+        self._open_line = OpenLine()
 
     def change(self) -> FileChange:
         """Return how the file compares with what was read of it; raises OSError when it can't be read."""
@@ -64,7 +66,7 @@ class FollowedFile:
 
     def forget(self) -> None:
         """Begin anew: the next line read is the first."""
-        self.state = FileState()
+        self.state, self._open_line = FileState(), OpenLine()
 
     def read_on(self, max_bytes: int | None = None) -> Iterator[Line]:
         """Yield the whole lines that were not read yet; all of them, or as many as begin within `max_bytes`.
@@ -72,6 +74,8 @@ class FollowedFile:
         What was yielded counts as read when the iterator is exhausted.
         """
         state = self.state
+        if not self._open_line.is_worth_reading(self.path, state.size):
+            return
         status = self.path.stat()
         size, lines = state.size, state.lines
         for line in iter_lines(self.path, size, lines + 1):
@@ -80,6 +84,8 @@ class FollowedFile:
             yield line
             if max_bytes is not None and size - state.size >= max_bytes:
                 break
+        else:
+            self._open_line.note(self.path, size, status.st_size)
         self.state = FileState(size, lines, status.st_ino, status.st_mtime_ns, _sample(self.path, size))
 
 

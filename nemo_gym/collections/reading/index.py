@@ -1,5 +1,6 @@
 """An index of a rollout file: where each rollout is, its outcome and reward; 25 bytes a row, growing with the file."""
 
+import heapq
 import os
 from array import array
 from bisect import bisect_right
@@ -21,6 +22,7 @@ _OUTCOMES: tuple[OutcomeName, ...] = ("scored", "masked", "no_reward")
 
 _CACHED_FROM_BYTES = 4 * 2**20
 _FORMAT = 2
+_SORTED_AT_ONCE = 65_536
 
 
 class RowHead(msgspec.Struct, rename={"task_index": TASK_INDEX_KEY, "rollout_index": ROLLOUT_INDEX_KEY}):
@@ -150,7 +152,11 @@ class RolloutIndex:
     def _sorted(self) -> "array[int]":
         keys = self._columns.keys
         if len(self._order) != len(keys):
-            self._order = array("I", sorted(range(len(keys)), key=keys.__getitem__))
+            # In pieces: sorting all at once would take a hundred bytes for each rollout.
+            starts = range(0, len(keys), _SORTED_AT_ONCE)
+            pieces = (range(start, min(start + _SORTED_AT_ONCE, len(keys))) for start in starts)
+            runs = [array("I", sorted(piece, key=keys.__getitem__)) for piece in pieces]
+            self._order = array("I", heapq.merge(*runs, key=keys.__getitem__))
         return self._order
 
     def _forget(self) -> None:

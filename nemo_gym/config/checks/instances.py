@@ -12,7 +12,7 @@ from nemo_gym.config.checks.blocks import Block
 from nemo_gym.config.checks.references import Reference, references
 from nemo_gym.config.checks.validation import validated
 from nemo_gym.config.errors import Mistake, did_you_mean
-from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME, RESOURCES_KIND
+from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.paths import candidate_paths, find_component, implementations
 from nemo_gym.config.placement import Placement
 from nemo_gym.config.reading.interpolation import Finding
@@ -38,7 +38,7 @@ class ServerInstance:
         placement: Where on the cluster its processes are put; None: they stay on this machine.
         settings: The innermost block as plain values, resolved.
         references: The servers it calls.
-        datasets: Its task files, those that are described without mistakes.
+        datasets: Its task files, those that are described without mistakes. Only agents have some.
         domain: What the tasks are about; None unless this is a resources server.
     """
 
@@ -64,7 +64,8 @@ def check_settings(
 ) -> tuple[InstanceSettings | None, list[Finding]]:
     """Return the settings that all servers share, typed, or None with what is wrong with them.
 
-    Entries of `datasets` with mistakes are dropped and reported beside the settings.
+    Entries of `datasets` with mistakes, and of servers that aren't agents, are dropped and reported beside the
+    settings.
     """
     model = ResourcesInstanceSettings if block.kind == RESOURCES_KIND else InstanceSettings
     datasets, findings = _check_datasets(block, left_out, merged)
@@ -79,6 +80,10 @@ def _check_datasets(
     if not isinstance(entries, list | None):
         what = f"datasets of server '{block.name}' isn't a list"
         return [], [Finding(Mistake(what, merged.where(*path), fix="write [{name: ..., type: ..., ...}]"), (path,))]
+    if entries and block.kind != AGENTS_KIND:
+        what = f"datasets of '{block.name}', which is one of the {block.kind}, aren't read"
+        fix = "write datasets below an agent: each row names the agent that runs it"
+        return [], [Finding(Mistake(what, merged.where(*path), fix=fix), (path,))]
     checked = [
         validated(DatasetConfig, entry, (*path, index), left_out, merged.where)
         for index, entry in enumerate(entries or [])

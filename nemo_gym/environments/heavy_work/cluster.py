@@ -1,7 +1,6 @@
 """Heavy work on a Ray cluster: each call is a task, which runs the same process on its node, in the same bounds."""
 
 import asyncio
-import logging
 import os
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from nemo_gym.environments.heavy_work.outcome import refused, stopping
 from nemo_gym.environments.heavy_work.process import STARTS_WITHIN_S, Reply
 from nemo_gym.environments.heavy_work.settings import HeavyWorkConfig
 from nemo_gym.environments.heavy_work.shipping import CodeArchive, pack
+from nemo_gym.ray_connection import connect
 from nemo_gym.wire.failure import RolloutError, rollout_error
 
 _RUNS_AGAIN = 2  # times, where the node is lost that ran a call
@@ -160,10 +160,8 @@ class RayTasks:
 
 def _joined() -> tuple[Any, Any]:
     """Join the cluster where this process hasn't yet; return Ray, and the task."""
+    connect(os.environ.get(RAY_ADDRESS_ENV), os.environ.get(RAY_NAMESPACE_ENV))
     import ray  # here: a run without a cluster imports none of it
 
-    if not ray.is_initialized():
-        address, namespace = os.environ.get(RAY_ADDRESS_ENV, "auto"), os.environ.get(RAY_NAMESPACE_ENV)
-        ray.init(address, namespace=namespace, log_to_driver=False, logging_level=logging.ERROR)
     ray.cloudpickle.register_pickle_by_value(node)  # type: ignore[no-untyped-call]
     return ray, ray.remote(num_cpus=1, max_retries=_RUNS_AGAIN)(node.run_on_node)

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -42,6 +43,16 @@ def is_installed(line: str) -> bool:
         return _is_satisfied(Requirement(line.partition(" --")[0]), frozenset())  # without `--hash=...`
     except InvalidRequirement:
         return False  # a URL or a path: only an installer can tell
+
+
+def installed_as(line: str) -> str | None:
+    """Return what satisfies a requirement line in this interpreter's environment, as `name==version`; None: nothing."""
+    if line.startswith("-") or not is_installed(line):
+        return None
+    name = Requirement(line.partition(" --")[0]).name
+    with suppress(importlib.metadata.PackageNotFoundError):  # its marker is for another platform
+        return f"{name}=={importlib.metadata.version(name)}"
+    return None
 
 
 def is_plain(line: str) -> bool:

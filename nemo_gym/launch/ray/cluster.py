@@ -11,8 +11,8 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.placement import Placement
 from nemo_gym.launch.plan import PlannedProcess, with_workers
 from nemo_gym.launch.ray.actor import NodeActor
-from nemo_gym.launch.ray.connection import Connection, is_namespace_of_a_run
 from nemo_gym.launch.ray.node_process import ORPHANED_AFTER_S
+from nemo_gym.ray_connection import Connection, is_namespace_of_a_run
 
 _ANSWER_S = 5.0
 
@@ -81,20 +81,17 @@ class Cluster:
             raise ConfigError(*mistakes)
         return spread
 
-    def actor_for(self, process: PlannedProcess, name: str, requirements: Sequence[str]) -> Any:
+    def actor_for(self, process: PlannedProcess, name: str) -> Any:
         """Return a new actor for a process; it may have to wait until a node has room.
 
         Args:
             process: A placed one.
             name: Of the actor, unique in the run.
-            requirements: Of an environment of its own, which Ray builds on the node; empty: that of Ray there.
         """
         placement = process.placement
         assert placement is not None
         custom = {key: amount for key, amount in placement.resources.items() if amount}
         options: dict[str, Any] = {"memory": placement.memory} if placement.memory else {}
-        if requirements:
-            options["runtime_env"] = {"uv": list(requirements)}
         return self._actor_class.options(
             name=name,
             namespace=self.connection.namespace,

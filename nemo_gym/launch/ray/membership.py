@@ -13,11 +13,12 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.addresses import MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.environments import own_dependencies
+from nemo_gym.launch.processes.requirements import installed_as, requirements_of
 from nemo_gym.launch.ray.cluster import Cluster
-from nemo_gym.launch.ray.connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack
 from nemo_gym.launch.run_directory import RunDirectory
+from nemo_gym.ray_connection import connect, is_connected, require_installed, run_namespace
 from nemo_gym.servers.runs.tls import TlsFiles
 
 
@@ -81,13 +82,12 @@ class ClusterMembership:
         own = own_dependencies()
         disallowed = list(self._config.global_config_dict.get("disallowed_ports", []))
         for process in placed:
-            requirements = _requirements(process)
+            _check_installable(process)
             self.places[process.name] = NodePlace(
                 process,
                 cluster,
                 (code, shipment),
-                [] if requirements else own,
-                requirements,
+                own if process.environment.folder else [*own, *_installed(process)],
                 self.addresses,
                 disallowed,
                 directory.log_path(process.name),
@@ -143,13 +143,16 @@ def _called_at(instance: ServerInstance, own_host: str) -> ServerInstance:
     )
 
 
-def _requirements(process: PlannedProcess) -> tuple[str, ...]:
-    """Return what Ray has to install on the node for a process; nothing where that node's own environment will do."""
-    if process.environment.folder is None:
-        return ()
+def _installed(process: PlannedProcess) -> list[str]:
+    """Return what the components of a process ask for and have here, as `name==version`: a node must have the same."""
+    lines = [line for server in process.servers for line in requirements_of(server.instance.directory)]
+    return sorted({exact for line in lines if (exact := installed_as(line))})
+
+
+def _check_installable(process: PlannedProcess) -> None:
+    """Refuse requirements of an environment of its own that a node can't install."""
     local = [line for line in process.environment.requirements if line.startswith((".", "/", "-e", "--ed", "file:"))]
     if local:
         what = f"a node can't install what is on this machine alone: {', '.join(local)}"
         fix = "name a package of an index, or a wheel that every node can load"
         raise ConfigError(Mistake(what, where=str(process.environment.directory), fix=fix))
-    return process.environment.requirements

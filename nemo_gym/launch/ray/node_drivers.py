@@ -13,8 +13,8 @@ from nemo_gym.config.addresses import is_loopback
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.processes.environments import own_dependencies
 from nemo_gym.launch.ray.cluster import Cluster
-from nemo_gym.launch.ray.connection import connect
 from nemo_gym.launch.ray.shipment import Shipment, pack
+from nemo_gym.ray_connection import connect
 from nemo_gym.servers.runs.tls import TlsFiles, client_context
 from nemo_gym.servers.serving.connections.listeners import bind
 

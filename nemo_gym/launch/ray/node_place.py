@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,10 +16,10 @@ from nemo_gym.launch.addresses import Address, MovingAddresses
 from nemo_gym.launch.plan import PlannedProcess
 from nemo_gym.launch.processes.process import TAIL_LINES
 from nemo_gym.launch.ray.cluster import Cluster, amounts
-from nemo_gym.launch.ray.connection import first_line
 from nemo_gym.launch.ray.node_process import News, StartOrder
 from nemo_gym.launch.ray.shipment import Shipment, script_on_node
 from nemo_gym.launch.start_error import StartError
+from nemo_gym.ray_connection import first_line
 from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
@@ -33,8 +34,7 @@ class NodePlace:
         planned: The process.
         cluster: Gives the node.
         shipment: The code of the run, as a reference to Ray's object store.
-        wanted: `name==version` of what a node must have installed; empty where Ray builds the environment.
-        requirements: Of the environment that Ray builds.
+        wanted: `name==version` of what a node must have installed.
         addresses: Is told where the process is.
         log_path: Gets its output.
         tls: With what it proves who it is; the files are on the node.
@@ -46,7 +46,6 @@ class NodePlace:
         cluster: Cluster,
         shipment: tuple[Any, Shipment],
         wanted: Sequence[str],
-        requirements: Sequence[str],
         addresses: MovingAddresses,
         disallowed_ports: Sequence[int],
         log_path: Path,
@@ -59,7 +58,7 @@ class NodePlace:
         self._planned = planned
         self._cluster = cluster
         self._code, self._shipment = shipment
-        self._wanted, self._requirements = list(wanted), list(requirements)
+        self._wanted = list(wanted)
         self._addresses = addresses
         self._disallowed = list(disallowed_ports)
         self._log_path = log_path
@@ -101,7 +100,7 @@ class NodePlace:
         self.activity = f"waiting for a node with {amounts(placement.demands) or 'room'}"
         await self._cluster.turn_of(self._planned)
         name = f"{self._planned.name}-{secrets.token_hex(3)}"
-        actor = self._cluster.actor_for(self._planned, name, self._requirements)
+        actor = self._cluster.actor_for(self._planned, name)
         try:
             await self._settle_on(actor)
         except ray.exceptions.RayError as error:
@@ -135,7 +134,7 @@ class NodePlace:
         self.node = host
         if lacking:
             what = f"node {host} doesn't have the packages of this machine: {', '.join(lacking)}"
-            fix = "install the same there; or +isolate=always: Ray builds an environment for each server"
+            fix = "install the same there, in the environment that `ray start` is run from"
             raise ConfigError(Mistake(what, where=f"{self._planned.name}: placement", fix=fix))
         self._cluster.settled(self._planned, node_id)
         self.activity = f"sending the code to node {host}"
@@ -144,9 +143,22 @@ class NodePlace:
             mistake = await actor.call.remote("mistake_in_certificate", self._tls, host)
             if mistake is not None:
                 raise ConfigError(replace(mistake, what=f"on node {host} {mistake.what}"))
+        await self._build_on(actor, host)
         names = [server.instance.name for server in self._planned.servers]
         ports = await actor.call.remote("bind", names, host, self._disallowed)
         self._bound = {name: (host, port) for name, port in ports.items()}
+
+    async def _build_on(self, actor: Any, host: str) -> None:
+        environment = self._planned.environment
+        if environment.folder is None:
+            return
+        self.activity = f"installing on node {host}"
+        if environment.version == sys.executable:  # no version was asked for
+            environment = replace(environment, version="")
+        folder, _, _ = script_on_node(self._planned.servers[0].instance).rpartition("/")
+        mistakes: Sequence[Mistake] = await actor.call.remote("build", environment, folder)
+        if mistakes:
+            raise ConfigError(*(replace(mistake, where=f"{mistake.where} on node {host}") for mistake in mistakes))
 
     def _lost(self) -> None:
         self._addresses.lost(self._planned)

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, CONFIG_FILE_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.launch.processes.environments import Environment, build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
+from nemo_gym.servers.runs.record import home
 from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.servers.serving.connections.listeners import bind
 
@@ -74,6 +76,8 @@ class NodeProcess:
         self._number = 0
         self._happened = asyncio.Event()
         self._lifeline: tuple[int, int] | None = None
+        self._python = Path(sys.executable)
+        self._is_building = False
         self._asked_at = time.monotonic()
         self._tasks = [asyncio.create_task(self._end_when_orphaned())]
 
@@ -84,6 +88,29 @@ class NodeProcess:
         except ConfigError as error:
             return error.mistakes[0]
         return None
+
+    async def build(self, planned: Environment, component: str) -> tuple[Mistake, ...]:
+        """Build an environment for the process on this node, unless it is there; return what is wrong with it.
+
+        Args:
+            planned: As on the machine of the launcher; no `version`: that of this node.
+            component: Folder of the component, from the root of the shipment.
+        """
+        assert planned.folder is not None
+        # Apart from one that a launcher builds on this machine, whose package of ours isn't that of a shipment.
+        folder = home() / "environments" / f"{planned.folder.name}-node"
+        version = planned.version or sys.executable
+        here = Environment(folder / "bin" / "python", folder, planned.requirements, self._root / component, version)
+        self._is_building = True
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await build(here, folder.with_suffix(".log"))
+        except ConfigError as error:
+            return error.mistakes
+        finally:
+            self._is_building, self._asked_at = False, time.monotonic()
+        self._python = here.python
+        return ()
 
     async def bind(self, instances: Sequence[str], host: str, disallowed: Sequence[int]) -> dict[str, int]:
         """Listen on a free port of this node's interface for each instance; return the ports."""
@@ -109,7 +136,7 @@ class NodeProcess:
         if order.is_colocated:
             variables[COLOCATED_SCRIPTS_ENV] = json.dumps(scripts)
         spec = ProcessSpec(
-            python=Path(sys.executable),
+            python=self._python,
             command=("-m", "nemo_gym.launch.processes.colocated") if order.is_colocated else (first,),
             folder=self._root if order.is_colocated else Path(first).parent,
             variables=variables,
@@ -143,8 +170,8 @@ class NodeProcess:
             self._process.signal_group(signal.Signals(number))
 
     async def silent_s(self) -> float:
-        """Return for how many seconds the launcher has not asked."""
-        return time.monotonic() - self._asked_at
+        """Return for how many seconds the launcher has not asked; 0 while it waits for an environment."""
+        return 0.0 if self._is_building else time.monotonic() - self._asked_at
 
     @property
     def _is_over(self) -> bool:

@@ -17,8 +17,8 @@ from nemo_gym.models.chat import (
 from nemo_gym.models.chat.token_data import CALL_FIELDS, CallTokenData, token_data_of
 from nemo_gym.models.endpoints.conversation_key import AskedConversations, answer_key, request_key
 from nemo_gym.models.endpoints.token_source import Earlier, TokenSource
+from nemo_gym.servers.http.model_endpoints.client import NeMoGymAsyncOpenAI
 from nemo_gym.servers.http.retry import MODEL_ENDPOINT, RetryCounter, RetryLimit
-from nemo_gym.servers.model_endpoints.client import NeMoGymAsyncOpenAI
 from nemo_gym.wire.failure import rollout_error
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_json import encode

@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from nemo_gym.models.endpoints.chat import ChatEndpoint
 from nemo_gym.models.endpoints.responses import ResponsesEndpoint
-from nemo_gym.servers.model_endpoints.client import NoSuchRouteError
+from nemo_gym.servers.http.model_endpoints.client import NoSuchRouteError
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.raw_responses import RawParams, RawResponse
 

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from nemo_gym.models.chat import ChatOptions, to_completion, to_responses_request
-from nemo_gym.servers.model_endpoints.client import NeMoGymAsyncOpenAI
+from nemo_gym.servers.http.model_endpoints.client import NeMoGymAsyncOpenAI
 from nemo_gym.wire.failure import RolloutError, rollout_error
 from nemo_gym.wire.http_errors import unfinished_response
 from nemo_gym.wire.json_object import JsonObject

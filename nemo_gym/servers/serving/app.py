@@ -125,11 +125,7 @@ class ServerApp(FastAPI):
         return Endpoint(self._policy_of(scope["path"]), self, counts, framework=framework)
 
     async def _respond_to_error(self, request: Request, error: Exception) -> Response:
-        response = error_response(error, self._policy_of(request.scope["path"]))
-        if not isinstance(error, HTTPException | RequestValidationError):
-            # Starlette raises it again for the log, and uvicorn then hangs up: nobody may send another request there.
-            response.headers["connection"] = "close"
-        return response
+        return error_response(error, self._policy_of(request.scope["path"]))
 
 
 class _EndpointMiddleware:

@@ -9,6 +9,7 @@ from fastapi import Request
 from nemo_gym.wire.failure import AnyKind, FailureKind, Stage
 
 Invoke = Callable[[], Awaitable[Any]]
+Wrap = Callable[[Request, bytes, Invoke], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,6 @@ class EndpointPolicy:
     timeout_s: float | None = None
     timeout_setting: str = ""
     timeout_kind: FailureKind = "agent_timeout"
-    wrap: Callable[[Request, bytes, Invoke], Awaitable[Any]] | None = None
+    wrap: Wrap | None = None
     check_result: Callable[[Any], Any] | None = None
     passes_token_arrays: bool = False

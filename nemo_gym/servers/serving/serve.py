@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym import event_loop
 from nemo_gym.config.addresses import is_loopback
@@ -33,6 +34,8 @@ KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pi
 FAILED_START = 3  # exit status, as of uvicorn's own command
 
 Lifespan = Literal["auto", "on", "off"]
+
+_log = logging.getLogger("nemo_gym.server")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,25 @@ def hosted(
     return AppServer(config, tls)
 
 
+class _KeepsConnections:
+    """Logs an exception that was answered already, where uvicorn would also hang up.
+
+    Starlette raises what its handler for `Exception` has answered again, for the log. The caller has the answer, and
+    may have sent the next request: that would be lost.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if not getattr(getattr(send, "__self__", None), "response_complete", False):  # of uvicorn's cycle
+                raise
+            _log.exception("a request was answered with an error that nobody foresaw")
+
+
 class AppServer(uvicorn.Server):
     """A server that leaves signals to its caller. `is_up` is set when it accepts connections."""
 
@@ -174,7 +196,7 @@ class AppServer(uvicorn.Server):
 def uvicorn_config(app: ASGIApp, lifespan: Lifespan = "on") -> BoundedConfig:
     """Return the settings all our servers run with."""
     return BoundedConfig(
-        app,
+        _KeepsConnections(app),
         interface="asgi3",
         http=BoundedProtocol,
         log_level="warning",

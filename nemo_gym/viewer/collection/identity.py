@@ -1,12 +1,12 @@
 """What a collection is, in a few words: agent, model, when, state."""
 
-import itertools
 from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel
 
 from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.table import FAILED
 
 State = Literal["running", "complete", "cut off", "file alone", "missing"]
 
@@ -80,13 +80,15 @@ def _state(follower: Follower, expected: int | None, settled: int, *, is_there: 
 
 
 def _names(follower: Follower) -> tuple[str, str]:
-    """Return agent and model as the first rollout names them."""
+    """Return agent and model as the first rollout that was read names them."""
+    table = follower.table
+    first = next((number for number in table.current() if table.outcomes[number] != FAILED), None)
+    if first is None:
+        return "", ""
     try:
-        for line in itertools.islice(follower.reader.lines(), 1):
-            names = _NAMES.decode(line.text)
-            agent = names.agent_ref.name if names.agent_ref else None
-            model = names.response.model if names.response else None
-            return (agent if isinstance(agent, str) else ""), (model if isinstance(model, str) else "")
-    except Exception:  # a damaged file, or one that vanishes: its page says so elsewhere
-        pass
-    return "", ""
+        names = _NAMES.decode(follower.line(table[first]).text)
+    except (OSError, msgspec.DecodeError, RecursionError):  # it vanishes: its page says so elsewhere
+        return "", ""
+    agent = names.agent_ref.name if names.agent_ref else None
+    model = names.response.model if names.response else None
+    return (agent if isinstance(agent, str) else ""), (model if isinstance(model, str) else "")

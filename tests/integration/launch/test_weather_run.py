@@ -75,6 +75,15 @@ def test_ready_table_names_every_server_its_address_and_pid_and_once_where_the_l
         assert (instance["process_name"], instance["server_type"]) == (instance["name"], instance["kind"])
 
 
+def test_a_run_that_needs_no_ray_neither_loads_it_nor_starts_a_process_for_it(weather: Run, port: int) -> None:
+    launcher = psutil.Process(weather.process.pid)
+    below = launcher.children(recursive=True)
+    assert sorted(process.pid for process in below) == sorted(instance["pid"] for instance in instances(port))
+    libraries = [mapped.path for process in (launcher, *below) for mapped in process.memory_maps()]
+    assert len(libraries) > 0
+    assert [path for path in libraries if path.endswith("/_raylet.so")] == []  # which `import ray` loads at once
+
+
 def test_run_directory_is_private_and_holds_one_log_per_server(weather: Run, port: int) -> None:
     (folder,) = (Path.cwd() / "home" / "runs").iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

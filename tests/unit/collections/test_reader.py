@@ -55,6 +55,17 @@ def test_rollouts_are_read_by_task_and_repeat_and_of_two_at_a_place_the_last(pat
     assert found == [(0, 0, 0.0), (0, 1, 0.5), (1, 0, 0.25)]
 
 
+def test_many_rollouts_are_in_order_and_of_those_at_one_place_far_apart_the_last_counts(path: Path) -> None:
+    count = 70_000  # more than are sorted at once
+    lines = [row(number * 7919 % count, 0, float(number)) for number in range(count)]
+    path.write_bytes(b"".join([row(0, 0, -1.0), row(count - 1, 0, -1.0), *lines]))
+    reader = CollectionReader(path)
+    reader.index.refresh()
+    found = list(reader.index.by_place())
+    assert [entry.task_index for entry in found] == list(range(count))
+    assert all(entry.reward is not None and entry.reward * 7919 % count == entry.task_index for entry in found)
+
+
 def test_rows_without_a_place_are_tasks_of_their_own_in_file_order(path: Path) -> None:
     path.write_bytes(b'{"reward": 0.5}\n{"reward": 0.25}\n')
     reader = CollectionReader(path)

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from nemo_gym.config.addresses import reachable_host
 from nemo_gym.config.checks.references import Reference
+from nemo_gym.config.datasets import load_datasets
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import RunConfig, load_config, merge_sources
 from nemo_gym.config.reading.command_line import parse_command_line
@@ -255,6 +256,21 @@ def test_dataset_with_a_mistake_is_a_warning_since_no_server_reads_it(
     assert record.getMessage().startswith("config warning: ")
     assert expected in record.getMessage()
     assert f"extra.yaml, key {AGENT}.datasets" in record.getMessage()
+
+
+def test_datasets_below_an_environment_are_read_by_no_one_and_everyone_says_so(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = "{name: example, type: example, jsonl_fpath: data/example.jsonl}"
+    block = f"weather: {{resources_servers: {{weather_station: {{datasets: [{entry}]}}}}}}"
+    (workspace / "extra.yaml").write_text(block)
+    weather, agent, _ = _load("extra.yaml").instances
+    assert (weather.datasets, len(agent.datasets)) == ((), 1)
+    said = "datasets of 'weather', which is one of the resources_servers, aren't read"
+    assert [record.getMessage().split("\n")[0] for record in caplog.records] == [f"config warning: {said}"]
+    with pytest.raises(ConfigError, match=said) as refused:
+        load_datasets(parse_command_line(["weather.yaml", "extra.yaml"]))
+    assert f"extra.yaml, key {WEATHER}.datasets" in str(refused.value)
 
 
 def test_server_set_to_null_is_left_out() -> None:

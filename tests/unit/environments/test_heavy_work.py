@@ -49,6 +49,15 @@ async def test_many_calls_share_few_processes() -> None:
     await heavy.close()
 
 
+async def test_a_cluster_that_is_not_there_is_a_failure_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    heavy = HeavyWork(HeavyWorkConfig(), on_cluster=True)
+    with pytest.raises(RolloutError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: Connection refused") as raised:
+        await heavy.run(work.double, 1)
+    assert raised.value.failure.kind == "verifier_error"
+    await heavy.close()
+
+
 async def test_an_error_is_told_in_words(one: HeavyWork) -> None:
     with pytest.raises(WorkError, match="ValueError: no such number"):
         await one.run(work.fail, "no such number")

@@ -45,6 +45,14 @@ async def test_collect_gives_every_repeat_of_every_task_once_with_its_task() -> 
     assert {r.task["expected_city"]: r.reward for r in results}["Paris"] == 1.0
 
 
+async def test_example_tasks_are_those_of_agents_and_not_what_is_listed_below_an_environment(tmp_path: Path) -> None:
+    (tmp_path / "more.jsonl").write_text('{"responses_create_params": {"input": "?"}}\n')
+    more = [{"name": "more", "type": "example", "jsonl_fpath": str(tmp_path / "more.jsonl")}]
+    config = {WEATHER: {"resources_servers": {WEATHER: {"datasets": more}}}}
+    async with nemo_gym.gym(WEATHER, looks_up, config=config) as gym:
+        assert [row.get("expected_city") for row in gym.example_tasks()][-1] == "Lima"
+
+
 async def test_results_come_as_they_finish_and_who_stops_reading_ends_the_rest() -> None:
     async with (
         nemo_gym.gym(WEATHER, slow_for("slow")) as gym,

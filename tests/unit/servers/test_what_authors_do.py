@@ -13,7 +13,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from nemo_gym.base_resources_server import (
     BaseResourcesServerConfig,
@@ -202,8 +202,13 @@ def test_an_unforeseen_exception_reaches_the_authors_test(monkeypatch: pytest.Mo
         client.post("/tool", json={})
 
 
-async def test_a_plain_route_that_raises_costs_its_caller_no_later_call(serve_app: Callable[[FastAPI], int]) -> None:
+@pytest.mark.parametrize("has_own_handler", [False, True])
+async def test_a_plain_route_that_raises_costs_its_caller_no_later_call(
+    serve_app: Callable[[FastAPI], int], *, has_own_handler: bool
+) -> None:
     app = make().setup_webserver()
+    if has_own_handler:
+        app.add_exception_handler(Exception, lambda request, error: PlainTextResponse("sorry", 500))
 
     @app.get("/explode")
     async def explode() -> None:

@@ -13,15 +13,6 @@ from nemo_gym.training.options import ExportOptions
 
 Row = dict[str, Any]
 
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the soak unless `-m` asks for it: it writes gigabytes, and takes the better part of an hour."""
-    if "soak" not in (config.option.markexpr or ""):
-        for item in items:
-            if item.get_closest_marker("soak"):
-                item.add_marker(pytest.mark.skip(reason="wants an hour: -m soak"))
-
-
 TOOL = {"type": "function", "name": "look_up", "parameters": {"type": "object", "properties": {}}}
 
 

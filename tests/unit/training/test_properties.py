@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.training.export import export
 from nemo_gym.training.manifest import ExportManifest, manifest_path
 from nemo_gym.training.options import ExportOptions
+from tests.made_collections import failure_record
 from tests.unit.training.conftest import Row, masked, read, rollout, with_tokens, write
 
 CANARY = "masked or failed"
@@ -30,7 +32,7 @@ def collections(draw: st.DrawFn) -> list[Row]:
         is_masked = draw(st.booleans()) and draw(st.booleans())
         text = CANARY if is_masked else draw(st.sampled_from(["yes", "no", "ü\u2028\n"]))
         row = rollout(task, repeat, reward, text)
-        if draw(st.integers(0, 9)) == 0:
+        if draw(st.integers(0, 2)) == 0:
             row["responses_create_params"] = {"input": "another prompt"}
         if draw(st.integers(0, 3)):
             row = with_tokens(row, draw(st.integers(1, 4)), draw(st.integers(1, 3)))
@@ -52,12 +54,18 @@ OPTIONS = st.one_of(
 )
 
 
-def exported(rows: list[Row], options: dict[str, Any], folder: Path, name: str) -> tuple[bytes, ExportManifest] | None:
+PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 3)))
+
+
+def exported(
+    rows: list[Row], options: dict[str, Any], folder: Path, name: str, failed: Iterable[tuple[int, int]] = ()
+) -> tuple[bytes, ExportManifest] | None:
     """The exported bytes and the manifest; None where nothing can be exported, and nothing may be left then."""
     source = folder / "rollouts.jsonl"
     if not source.exists():
         write(source, rows)
-        write(folder / "rollouts_failures.jsonl", [])
+        failures = [failure_record(*place) | {"failure_reason": CANARY} for place in failed]
+        write(folder / "rollouts_failures.jsonl", failures)
     output = folder / name
     values = {**options, "input_jsonl_fpath": source, "output_fpath": output}
     try:
@@ -69,11 +77,13 @@ def exported(rows: list[Row], options: dict[str, Any], folder: Path, name: str) 
 
 
 @settings(max_examples=120, deadline=None)
-@given(collections(), OPTIONS)
-def test_every_export_keeps_its_promises(rows: list[Row], options: dict[str, Any]) -> None:
+@given(collections(), PLACES, OPTIONS)
+def test_every_export_keeps_its_promises(
+    rows: list[Row], failed: set[tuple[int, int]], options: dict[str, Any]
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = exported(rows, options, folder, "a.jsonl")
+        made = exported(rows, options, folder, "a.jsonl", failed)
         if made is None:
             return
         data, manifest = made
@@ -83,6 +93,8 @@ def test_every_export_keeps_its_promises(rows: list[Row], options: dict[str, Any
         assert manifest.rows == len(data.splitlines())
         exports = read(folder / "a.jsonl")
         eligible = {(row["_ng_task_index"], row["_ng_rollout_index"]): row for row in rows}
+        assert len(set(places(exports))) == manifest.used
+        assert manifest.failed == len(failed - eligible.keys())
         for place in places(exports):
             assert not eligible[place].get("mask_sample")
         if options["format"] == "rl":

@@ -5,12 +5,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from benchmarks.measuring.made_rows import placed, task_row, write_manifest
 from nemo_gym.collections.files import OutputPaths
 from nemo_gym.collections.line_file import LineFile
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.identity import identity_of
 from nemo_gym.viewer.collection.table_cache import cache_path
-from tests.made_collections import failure_record, placed, task_row, write_collection, write_manifest
+from tests.made_collections import failure_record, write_collection
 
 
 def line(task: int, repeat: int = 0, reward: float = 1.0, **extra: object) -> bytes:

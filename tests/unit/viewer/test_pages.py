@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from benchmarks.measuring.made_rows import STARTED_AT
 from nemo_gym.analysis import comparison
 from nemo_gym.analysis.task_profile import ProfileSettings
 from nemo_gym.collections.counts import Counts
@@ -20,7 +21,7 @@ from nemo_gym.viewer.rollout.copies import copies_of
 from nemo_gym.viewer.rollout.page import rollout_page
 from nemo_gym.viewer.rollout.timeline import timeline_of
 from nemo_gym.viewer.rollout.tokens import token_calls
-from tests.made_collections import STARTED_AT, write_collection
+from tests.made_collections import write_collection
 
 
 def followed(path: Path, **how: float) -> Follower:

@@ -20,6 +20,7 @@ from tests.unit.environments.conftest import PARAMS, message, verify_request
 from tests.unit.environments.heavy_environments import Factors, HeavyConfig
 from tests.unit.environments.heavy_waits import gone, started
 
+pytestmark = pytest.mark.cluster
 CPUS = 2
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from nemo_gym.servers.runs.record import started_at
 _WHERE = RAY_HEAD_NODE_ADDRESS_KEY_NAME
 _CONNECT_S = 5.0
 _AUTH_MODE_ENV = "RAY_AUTH_MODE"  # which Ray sets itself, to "token" for a cluster that it starts here
+_NO_TRACE_ENV = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"  # or SIGTERM, an ordinary end, prints the stack of the process
 _AUTO = "auto"
 _SESSIONS = "nemo_gym_ray"
 _NAMESPACE_PREFIX = "nemo_gym-"
@@ -118,6 +120,8 @@ def _initialize(address: str | None, namespace: str | None) -> None:
     import ray
 
     options: dict[str, Any] = {"address": address} if address else _local_options()
+    os.environ.setdefault(_NO_TRACE_ENV, "1")
+    _keep_quiet(ray)
     try:
         # A process of the run must not print Ray's own news; what matters comes as an exception.
         ray.init(namespace=namespace, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -126,6 +130,13 @@ def _initialize(address: str | None, namespace: str | None) -> None:
         raise ConfigError(Mistake(what, where=_WHERE, fix="start one with `ray start --head`")) from error
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigError(Mistake(f"can't use Ray: {first_line(error)}", where=_WHERE)) from error
+
+
+def _keep_quiet(ray: Any) -> None:
+    # Ray prints to every driver what any node reports, e.g. that an actor which we have ended died, and 20 lines of a
+    # lost node's log. There is no option against it.
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_arguments, **_options: None
 
 
 def _check_answers(address: str) -> None:
@@ -149,12 +160,27 @@ def _check_answers(address: str) -> None:
 def _speaks_http2(host: str, port: int) -> bool:
     """Tell whether a server greets as gRPC does: RFC 9113, section 3.4, both sides begin with a SETTINGS frame."""
     settings_frame = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-    with socket.create_connection((host, port), timeout=_CONNECT_S) as peer:
-        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings_frame)
+    with contextlib.ExitStack() as opened:
+        peer = opened.enter_context(socket.create_connection((host, port), timeout=_CONNECT_S))
+        tls = _tls_of_ray()
         try:
+            if tls is not None:
+                peer = opened.enter_context(tls.wrap_socket(peer))
+            peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings_frame)
             return peer.recv(len(settings_frame))[3:4] == settings_frame[3:4]
-        except TimeoutError:
+        except (TimeoutError, ssl.SSLError):
             return False
+
+
+def _tls_of_ray() -> ssl.SSLContext | None:
+    """Return how Ray is told to connect, both ends with a certificate; None for the clear. Raises OSError."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        return None
+    context = ssl.create_default_context(cafile=os.environ.get("RAY_TLS_CA_CERT"))
+    context.check_hostname = False  # here it is only asked whether Ray is there
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(os.environ.get("RAY_TLS_SERVER_CERT", ""), os.environ.get("RAY_TLS_SERVER_KEY"))
+    return context
 
 
 def _local_options() -> dict[str, Any]:

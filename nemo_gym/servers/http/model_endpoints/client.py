@@ -11,6 +11,7 @@ import orjson
 
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.secrets import learn_secrets, mask_text
+from nemo_gym.servers.http.model_endpoints.pool import Endpoint, EndpointPool
 from nemo_gym.servers.http.response import HttpResponse, ResponseError
 from nemo_gym.servers.http.retry import (
     CANNOT_CONNECT,
@@ -22,7 +23,6 @@ from nemo_gym.servers.http.retry import (
     retry_after_s,
 )
 from nemo_gym.servers.http.transport import request
-from nemo_gym.servers.model_endpoints.pool import Endpoint, EndpointPool
 from nemo_gym.wire.failure import FailureKind, RolloutError, rollout_error
 from nemo_gym.wire.http_errors import classify_model_error
 from nemo_gym.wire.raw_responses import RawParams
