@@ -77,8 +77,8 @@ def pages() -> dict[str, str]:
 
 _LONGEST_VALUE = 600
 _INTRODUCTION = (
-    "Every public name, made from the code. What stands nowhere here is internal and may change. "
-    "What is here keeps its name and its meaning."
+    "At the end of this page you know where each public name is described; a minute. Made from the code. "
+    "What is here keeps its name and its meaning. Everything else is internal and may change."
 )
 
 

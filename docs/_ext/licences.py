@@ -16,6 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
+_OPENING = (
+    "At the end of this page you know the licence of every package that NeMo Gym brings along. A minute to look one up. "
+    "NeMo Gym itself is licensed under Apache-2.0; the others as their own metadata says."
+)
 ALLOWED = {
     *("MIT", "MIT-0", "MIT-CMU", "BSD", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0", "Zlib"),
     *("CC0-1.0", "Unlicense"),
@@ -106,7 +110,7 @@ def _applies(wanted: Requirement, extras: Iterable[str]) -> bool:
 
 
 def _write_page(app: Any) -> None:
-    lines = ["# Licences", "", "NeMo Gym is licensed under Apache-2.0. What it brings along, as those packages say:"]
+    lines = ["# Licences", "", _OPENING]
     lines += ["", "| package | comes with | licence |", "| --- | --- | --- |"]
     for each in sorted(dependencies()[0], key=lambda one: (one.asked_by, one.name)):
         extra = f"extra `{each.asked_by}`" if each.asked_by else "`nemo-gym`"

@@ -110,6 +110,14 @@ def test_the_limits_of_several_turns_are_settings_of_the_agent() -> None:
     assert settings_in("docs/multi-turn.md", "setting") - {"stop"} <= set(SimpleAgentConfig.model_fields)
 
 
+def test_a_generated_page_begins_with_what_the_reader_will_have_and_how_long_it_takes(extension: ModuleType) -> None:
+    openings = [extension._OPENING, importlib.import_module("licences")._OPENING]
+    pages = [extension._environments(), importlib.import_module("route_pages").page()]
+    pages.append(importlib.import_module("api_pages").pages()["index"])
+    for opening in [*openings, *(page.split("\n\n")[1] for page in pages)]:
+        assert re.search(r"At the end of this page you know .+\bminutes?\b", opening, flags=re.DOTALL), opening
+
+
 def test_every_route_says_what_it_is_for(extension: ModuleType) -> None:
     page = importlib.import_module("route_pages").page()
     routes = re.findall(r"^### (\w+ \S+)\n\n(.*)", page, flags=re.MULTILINE)
