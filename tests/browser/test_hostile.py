@@ -29,6 +29,7 @@ async def test_forty_hostile_rollouts_execute_nothing_and_leave_no_error(page: P
     name = quote(path.name)
     with running_viewer(f"+input={tmp_path}", cwd=tmp_path) as link:
         await page.open(link, "Collections")
+        await page.look(width=400)
         await page.go(f"#/overview?c={name}", path.name)
         await page.go(f"#/compare?a={name}&b={name}", "Compare")
         await page.go(f"#/tasks?c={name}", "Tasks")
@@ -41,6 +42,7 @@ async def test_forty_hostile_rollouts_execute_nothing_and_leave_no_error(page: P
                 await page.go(f"#/rollout?c={name}&r={task}-0{view}", "Rollout")
                 await page.evaluate(_CLICKS)
                 assert await page.evaluate("globalThis.__called ?? 0") == 0, task
+                assert await page.evaluate("document.documentElement.scrollWidth") <= 400, (task, view)
                 found = "main script, main iframe, main svg a, main style, main form, main base, main object"
                 assert await page.evaluate(f"document.querySelectorAll({found!r}).length") == 0, task
     assert page.dialogs == []
