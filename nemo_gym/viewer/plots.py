@@ -42,6 +42,8 @@ def write_plots(overviews: Mapping[str, Overview], folder: Path) -> list[Path]:
             figure, axes = pyplot.subplots(figsize=_SIZE_INCHES, layout="constrained")
             drawn = [draw(axes, label, overview) for label, overview in overviews.items()]
             if any(drawn):
+                if name in _FROM_ZERO:
+                    axes.set_ylim(bottom=0)  # not before every collection is in: the limits would be the first one's
                 if len(overviews) > 1:
                     axes.legend()
                 written += _saved(figure, folder / name)
@@ -74,7 +76,7 @@ def _rewards(axes: "Axes", label: str, overview: Overview) -> bool:
     if overview.rewards is None:
         return False
     _steps(axes, label, overview.rewards)
-    axes.set(xlabel="reward", ylabel="share of scored rollouts", ylim=(0, None))
+    axes.set(xlabel="reward", ylabel="share of scored rollouts")
     return True
 
 
@@ -83,9 +85,9 @@ def _pass_at_k(axes: "Axes", label: str, overview: Overview) -> bool:
         return False
     ks = [int(k) for k in overview.pass_at_k]
     axes.plot(ks, list(overview.pass_at_k.values()), marker="o", label=label)
-    axes.set(xlabel="k", ylabel="pass@k", ylim=(0, 1.02), xscale="log")
-    axes.set_xticks(ks, [str(k) for k in ks], minor=False)
-    axes.minorticks_off()
+    axes.set(xlabel="k", ylabel="pass@k", ylim=(0, 1.02))
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     return True
 
 
@@ -113,7 +115,7 @@ def _output_tokens(axes: "Axes", label: str, overview: Overview) -> bool:
     if tokens is None:
         return False
     _steps(axes, label, tokens)
-    axes.set(xlabel="output tokens of a rollout", ylabel="share of scored rollouts", ylim=(0, None))
+    axes.set(xlabel="output tokens of a rollout", ylabel="share of scored rollouts")
     return True
 
 
@@ -132,3 +134,4 @@ _FIGURES = {
     "reward_over_time": _over_time,
     "output_tokens": _output_tokens,
 }
+_FROM_ZERO = ("rewards", "output_tokens")

@@ -49,13 +49,14 @@ SHAPES = (
 
 def said(text: str) -> list[dict[str, Any]]:
     """Return a text in every place where a policy can put one."""
+    told = [{"token": text[:500], "logprob": -1.0}, {"token": text[-500:], "logprob": text[:500]}]
     return [
         {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": text}]},
         {"type": "function_call", "id": "f", "call_id": text[:500], "name": text[:500], "arguments": text},
         {"type": "function_call_output", "call_id": text[:500], "output": text},
         {"type": text[:500], "id": "other", "content": text},
         {"type": "message", "role": text[:500], "content": text},
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "logprobs": told}]},
         {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": text}]},
     ]
 

@@ -20,5 +20,5 @@ async def take_picture(page: Page, name: str) -> None:
         await page.evaluate("for (const one of document.querySelectorAll('main p .mono')) one.textContent = 'results'")
         await page.screenshot(path)
         with Image.open(path) as picture:
-            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         small.save(path, optimize=True)

@@ -1,6 +1,7 @@
 """Rollouts written to harm whoever looks at them: nothing executes, nothing hangs, nothing is asked of elsewhere."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -11,6 +12,7 @@ from tests.browser.viewer_process import running_viewer
 
 pytestmark = pytest.mark.integration
 
+_ROWS = "document.querySelectorAll('tbody tr').length"
 _CLICKS = """
 for (const one of document.querySelectorAll("main details")) one.open = true;
 for (const one of document.querySelectorAll("main a[href]:not([target])")) {
@@ -22,22 +24,25 @@ for (const one of document.querySelectorAll("main a[href]:not([target])")) {
 
 async def test_forty_hostile_rollouts_execute_nothing_and_leave_no_error(page: Page, tmp_path: Path) -> None:
     rows = hostile_rows()
-    path = tmp_path / "hostile.jsonl"
+    path = tmp_path / "<img src=x onerror='globalThis.__called=1'>.jsonl"
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + too_deep_line(len(rows)) + b"\n")
-    with running_viewer(f"+input={path}", cwd=tmp_path) as link:
+    name = quote(path.name)
+    with running_viewer(f"+input={tmp_path}", cwd=tmp_path) as link:
         await page.open(link, "Collections")
-        for fragment, heading in (
-            ("#/overview?c=hostile.jsonl", "hostile"),
-            ("#/rollouts?c=hostile.jsonl", "Rollouts"),
-        ):
-            await page.go(fragment, heading)
-        assert await page.evaluate("document.querySelectorAll('tbody tr').length") == len(rows)
+        await page.look(width=400)
+        await page.go(f"#/overview?c={name}", path.name)
+        await page.go(f"#/compare?a={name}&b={name}", "Compare")
+        await page.go(f"#/tasks?c={name}", "Tasks")
+        assert await page.evaluate(_ROWS) == len(rows)
+        await page.go(f"#/rollouts?c={name}", "Rollouts")
+        assert await page.evaluate(_ROWS) == len(rows)
         for task in range(len(rows)):
-            await page.go(f"#/task?c=hostile.jsonl&t={task}", "Task")
-            for view in ("", "&view=raw"):
-                await page.go(f"#/rollout?c=hostile.jsonl&r={task}-0{view}", "Rollout")
+            await page.go(f"#/task?c={name}&t={task}", "Task")
+            for view in ("", "&view=raw", "&view=tokens"):
+                await page.go(f"#/rollout?c={name}&r={task}-0{view}", "Rollout")
                 await page.evaluate(_CLICKS)
                 assert await page.evaluate("globalThis.__called ?? 0") == 0, task
+                assert await page.evaluate("document.documentElement.scrollWidth") <= 400, (task, view)
                 found = "main script, main iframe, main svg a, main style, main form, main base, main object"
                 assert await page.evaluate(f"document.querySelectorAll({found!r}).length") == 0, task
     assert page.dialogs == []

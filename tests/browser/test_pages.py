@@ -1,9 +1,11 @@
 """Every page of the viewer in a real browser: it shows what is in the files, and reports no error."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from benchmarks.measuring.chromium import Page
@@ -25,6 +27,19 @@ PAGES = {
     "notes": (f"#/notes?{FIRST}", "Notes"),
     "compare": (f"#/compare?a=first%2Frollouts.jsonl&b={SECOND}", "Compare"),
 }
+
+OVERVIEW = (
+    "Failed and masked",
+    "Reward",
+    "Where there is signal",
+    "pass@k",
+    "Reward over the collection",
+    "Reward part: rooms",
+    "Steps per rollout",
+    "Output tokens per rollout",
+    "Seconds per rollout",
+    "What this is",
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +65,37 @@ async def test_every_page_opens_without_an_error_and_fits_a_narrow_screen(page: 
         await page.go(fragment, heading)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 400, fragment
     assert page.problems == []
+
+
+async def test_the_first_page_and_the_overview_say_what_the_files_say(page: Page, folder: Path, link: str) -> None:
+    rows = [orjson.loads(line) for line in (folder / "second" / "rollouts.jsonl").read_bytes().splitlines()]
+    scored = [row["reward"] for row in rows if not row.get("mask_sample")]
+    await page.open(link, "Collections")
+    shown = await page.evaluate(
+        "[...document.querySelectorAll('tbody tr')].map((row) => [...row.cells].map((one) => one.innerText.trim()))"
+    )
+    assert [row[:3] for row in shown] == [
+        ["first/rollouts.jsonl", "complete", "120 of 120"],
+        ["second/rollouts.jsonl", "cut off", "111 of 120"],
+    ]
+    outcomes, mean, agent, model, started = shown[1][3:]
+    assert outcomes.startswith(f"{len(scored)} scored")
+    assert "9 not settled" in outcomes
+    assert float(mean) == pytest.approx(sum(scored) / len(scored), abs=1e-4)
+    assert (agent, model) == ("room_agent", "policy-7b")
+    assert re.fullmatch(r"2025-06-\d\d \d\d:\d\d:\d\d", started)
+    await page.go(f"#/overview?c={SECOND}", "second/rollouts.jsonl")
+    headings = await page.evaluate("[...document.querySelectorAll('main h2')].map((one) => one.textContent)")
+    assert {*OVERVIEW} - {*headings} == set()
+
+
+async def test_tasks_are_filtered_by_any_field_of_the_verdict(page: Page, folder: Path, link: str) -> None:
+    rows = [orjson.loads(line) for line in (folder / "first" / "rollouts.jsonl").read_bytes().splitlines()]
+    tasks = {row["_ng_task_index"] for row in rows if row["explanation"] == "a room is missing"}
+    await page.open(link, "Collections")
+    await page.go(f"#/tasks?{FIRST}&q=explanation%3D%22a+room+is+missing%22&sort=task", "Tasks")
+    shown = await page.evaluate("[...document.querySelectorAll('tbody th')].map((one) => Number(one.textContent))")
+    assert shown == sorted(tasks)
 
 
 async def test_the_link_without_its_token_shows_nothing(page: Page, link: str) -> None:

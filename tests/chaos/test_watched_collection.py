@@ -21,6 +21,7 @@ new MutationObserver(() => {
   const settled = document.getElementById("settled")?.textContent;
   if (state && settled !== undefined) seen.push([state, Number(settled)]);
 }).observe(document.querySelector("main"), {childList: true, subtree: true, characterData: true})"""
+_FIGURES = "document.querySelector('main .figures').textContent"
 _COUNTS = "document.querySelector('main .outcomes + .legend').textContent"
 
 
@@ -55,7 +56,7 @@ async def _collect_with_kills(page: Page, run: Run, collecting: Collector) -> No
     process = collecting.start()
     await page.wait_for(f"{_SETTLED} >= 3 && {_STATE} === 'running'")
     await asyncio.to_thread(run.kill, "policy_model")
-    await page.wait_for(f"{_SETTLED} >= 15")
+    await page.wait_for(f"{_SETTLED} >= 15 && {_FIGURES}.includes('settled, last minute')")
     process.kill()
     process.wait()
     await page.wait_for(f"{_STATE} === 'cut off'")

@@ -66,3 +66,8 @@ def test_every_exception_is_an_import_of_a_module_that_exists() -> None:
     for contract in CONTRACTS:
         for exception in contract.get("ignore_imports", []):
             assert set(exception.split(" -> ")) <= {*MODULES, "nemo_gym"}, exception
+
+
+def test_benchmarks_need_nothing_of_the_tests() -> None:
+    sources = {path: path.read_text() for path in (ROOT / "benchmarks").rglob("*.py")}
+    assert [path for path, source in sources.items() if re.search(r"^\s*(from|import) tests\b", source, re.M)] == []

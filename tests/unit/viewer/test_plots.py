@@ -1,5 +1,6 @@
 """ng_plot: every figure as SVG and PNG, one line for each collection."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,17 @@ def test_two_collections_are_drawn_into_the_same_figures(tmp_path: Path, capsys:
     assert ">a</text>" in svg
     assert ">b</text>" in svg
     assert (tmp_path / "plots" / "rewards.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_axes_have_room_for_every_collection_whichever_comes_first(tmp_path: Path) -> None:
+    weak = write_collection(tmp_path / "weak.jsonl", skill=0.2).rollouts
+    strong = write_collection(tmp_path / "strong.jsonl", skill=1.0, seed=4).rollouts
+    for name, paths in {"one": [weak, strong], "other": [strong, weak]}.items():
+        assert plot(CommandLine({"input": [str(path) for path in paths], "output": str(tmp_path / name)})) == 0
+    for figure in (path.name for path in (tmp_path / "one").glob("*.svg")):
+        one, other = (_texts(tmp_path / name / figure) for name in ("one", "other"))
+        assert one == other, figure
+
+
+def _texts(svg: Path) -> list[str]:
+    return sorted(re.findall(r">([^<>\n]+)</text>", svg.read_text()))

@@ -42,8 +42,9 @@ function rewardParts(part) {
 }
 
 function attempts(page) {
+  const ended = (place) => (place === page.attempts.length - 1 && page.outcome !== "failed" ? "settled" : "cut off");
   if (page.attempts.length < 2 && !page.attempts.some((one) => one.kind)) return null;
-  const rows = page.attempts.map((one) => h("li", {}, `${time(one.at)}: `, one.kind ? [visible(one.kind), ` at ${one.stage}, after ${duration(one.elapsed_s)}. `, visible(one.reason.slice(0, 300))] : "settled"));
+  const rows = page.attempts.map((one, place) => h("li", {}, `${time(one.at)}: `, one.kind ? [visible(one.kind), ` at ${one.stage}, after ${duration(one.elapsed_s)}. `, visible(one.reason.slice(0, 300))] : ended(place)));
   return section("Attempts", h("ol", {}, rows));
 }
 

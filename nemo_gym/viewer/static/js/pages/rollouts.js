@@ -14,7 +14,7 @@ function columns(params, numbers, tags) {
   const count = (field, text) => ({ text, sort: field, numeric: true, cell: (one) => number(one.counts[field]) });
   return [
     { text: "Rollout", sort: "task", isHead: true, cell: open },
-    { text: "Outcome", sort: "outcome", cell: (one) => [labelled(one.outcome), one.kind ? h("div", { class: "small quiet" }, visible(one.kind)) : null] },
+    { text: "Outcome", sort: "outcome", cell: (one) => [labelled(one.outcome), one.kind ? h("div", { class: "small quiet kind" }, visible(one.kind)) : null] },
     { text: "Reward", sort: "reward", numeric: true, cell: (one) => number(one.reward) },
     ...numbers.map((field) => ({ text: visible(name(field.replace("reward_parts.", ""))), sort: field, numeric: true, cell: (one) => number(one.numbers[field]) })),
     count("steps", "Steps"),
