@@ -1,7 +1,7 @@
 """The datasets that a configuration describes, for commands that prepare or share them and start no server."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from nemo_gym.config.checks.blocks import Block, looks_like_server, read_block
 from nemo_gym.config.checks.instances import check_settings, find_folder
 from nemo_gym.config.checks.references import references
-from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.checks.typos import find_typos
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import resolve_and_hide
 from nemo_gym.config.paths import candidate_paths
@@ -68,21 +69,22 @@ class ConfiguredDatasets:
     datasets: tuple[ConfiguredDataset, ...]
 
 
-def load_datasets(command_line: CommandLine) -> ConfiguredDatasets:
-    """Read the configuration for the datasets of its agents.
+def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> ConfiguredDatasets:
+    """Read the configuration for the datasets of its agents; `own_keys` are the options of the calling command.
 
     `data/example.jsonl` of an environment is a dataset of its first agent, listed or not. Servers without datasets
     aren't checked: models may be missing, and values that need one unresolved.
 
     Raises:
-        ConfigError: Files can't be read; with every mistake in a server that has datasets.
+        ConfigError: Files can't be read; with every misspelt key, and every mistake in a server that has datasets.
     """
-    merged = merge(gather_sources(command_line, dotenv_path=None, skip_dotenv=False, initial=None))
+    sources = gather_sources(command_line, dotenv_path=None, skip_dotenv=False, initial=None)
+    merged = merge(sources)
     add_default_agents(merged, starts_servers=False)
     resolved = resolve_and_hide(merged)
     blocks = dict(_blocks(resolved, merged))
     found: list[ConfiguredDataset] = []
-    mistakes: list[Mistake] = []
+    mistakes = [finding.mistake for finding in find_typos(sources, own_keys)]
     for block in blocks.values():
         if not block.settings.get("datasets"):
             continue

@@ -30,7 +30,7 @@ def main() -> None:
 
 def prepare(command_line: CommandLine) -> int:
     """Prepare, and print what was written; status 1: examples lack something."""
-    configured = load_datasets(command_line)
+    configured = load_datasets(command_line, PrepareDataOptions.model_fields)
     options = read_options(PrepareDataOptions, configured.values)
     scope = datasets_in_scope(configured.datasets, options)
     return outcome_of(lambda: _prepare(options, scope))

@@ -273,6 +273,11 @@ def test_datasets_below_an_environment_are_read_by_no_one_and_everyone_says_so(
     assert f"extra.yaml, key {WEATHER}.datasets" in str(refused.value)
 
 
+def test_option_of_a_data_command_that_is_misspelt_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'should_downlaod'\n.*\n.*did you mean 'should_download'"):
+        load_datasets(parse_command_line(["weather.yaml", "+should_downlaod=true"]), ["should_download"])
+
+
 def test_server_set_to_null_is_left_out() -> None:
     names = [instance.name for instance in _load("weather_agent=null", "+weather_simple_agent=null").instances]
     assert names == ["weather", "policy_model"]
