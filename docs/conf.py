@@ -30,6 +30,7 @@ html_theme = "furo"
 html_favicon = "images/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_title = f"NeMo Gym {version}"
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -159,12 +160,27 @@ def _check_answers(address: str) -> None:
 def _speaks_http2(host: str, port: int) -> bool:
     """Tell whether a server greets as gRPC does: RFC 9113, section 3.4, both sides begin with a SETTINGS frame."""
     settings_frame = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-    with socket.create_connection((host, port), timeout=_CONNECT_S) as peer:
-        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings_frame)
+    with contextlib.ExitStack() as opened:
+        peer = opened.enter_context(socket.create_connection((host, port), timeout=_CONNECT_S))
+        tls = _tls_of_ray()
         try:
+            if tls is not None:
+                peer = opened.enter_context(tls.wrap_socket(peer))
+            peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings_frame)
             return peer.recv(len(settings_frame))[3:4] == settings_frame[3:4]
-        except TimeoutError:
+        except (TimeoutError, ssl.SSLError):
             return False
+
+
+def _tls_of_ray() -> ssl.SSLContext | None:
+    """Return how Ray is told to connect, both ends with a certificate; None for the clear. Raises OSError."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        return None
+    context = ssl.create_default_context(cafile=os.environ.get("RAY_TLS_CA_CERT"))
+    context.check_hostname = False  # here it is only asked whether Ray is there
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(os.environ.get("RAY_TLS_SERVER_CERT", ""), os.environ.get("RAY_TLS_SERVER_KEY"))
+    return context
 
 
 def _local_options() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,13 @@ _INTRODUCTION = (
 
 
 def _page(module: str, names: list[tuple[str, Any]], home: dict[int, str]) -> str:
-    lines = [f"# {module}", "", _summary(importlib.import_module(module)), ""]
+    lines = [f"# `{module}`", "", _summary(importlib.import_module(module)), ""]
     for name, value in names:
         path, is_described = f"{module}.{name}", inspect.isclass(value) or inspect.isfunction(value)
+        owner = value.__module__.partition(".")[0] if is_described else ""
+        if is_described and owner not in sys.stdlib_module_names | {"nemo_gym"}:
+            lines += [f"- `{name}` is the `{value.__name__}` of `{owner}`", ""]  # described by those who wrote it
+            continue
         if is_described and home.setdefault(id(value), path) != path:
             lines += [f"- `{name}` is {{py:obj}}`{home[id(value)]}`", ""]
             continue

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from tests.made_collections import write_collection
 
 pytestmark = pytest.mark.integration
 
+_ROWS = "document.querySelectorAll('tbody tr').length"
 _START = "from nemo_gym.commands.console import ng_viewer; ng_viewer()"
 
 
@@ -30,6 +32,16 @@ async def test_an_exported_file_opens_from_disk_with_the_rollouts_of_the_filter(
     outcomes = await page.evaluate("[...document.querySelectorAll('tbody .label')].map((one) => one.textContent)")
     assert {*outcomes} <= {"scored", "truncated"}
     assert outcomes
+    every = await page.evaluate(_ROWS)
+    for query, count in (
+        ('explanation="a room is missing"', every),
+        ("explanation=other", 0),
+        ("difficulty>=0 reward_parts.rooms=0 room_agent", every),
+        ("Room_agent", 0),
+    ):
+        await page.go(f"#/rollouts?c=exported&q={quote(query)}", "Rollouts")
+        assert await page.evaluate(_ROWS) == count, query
+    await page.go("#/rollouts?c=exported", "Rollouts")
     await page.evaluate("document.querySelector('tbody a').click()")
     await page.wait_for_heading("Rollout")
     assert await page.evaluate("document.querySelectorAll('.markdown table').length") > 0

@@ -1,6 +1,7 @@
 """Every page of the viewer in a real browser: it shows what is in the files, and reports no error."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,91 +27,89 @@ PAGES = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two collections of the same tasks."""
-    write_collection(tmp_path / "data" / "first" / "rollouts.jsonl")
-    write_collection(tmp_path / "data" / "second" / "rollouts.jsonl", skill=0.8, seed=2, left=9)
-    return tmp_path / "data"
+    folder = tmp_path_factory.mktemp("data")
+    write_collection(folder / "first" / "rollouts.jsonl")
+    write_collection(folder / "second" / "rollouts.jsonl", skill=0.8, seed=2, left=9)
+    return folder
 
 
-async def test_every_page_opens_without_an_error_and_fits_a_narrow_screen(page: Page, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def link(folder: Path) -> Iterator[str]:
+    """The link of one viewer for all tests that need no file of their own."""
     with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        for fragment, heading in PAGES.values():
-            await page.look(width=400)
-            await page.go(fragment, heading)
-            assert await page.evaluate("document.documentElement.scrollWidth") <= 400, fragment
-        assert page.problems == []
+        yield link
 
 
-async def test_the_link_without_its_token_shows_nothing(page: Page, folder: Path) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.call("Page.navigate", url=link.partition("?")[0])
-        shown = await page.wait_for("document.body?.textContent")
-        assert "ng_viewer has printed" in shown
+async def test_every_page_opens_without_an_error_and_fits_a_narrow_screen(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    for fragment, heading in PAGES.values():
+        await page.look(width=400)
+        await page.go(fragment, heading)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 400, fragment
+    assert page.problems == []
 
 
-async def test_keys_lead_from_rollout_to_rollout_and_back_to_the_table(page: Page, folder: Path) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        await page.go(f"#/rollouts?{FIRST}&sort=task", "Rollouts")
-        await page.evaluate("document.querySelector('tbody a').click()")
-        await page.wait_for_heading("Rollout 0-0")
-        await page.press("j")
-        await page.wait_for_heading("Rollout 0-1")
-        await page.press("k")
-        await page.wait_for_heading("Rollout 0-0")
-        await page.press("f")
-        await page.wait_for("document.querySelector('#verdict .label')?.textContent !== 'scored'")
-        await page.press("t")
-        await page.wait_for("location.hash.includes('view=tokens')")
-        await page.press("u")
-        await page.wait_for_heading("Rollouts")
-        assert "sort=task" in await page.evaluate("location.hash")
+async def test_the_link_without_its_token_shows_nothing(page: Page, link: str) -> None:
+    await page.call("Page.navigate", url=link.partition("?")[0])
+    shown = await page.wait_for("document.body?.textContent")
+    assert "ng_viewer has printed" in shown
 
 
-async def test_a_filter_typed_into_the_field_is_in_the_link_and_a_wrong_one_is_explained(
-    page: Page, folder: Path
-) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        await page.go(f"#/rollouts?{FIRST}", "Rollouts")
-        await page.evaluate("document.getElementById('filter').focus()")
-        await page.call("Input.insertText", text="outcome=failed")
-        await page.press("Enter")
-        await page.wait_for("location.hash.includes('failed')")
-        await page.wait_for(
-            "[...document.querySelectorAll('tbody .label')].every((one) => one.textContent === 'failed')"
-        )
-        await page.go(f"#/rollouts?{FIRST}&q=reward%3Cmany", "Rollouts")
-        assert "isn't one" in await page.wait_for("document.querySelector('[role=alert]')?.textContent")
+async def test_keys_lead_from_rollout_to_rollout_and_back_to_the_table(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    await page.go(f"#/rollouts?{FIRST}&sort=task", "Rollouts")
+    await page.evaluate("document.querySelector('tbody a').click()")
+    await page.wait_for_heading("Rollout 0-0")
+    await page.press("j")
+    await page.wait_for_heading("Rollout 0-1")
+    await page.press("k")
+    await page.wait_for_heading("Rollout 0-0")
+    await page.press("f")
+    await page.wait_for("document.querySelector('#verdict .label')?.textContent !== 'scored'")
+    await page.press("t")
+    await page.wait_for("location.hash.includes('view=tokens')")
+    await page.press("u")
+    await page.wait_for_heading("Rollouts")
+    assert "sort=task" in await page.evaluate("location.hash")
 
 
-async def test_a_tag_is_kept_beside_the_collection_and_found_by_the_filter(page: Page, folder: Path) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        await page.go(f"#/rollout?{FIRST}&r=3-0", "Rollout 3-0")
-        await page.press("v")
-        await page.wait_for("document.querySelector('[data-tag=\"verifier wrong\"][aria-pressed=true]') !== null")
-        await page.go(f"#/rollouts?{FIRST}&q=tag%3D%22verifier+wrong%22", "Rollouts")
-        assert await page.evaluate("document.querySelectorAll('tbody tr').length") == 1
+async def test_a_filter_typed_into_the_field_is_in_the_link_and_a_wrong_one_is_explained(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    await page.go(f"#/rollouts?{FIRST}", "Rollouts")
+    await page.evaluate("document.getElementById('filter').focus()")
+    await page.call("Input.insertText", text="outcome=failed")
+    await page.press("Enter")
+    await page.wait_for("location.hash.includes('failed')")
+    await page.wait_for("[...document.querySelectorAll('tbody .label')].every((one) => one.textContent === 'failed')")
+    await page.go(f"#/rollouts?{FIRST}&q=reward%3Cmany", "Rollouts")
+    assert "isn't one" in await page.wait_for("document.querySelector('[role=alert]')?.textContent")
+
+
+async def test_a_tag_is_kept_beside_the_collection_and_found_by_the_filter(page: Page, folder: Path, link: str) -> None:
+    await page.open(link, "Collections")
+    await page.go(f"#/rollout?{FIRST}&r=3-0", "Rollout 3-0")
+    await page.press("v")
+    await page.wait_for("document.querySelector('[data-tag=\"verifier wrong\"][aria-pressed=true]') !== null")
+    await page.go(f"#/rollouts?{FIRST}&q=tag%3D%22verifier+wrong%22", "Rollouts")
+    assert await page.evaluate("document.querySelectorAll('tbody tr').length") == 1
     assert '"3-0"' in (folder / "first" / "rollouts_notes.jsonl").read_text()
 
 
-async def test_a_rollout_shows_its_answer_as_markdown_and_its_arguments_indented(page: Page, folder: Path) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        await page.go(f"#/rollout?{FIRST}&r=3-0", "Rollout 3-0")
-        assert await page.evaluate("document.querySelectorAll('.markdown table td').length") > 1
-        assert '\n  "room"' in await page.evaluate("document.querySelector('.item.tool pre').textContent")
+async def test_a_rollout_shows_its_answer_as_markdown_and_its_arguments_indented(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    await page.go(f"#/rollout?{FIRST}&r=3-0", "Rollout 3-0")
+    assert await page.evaluate("document.querySelectorAll('.markdown table td').length") > 1
+    assert '\n  "room"' in await page.evaluate("document.querySelector('.item.tool pre').textContent")
 
 
-async def test_pages_follow_a_collection_from_its_first_row_on(page: Page, folder: Path) -> None:
+async def test_pages_follow_a_collection_from_its_first_row_on(page: Page, folder: Path, tmp_path: Path) -> None:
     rows = (folder / "first" / "rollouts.jsonl").read_bytes().splitlines(keepends=True)
-    path = folder / "growing.jsonl"
+    path = tmp_path / "growing.jsonl"
     path.write_bytes(rows[0] + rows[1][:100])
-    with running_viewer(f"+input={path}", cwd=folder) as link:
+    with running_viewer(f"+input={path}", cwd=tmp_path) as link:
         await page.open(link, "Collections")
         await page.go("#/overview?c=growing.jsonl", "growing.jsonl")
         first = "document.querySelector('.figure .value').textContent"
@@ -118,7 +117,7 @@ async def test_pages_follow_a_collection_from_its_first_row_on(page: Page, folde
         with path.open("ab") as file:
             file.write(rows[1][100:] + rows[2])
         await page.wait_for(f"{first} === '3'")
-        path.rename(folder / "aside.jsonl")
+        path.rename(tmp_path / "aside.jsonl")
         path.write_bytes(rows[5])
         await page.wait_for(f"{first} === '1'")
         path.unlink()
@@ -126,9 +125,8 @@ async def test_pages_follow_a_collection_from_its_first_row_on(page: Page, folde
         assert page.problems == []
 
 
-async def test_the_page_takes_no_text_as_html_even_when_its_own_code_tries(page: Page, folder: Path) -> None:
-    with running_viewer(f"+input={folder}", cwd=folder) as link:
-        await page.open(link, "Collections")
-        tried = "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'done' } catch (e) { return e.name } })()"
-        assert await page.evaluate(tried) == "TypeError"
-        await asyncio.sleep(0)
+async def test_the_page_takes_no_text_as_html_even_when_its_own_code_tries(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    tried = "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'done' } catch (e) { return e.name } })()"
+    assert await page.evaluate(tried) == "TypeError"
+    await asyncio.sleep(0)

@@ -1,19 +1,27 @@
 """A collection watched in a browser from its first row to its last, while a server and the collector are killed."""
 
 import asyncio
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.chromium import chromium_page, find_chromium
+from benchmarks.measuring.chromium import Page, chromium_page, find_chromium
 from tests.browser.viewer_process import running_viewer
 from tests.chaos.conftest import MakeCollector
 from tests.chaos.invariants import check_output
-from tests.chaos.processes import Endpoint, Run
+from tests.chaos.processes import Collector, Endpoint, Run
 
 EXPECTED = 60
-_SETTLED = "Number(document.querySelector('.figure .value')?.textContent.split(' ')[0] ?? -1)"
+_SETTLED = "Number(document.getElementById('settled')?.textContent ?? -1)"
 _STATE = "document.querySelector('main .label')?.textContent"
+_RECORD = """globalThis.seen = [];
+new MutationObserver(() => {
+  const state = document.querySelector("main .label")?.textContent;
+  const settled = document.getElementById("settled")?.textContent;
+  if (state && settled !== undefined) seen.push([state, Number(settled)]);
+}).observe(document.querySelector("main"), {childList: true, subtree: true, characterData: true})"""
+_COUNTS = "document.querySelector('main .outcomes + .legend').textContent"
 
 
 async def test_a_page_follows_a_collection_through_kills_and_a_resume(
@@ -29,15 +37,27 @@ async def test_a_page_follows_a_collection_through_kills_and_a_resume(
         async with chromium_page(program, tmp_path / "profile") as page:
             await page.open(link, "Collections")
             await page.go("#/overview?c=r.jsonl", "r.jsonl")
+            await page.evaluate(_RECORD)
             assert await page.evaluate(_STATE) == "missing"
-            process = collecting.start()
-            await page.wait_for(f"{_SETTLED} >= 3 && {_STATE} === 'running'")
-            await asyncio.to_thread(run.kill, "policy_model")
-            await page.wait_for(f"{_SETTLED} >= 15")
-            process.kill()
-            process.wait()
-            await page.wait_for(f"{_STATE} === 'cut off'")
-            assert await asyncio.to_thread(collecting.run) == 0, collecting.said()
-            await page.wait_for(f"{_SETTLED} === {EXPECTED} && {_STATE} === 'complete'")
+            await _collect_with_kills(page, run, collecting)
+            seen = await page.evaluate("seen")
+            assert await page.evaluate(_COUNTS) == f"{EXPECTED} scored"
             assert page.problems == []
+    states = [state for state, _ in groupby(state for state, _ in seen)]
+    assert [state for state in states if state != "missing"] == ["running", "cut off", "running", "complete"]
+    counts = [settled for _, settled in seen]
+    assert all(before <= after for before, after in pairwise(counts)), counts
+    assert len({settled for state, settled in seen if state == "running"}) > 5
     assert check_output(collecting.output, EXPECTED).scored == EXPECTED
+
+
+async def _collect_with_kills(page: Page, run: Run, collecting: Collector) -> None:
+    process = collecting.start()
+    await page.wait_for(f"{_SETTLED} >= 3 && {_STATE} === 'running'")
+    await asyncio.to_thread(run.kill, "policy_model")
+    await page.wait_for(f"{_SETTLED} >= 15")
+    process.kill()
+    process.wait()
+    await page.wait_for(f"{_STATE} === 'cut off'")
+    assert await asyncio.to_thread(collecting.run) == 0, collecting.said()
+    await page.wait_for(f"{_SETTLED} === {EXPECTED} && {_STATE} === 'complete'")

@@ -50,6 +50,14 @@ def test_a_mistake_ends_with_status_2_and_words_and_leaves_nothing(
     assert sorted(path.name for path in project.iterdir()) == ["e.jsonl", "r.jsonl"]
 
 
+def test_two_collections_of_the_same_name_are_told_apart_by_their_folders(command: Command, project: Path) -> None:
+    for folder, reward in (("old", 0.0), ("new", 1.0)):
+        (project / folder).mkdir()
+        (project / folder / "r.jsonl").write_text(json.dumps({**ROLLOUT, "reward": reward}) + "\n")
+    done = command("ng_compare", "baseline_jsonl_fpath=old/r.jsonl", "candidate_jsonl_fpath=new/r.jsonl")
+    assert "new/r.jsonl against old/r.jsonl" in done.out, done.err
+
+
 def test_the_license_of_a_data_set_reaches_the_export(command: Command, project: Path, free_port: int) -> None:
     weather = ROOT / "resources_servers/example_simple_weather"
     tasks = weather / "data/example.jsonl"

@@ -15,6 +15,7 @@ from nemo_gym.collections.metrics.metrics import MetricsRecord
 from nemo_gym.collections.reading.followed_file import FileChange
 from nemo_gym.collections.reading.index import HEADS, IndexEntry, OutcomeName, RolloutIndex
 from nemo_gym.collections.reading.paged_array import ByRollout, PagedArray
+from nemo_gym.collections.reading.repeated_rows import RepeatedRows
 from nemo_gym.collections.records import FailureRecord, JournalEvent, UnverifiedRecord
 
 __all__ = ["CollectionReader", "FileChange", "IndexEntry", "RolloutIndex", "StoredRollout", "stored_rollout"]
@@ -93,23 +94,31 @@ class CollectionReader:
         return None if entry is None else self.rollout_at(entry.offset)
 
     def by_task(self) -> Iterator[tuple[IndexEntry, StoredRollout]]:
-        """Yield the last rollout of each place, by task and repeat, as far as the index has been refreshed."""
+        """Yield the last rollout of each place, by task and repeat, as far as the index has been refreshed.
+
+        Rows of the task file that say the same as the one before them are repeats of its task: the entry has the index
+        of the first, and its repeats are counted on.
+        """
         offsets = (entry.offset for entry in self.index.by_place())
         lines = lines_at(self.paths.rollouts, offsets)
-        return zip(self.index.by_place(), map(stored_rollout, lines), strict=True)
+        entries = map(RepeatedRows(self.manifest()).as_repeat, self.index.by_place())
+        return zip(entries, map(stored_rollout, lines), strict=True)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Yield the failures, also those that a later start has made good."""
         return (validated(FailureRecord, line) for line in _lines(self.paths.failures))
 
     def failed_by_task(self) -> PagedArray:
-        """Return how many repeats of each task have a failure and no rollout; wants a refreshed index."""
-        counted, by_task = ByRollout("B"), PagedArray("I")
+        """Return how many repeats of each task have a failure and no rollout; wants a refreshed index.
+
+        Tasks are those of `by_task`.
+        """
+        counted, by_task, rows = ByRollout("B"), PagedArray("I"), RepeatedRows(self.manifest())
         for record in self.failures():
             place = (record.task_index, record.rollout_index)
             if place not in counted and self.index.find(*place) is None:
                 counted[place] = 1
-                by_task.add(record.task_index, 1)
+                by_task.add(rows.first(record.task_index), 1)
         return by_task
 
     def journal(self) -> Iterator[JournalEvent]:

@@ -1,6 +1,7 @@
 """Compare two collections of the same tasks, with a paired bootstrap over tasks."""
 
 import dataclasses
+from pathlib import Path
 
 from nemo_gym.analysis.comparison import compare
 from nemo_gym.analysis.options import CompareOptions
@@ -36,7 +37,7 @@ def _compare(options: CompareOptions) -> int:
     baseline = open_collection(before, "baseline_jsonl_fpath")
     candidate = open_collection(after, "candidate_jsonl_fpath")
     comparison = compare(baseline, candidate, options.profile_settings, options.bootstrap_settings)
-    report = comparison_report(f"{after.name} against {before.name}", comparison, options.bootstrap_settings)
+    report = comparison_report(_title(before, after), comparison, options.bootstrap_settings)
     with Drafts() as drafts:
         if options.output_fpath is not None:
             drafts.open(options.output_fpath).write(json_text(dataclasses.asdict(comparison)).encode())
@@ -44,3 +45,10 @@ def _compare(options: CompareOptions) -> int:
         drafts.publish()
     print_report(report)
     return DONE
+
+
+def _title(before: Path, after: Path) -> str:
+    """Name both files, with their folders where the names alone are equal."""
+    if before.name == after.name:
+        return f"{after.resolve().parent.name}/{after.name} against {before.resolve().parent.name}/{before.name}"
+    return f"{after.name} against {before.name}"

@@ -1,10 +1,17 @@
-"""A preparation that is killed: what its folder then holds."""
+"""A preparation that is killed, or has no room: what its folder then holds."""
 
 import hashlib
 import json
+import resource
 import signal
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from nemo_gym.collections.line_file import OutputError
 from nemo_gym.config.datasets import ConfiguredDataset
 from nemo_gym.config.schema import DatasetConfig
 from nemo_gym.data.prepare.options import PrepareOptions
@@ -28,6 +35,26 @@ def prepare(folder: Path, questions: str) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """Let writes fail beyond a size, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_preparation_without_room_for_its_rows_leaves_what_was_there(tmp_path: Path) -> None:
+    prepare(tmp_path, "ab")
+    before = contents(tmp_path / "out")
+    with no_file_larger_than(2_500), pytest.raises(OutputError, match=r"cannot write .*train_data_prepare\.jsonl"):
+        prepare(tmp_path, string.ascii_letters)  # whose data has room, but not with the agent's name in each row
+    assert contents(tmp_path / "out") == before
+    assert not [name for name in contents(tmp_path) if name.startswith(".")]
 
 
 def test_a_preparation_that_is_killed_anywhere_leaves_whole_sets_and_no_metrics_of_others(tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 """Formats that compare the rollouts of one task: preference pairs, KTO labels, and advantages for RL."""
 
 import math
+from pathlib import Path
 
 import pytest
 
+from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
+from nemo_gym.collections.identity import read_task_set
+from nemo_gym.collections.manifest import make_manifest
+from nemo_gym.collections.reading.reader import CollectionReader
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.training.formats.rl import ADVANTAGES
-from tests.unit.training.conftest import Export, Row, masked, rollout, with_tokens
+from tests.made_collections import failure_record
+from tests.unit.training.conftest import Export, Row, masked, rollout, with_tokens, write
 
 
 def pairs_of(rows: list[Row]) -> list[tuple[int, int]]:
@@ -52,6 +58,38 @@ def test_a_group_of_one_is_left_out(exported: Export) -> None:
     for form, rows in (("preference", GROUP), ("rl", list(map(with_tokens, GROUP)))):
         _, manifest = exported([*rows, with_tokens(rollout(1, 0))], form)
         assert manifest.left_out["group_of_one"] == 1
+
+
+def test_rows_that_repeat_a_task_are_one_group_as_the_repeats_of_a_prepared_set_are(
+    exported: Export, tmp_path: Path
+) -> None:
+    manifest = make_manifest(
+        read_task_set([b"a", b"a", b"b", b"b", b"b", b"a"]),
+        num_repeats=2,
+        agent_name="agent",
+        params={},
+        server_config={},
+        code={},
+    )
+    (tmp_path / "rollouts_manifest.json").write_text(manifest.model_dump_json())
+    # Row 2 has failed; rows 0, 1 and 5 say the same, but the last isn't beside the others.
+    rewards = {(0, 0): 0.0, (1, 1): 1.0, (3, 0): 1.0, (4, 1): 0.0, (5, 0): 1.0}
+    prompts = {0: "a", 1: "a", 3: "b", 4: "b", 5: "a"}
+    rows = [
+        rollout(task, repeat, reward, f"{task}", responses_create_params={"input": prompts[task]})
+        for (task, repeat), reward in rewards.items()
+    ]
+    write(tmp_path / "rollouts_failures.jsonl", [failure_record(2, 0), failure_record(4, 0)])
+    pairs, said = exported(rows, "preference")
+    assert [(row["task_index"], *pair) for row, pair in zip(pairs, pairs_of(pairs), strict=True)] == [
+        (0, 3, 0),
+        (2, 2, 5),
+    ]
+    assert (said.tasks, said.left_out, said.failed) == (3, {"group_of_one": 1}, 2)
+    reader = CollectionReader(tmp_path / "rollouts.jsonl")
+    reader.index.refresh()
+    profiles = profile_tasks(reader, ProfileSettings())
+    assert [(task.task_index, task.n, task.failed) for task in profiles] == [(0, 2, 0), (2, 2, 2), (5, 1, 0)]
 
 
 def test_first_steps_compare_what_the_policy_wrote_before_any_tool_result(exported: Export) -> None:

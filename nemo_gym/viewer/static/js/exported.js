@@ -8,7 +8,20 @@ function loaded() {
 }
 
 function value(one, sort) {
-  return one[sort] ?? one.counts?.[sort] ?? one.numbers?.[sort] ?? null;
+  return one[sort] ?? one.counts?.[sort] ?? one.numbers?.[sort] ?? told(one, sort);
+}
+
+// A field of the verdict or of the task; of a nested one `outer.inner`.
+function told(one, field) {
+  const page = loaded().rollout[one.key];
+  const found = page?.verdict[field] ?? page?.known[field];
+  if (found) return found.text !== "" && Number.isFinite(Number(found.text)) ? Number(found.text) : found.text;
+  try {
+    const [outer, ...rest] = field.split(".");
+    return rest.reduce((inner, name) => inner?.[name], JSON.parse(page.verdict[outer].text)) ?? null;
+  } catch {
+    return null; // there is no such field, or it is shortened
+  }
 }
 
 function compared(a, b) {
@@ -26,12 +39,18 @@ function sorted(rows, sort, desc) {
 // One word of a filter: `name<value` on what the table has, or a word of the line.
 function meets(one, word) {
   const [, field, operator, wanted] = /^([\w.]+)(!=|<=|>=|=|<|>)"?([^"]*)"?$/.exec(word) ?? [];
-  if (!field) return JSON.stringify(one).toLowerCase().includes(word.replaceAll('"', "").toLowerCase());
+  if (!field) return occurs(word.replaceAll('"', ""), loaded().raw[one.key] ?? JSON.stringify(one));
   const found = field === "tag" ? tagFound(one, wanted) : value(one, field);
   const order = compared(found, typeof found === "number" ? Number(wanted) : wanted);
   if (operator === "!=") return order !== 0;
   if (found === null) return false;
   return (operator.includes("=") && order === 0) || (operator[0] === "<" && order < 0) || (operator[0] === ">" && order > 0);
+}
+
+// Without regard to case unless a capital is in the word, as the server does it.
+function occurs(word, line) {
+  const wanted = JSON.stringify(word).slice(1, -1);
+  return (wanted === wanted.toLowerCase() ? line.toLowerCase() : line).includes(wanted);
 }
 
 function tagFound(one, tag) {

@@ -5,7 +5,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 export function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  return Number.isInteger(value) ? whole.format(value) : plain.format(value);
+  return (Number.isInteger(value) ? whole : plain).format(value).replace("-", "−"); // as wide as the plus
 }
 
 export function percent(share) {

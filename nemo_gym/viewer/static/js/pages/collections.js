@@ -22,18 +22,18 @@ function row(card) {
     {},
     h("th", { scope: "row" }, name),
     h("td", {}, labelled(identity.state, state)),
-    h("td", {}, visible(identity.agent || "–")),
-    h("td", {}, visible(identity.model || "–")),
-    h("td", { class: "number" }, time(identity.started_at ?? identity.changed_at)),
     h("td", { class: "number" }, settledText(card)),
     h("td", { class: "tiny" }, outcomes(card.counts, open)),
     h("td", { class: "number" }, number(card.mean_reward)),
+    h("td", {}, visible(identity.agent || "–")),
+    h("td", {}, visible(identity.model || "–")),
+    h("td", { class: "number" }, time(identity.started_at ?? identity.changed_at)),
   );
 }
 
 export async function collections() {
   const shelf = await get("collections");
-  const columns = ["Collection", "State", "Agent", "Model", "Started", "Settled", "Outcomes", "Mean reward"];
+  const columns = ["Collection", "State", "Settled", "Outcomes", "Mean reward", "Agent", "Model", "Started"];
   const numeric = new Set(["Started", "Settled", "Mean reward"]);
   const head = columns.map((text) => h("th", { scope: "col", class: numeric.has(text) ? "number" : null }, text));
   const body = shelf.cards.map(row);

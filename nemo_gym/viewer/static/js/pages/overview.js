@@ -27,6 +27,7 @@ function figures(data) {
     figure(number(data.mean_reward) + plusMinus, "mean reward ± standard error"),
     first === undefined ? null : figure(percent(first), "pass@1"),
     figure(percent(data.truncated_share), "truncated"),
+    data.counts.masked && identity.settled ? figure(percent(data.counts.masked / identity.settled), "masked") : null,
     data.rate === null ? null : figure(`${number(data.rate)} / s`, "settled, last minute"),
     data.eta_s === null ? null : figure(duration(data.eta_s), "left"),
   );
