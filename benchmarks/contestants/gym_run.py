@@ -102,7 +102,7 @@ def gym_run(folder: Path, endpoint: str, *overrides: str) -> Iterator[GymRun]:
     command = [str(BIN / "ng_run"), f"+config_paths=[{','.join(_CONFIGS)}]", *(f"+{v}" for v in values), *overrides]
     began_at = time.monotonic()
     with running(command, folder, log_name) as process:
-        _wait_until_ready(process, folder / f"{log_name}.log")
+        wait_until_ready(process, folder / f"{log_name}.log")
         ready_s, home = time.monotonic() - began_at, home_in(folder)
         run = GymRun(process, port, ready_s, home, _servers(port, home))
         try:
@@ -111,7 +111,8 @@ def gym_run(folder: Path, endpoint: str, *overrides: str) -> Iterator[GymRun]:
             run.stop()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when `ng_run` says that all is ready; raises Refused when it ends, ProgramError when it takes too long."""
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         has_ended = process.poll() is not None

@@ -42,6 +42,8 @@ class Measured:
 class Model:
     """rate(W) = min(W * places / (latency + overhead), 1 / busiest process, cores / all processes).
 
+    The last two hold on a machine with nothing else to do; a process that gets less than a core reaches less.
+
     Attributes:
         overhead_s: What a rollout takes beside the verifier's time.
         collector_s: CPU of a rollout in the collector.
@@ -105,6 +107,8 @@ def _tell(report: Report, found: list[list[Measured]], num_drivers: int) -> None
         workers, rates = each[0].workers, [one.rate for one in each]
         expected = [model.rate(workers)] * len(each)
         report.compare(f"{name}, {workers} workers", "rollouts/s", rates, expected, "predicted", "higher")
+        busiest = [one.rate * max(one.collector_ms, one.drivers_ms / num_drivers, one.agent_ms) / 1e3 for one in each]
+        report.add(f"{name}, {workers} workers: what the busiest process had", "cores", busiest)
     for what in ("collector_ms", "drivers_ms", "agent_ms"):
         for each in (busy, found[-1]):
             values = [getattr(one, what) for one in each]

@@ -33,6 +33,7 @@ def test_drivers_on_three_nodes_settle_every_rollout_once_although_a_node_is_los
         assert (
             f"a driver of the collection (on node {nodes.network.address(3)}) was lost while it ran" in log.read_text()
         )
+        assert "(raylet)" not in log.read_text()
         rows = run.rows()
         assert len({row["_ng_task_index"] for row in rows}) == len(rows) == _NUM_ROLLOUTS
         assert {row["reward"] for row in rows} == {1.0}

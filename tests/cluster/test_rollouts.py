@@ -56,6 +56,7 @@ def test_a_killed_node_loses_no_rollout(nodes: Nodes, three_counters: Path, tmp_
         assert lost not in {i["node"] for i in run.instances()}
         assert f"was lost with its node {lost}" in run.log.read_text()
         assert "is ready again" in run.log.read_text()
+        assert "(raylet)" not in run.log.read_text()  # nor pages of the lost node's own log
 
 
 def test_a_node_that_is_cut_off_for_half_a_minute_loses_no_rollout(
