@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 _OPENING = (
-    "At the end of this page you know the licence of every package that NeMo Gym brings along. A minute to look one up. "
-    "NeMo Gym itself is licensed under Apache-2.0; the others as their own metadata says."
+    "At the end of this page you know the licence of every package that NeMo Gym brings along. A minute to look one up."
+    " NeMo Gym itself is licensed under Apache-2.0; the others as their own metadata says."
 )
 ALLOWED = {
     *("MIT", "MIT-0", "MIT-CMU", "BSD", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0", "Zlib"),
