@@ -134,7 +134,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def check_new_file(path: Path, where: str, *, overwrite: bool, inputs: tuple[Path, ...] = ()) -> None:
-    """Raise ConfigError for an output that exists (unless it may be replaced), is no file, or is one of the inputs.
+    """Raise ConfigError for an output that exists (unless it may be replaced), isn't a file, or is one of the inputs.
 
     Args:
         path: The output.

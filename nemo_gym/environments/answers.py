@@ -29,7 +29,7 @@ def boxed_answer(text: str) -> str | None:
 def boxed_answers(text: str) -> list[str]:
     r"""Return the contents of all boxes that count for `boxed_answer`, in the order in which they begin."""
     found: dict[int, str] = {}
-    opened: list[int] = []  # for each open brace: where the content of its box begins; -1: it is no box's
+    opened: list[int] = []  # for each open brace: where the content of its box begins; -1: it isn't the brace of a box
     for token in _BOX_TOKEN.finditer(text):
         if token["bare"] is not None:
             found[token.start()] = token["bare"].rstrip(".,;:!?*")
@@ -104,7 +104,7 @@ def option_letter(text: str, letters: str = OPTION_LETTERS) -> str | None:
     4. "the answer is B", "Answer: B", "the correct option is (B)", "B is correct"
     5. letters that are marked, anywhere: `(B)`, `**B**`, a line with a letter alone
 
-    Letters that differ inside one of these are no answer: None, whichever comes last. Letters are upper case but for 1.
+    Different letters inside one of these give None, whichever comes last. Letters are upper case but for 1.
     and 2., never a part of a word, and never the words "A" and "I" of a sentence. One that isn't in `letters` counts as
     different from all others, so an answer outside the options doesn't fall through to a weaker one.
     """
@@ -158,7 +158,7 @@ def json_object(text: str) -> dict[str, Any] | None:
     """Return the last JSON object in the text, in a code fence or bare.
 
     It must be valid by itself: no NaN, no lone surrogates, at most 1,024 levels. An object inside another is part of
-    it. What is inside an object that is cut off or malformed is no answer either.
+    it. What is inside a truncated or malformed object doesn't count.
     """
     found: dict[str, Any] | None = None
     start = text.find("{")

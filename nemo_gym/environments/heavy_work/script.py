@@ -27,7 +27,7 @@ def main() -> None:
     """Run jobs until the parent closes its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     results = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no result
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints isn't a result
     settings = json.loads(sys.stdin.readline())
     _end_with_parent(settings["parent"])
     sys.path[:] = settings["path"]

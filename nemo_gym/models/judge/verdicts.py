@@ -49,7 +49,7 @@ def label_parser(labels: Mapping[str, float]) -> Parser:
 def score_parser(low: float, high: float, pattern: str = SCORE_PATTERN) -> Parser:
     """Return a parser that looks for the last score in the text, and makes a reward in [0, 1] of it.
 
-    A score outside the range, or "out of" another number than `high`, is no verdict.
+    A score outside the range, or "out of" another number than `high`, isn't a verdict.
 
     Args:
         low: The score that is worth 0.

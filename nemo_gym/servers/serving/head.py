@@ -75,7 +75,7 @@ class HeadServer:
         return self._run.states_now()
 
     async def server_addresses(self, version: int = -1) -> ServerAddresses:
-        """Return where the placed servers are; who names the newest version waits for a change, up to 20 s."""
+        """Return where the placed servers are; a caller that has the newest version waits up to 20 s."""
         return await self._run.addresses_after(version, LONGEST_WAIT_S)
 
     async def metrics(self) -> Response:
