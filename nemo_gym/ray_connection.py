@@ -80,6 +80,7 @@ def connect(address: str | None, namespace: str | None) -> Connection:
         ConfigError: Ray isn't installed; no cluster answers; or it has another version of Ray or Python.
     """
     require_installed()
+    os.environ.setdefault(_NO_TRACE_ENV, "1")  # which is read by the import
     import ray
 
     is_ours = not is_connected()
@@ -120,7 +121,6 @@ def _initialize(address: str | None, namespace: str | None) -> None:
     import ray
 
     options: dict[str, Any] = {"address": address} if address else _local_options()
-    os.environ.setdefault(_NO_TRACE_ENV, "1")
     _keep_quiet(ray)
     try:
         # A process of the run must not print Ray's own news; what matters comes as an exception.
