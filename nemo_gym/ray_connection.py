@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nemo_gym.config.env_names import RAY_ADDRESS_ENV, RAY_NAMESPACE_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import RAY_HEAD_NODE_ADDRESS_KEY_NAME
@@ -155,6 +157,16 @@ def _check_answers(address: str) -> None:
     if not speaks_grpc:
         what = f"something else than the head of a Ray cluster answers at {address}"
         raise ConfigError(Mistake(what, where=_WHERE, fix="`ray start --head` prints the address"))
+    if not _is_a_node():
+        what = f"this machine isn't a node of the Ray cluster at {address}"
+        raise ConfigError(
+            Mistake(what, where=_WHERE, fix=f"start one here: ray start --address={address} --num-cpus=0")
+        )
+
+
+def _is_a_node() -> bool:
+    """Tell whether a node runs on this machine; Ray looks for one in the same way, for a minute."""
+    return any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"]))
 
 
 def _speaks_http2(host: str, port: int) -> bool:

@@ -17,9 +17,9 @@ from nemo_gym.config.load import RunConfig
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import kept_global_config_dict, replace_global_config_dict, restore_global_config_dict
 from nemo_gym.in_process.model_choice import AnswerFunction
+from nemo_gym.launch.environments.requirements import import_root
 from nemo_gym.launch.plan import LaunchOptions, plan, plan_processes
 from nemo_gym.launch.processes.component_module import served_class
-from nemo_gym.launch.processes.requirements import import_root
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit

@@ -8,7 +8,7 @@ from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.placement import Placement
-from nemo_gym.launch.processes.environments import Environment, Isolate, environment_for
+from nemo_gym.launch.environments.building import Environment, Isolate, environment_for
 from nemo_gym.launch.sandbox_check import check_sandbox
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.bounds import HANGS_AFTER_S
 from tests.cluster.conftest import MODEL, WEATHER
-from tests.cluster.nodes import Nodes, run_on, server_processes, wait_until
+from tests.cluster.networks import Namespaces
+from tests.cluster.nodes import BIN, Nodes, run_on, server_processes, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -132,6 +134,16 @@ def test_what_the_cluster_cannot_give_is_said_in_one_line(
     for words in said:
         assert words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_machine_that_is_not_a_node_is_told_to_become_one(nodes: Nodes, tmp_path: Path) -> None:
+    if not isinstance(nodes.network, Namespaces):
+        pytest.skip("needs root: processes of nodes are hidden in a namespace")
+    alone = (shutil.which("unshare") or "", "--pid", "--fork", "--mount-proc", str(BIN / "ng_run"))
+    address = f"+ray_head_node_address={nodes.address}"
+    done = nodes.result_of(*alone, _WEATHER_CONFIG, str(MODEL), address, folder=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"this machine isn't a node of the Ray cluster at {nodes.address}" in done.stderr
 
 
 def test_a_node_with_another_version_of_a_package_is_named(nodes: Nodes, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.environment_checks import CHECKS, check_component
 from nemo_gym.environment_checks.checks import MAX_TASKS
-from nemo_gym.launch.processes.environments import build, environment_for
-from nemo_gym.launch.processes.requirements import python_path
+from nemo_gym.launch.environments.building import build, environment_for
+from nemo_gym.launch.environments.requirements import python_path
 from nemo_gym.servers.runs.record import home
 from nemo_gym.testing.component import component
 

@@ -13,8 +13,8 @@ from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.keys import KINDS
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.launch.processes.environments import build, environment_for
-from nemo_gym.launch.processes.requirements import python_path
+from nemo_gym.launch.environments.building import build, environment_for
+from nemo_gym.launch.environments.requirements import python_path
 from nemo_gym.servers.runs.record import home
 
 NO_TESTS = 5  # exit status of pytest

@@ -11,8 +11,8 @@ import orjson
 import yaml
 
 from nemo_gym.config.keys import default_values
-from nemo_gym.launch.processes.environments import environment_for
-from nemo_gym.launch.processes.requirements import python_path
+from nemo_gym.launch.environments.building import environment_for
+from nemo_gym.launch.environments.requirements import python_path
 
 DESCRIBE_BOUND_S = 60.0
 _MAX_REASON_CHARS = 300

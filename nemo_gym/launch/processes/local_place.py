@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.code_digest import component_digest
+from nemo_gym.launch.environments.building import build
 from nemo_gym.launch.plan import PlannedProcess
-from nemo_gym.launch.processes.environments import build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
 from nemo_gym.launch.sockets import RunSockets
 

@@ -28,8 +28,8 @@ from nemo_gym.config.keys import CONFIG_PATHS_KEY_NAME, HEAD_SERVER_KEY_NAME, TL
 from nemo_gym.config.load import RunConfig
 from nemo_gym.config.secrets import mask_secrets
 from nemo_gym.launch.addresses import Addresses
+from nemo_gym.launch.environments.requirements import python_path
 from nemo_gym.launch.plan import PlannedProcess
-from nemo_gym.launch.processes.requirements import python_path
 from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY
 from nemo_gym.servers.runs.tls import TlsFiles
 

@@ -11,9 +11,9 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import ALLOW_UNAUTHENTICATED_NETWORK_KEY_NAME, RAY_HEAD_NODE_ADDRESS_KEY_NAME
 from nemo_gym.config.load import RunConfig
 from nemo_gym.launch.addresses import MovingAddresses
+from nemo_gym.launch.environments.building import own_dependencies
+from nemo_gym.launch.environments.requirements import installed_as, requirements_of
 from nemo_gym.launch.plan import PlannedProcess
-from nemo_gym.launch.processes.environments import own_dependencies
-from nemo_gym.launch.processes.requirements import installed_as, requirements_of
 from nemo_gym.launch.ray.cluster import Cluster
 from nemo_gym.launch.ray.node_place import NodePlace
 from nemo_gym.launch.ray.shipment import pack

@@ -11,7 +11,7 @@ from typing import Any
 
 from nemo_gym.config.addresses import is_loopback
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.launch.processes.environments import own_dependencies
+from nemo_gym.launch.environments.building import own_dependencies
 from nemo_gym.launch.ray.cluster import Cluster
 from nemo_gym.launch.ray.shipment import Shipment, pack
 from nemo_gym.ray_connection import connect

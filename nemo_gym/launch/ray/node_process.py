@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, CONFIG_FILE_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.launch.processes.environments import Environment, build
+from nemo_gym.launch.environments.building import Environment, build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
 from nemo_gym.servers.runs.record import home
 from nemo_gym.servers.runs.tls import TlsFiles

@@ -8,7 +8,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from nemo_gym.config.keys import KINDS
-from nemo_gym.launch.processes.requirements import requirements_of
+from nemo_gym.launch.environments.requirements import requirements_of
 
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _SERVER_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)

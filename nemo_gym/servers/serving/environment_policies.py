@@ -20,34 +20,21 @@ class TimeLimits(Protocol):
     verify_timeout_s: float
 
 
-def tool_policy(limits: TimeLimits, wrap: Wrap | None) -> EndpointPolicy:
+def tool_policy(of: TimeLimits, wrap: Wrap | None) -> EndpointPolicy:
     """Return the policy of a tool."""
-    return EndpointPolicy(
-        limits.name,
-        "tool_error",
-        "agent",
-        timeout_s=limits.tool_timeout_s,
-        timeout_setting=f"{limits.name}.tool_timeout_s",
-        timeout_kind="tool_timeout",
-        wrap=wrap,
-    )
+    setting = f"{of.name}.tool_timeout_s"
+    return EndpointPolicy(of.name, "tool_error", "agent", of.tool_timeout_s, setting, "tool_timeout", wrap)
 
 
-def turn_policy(limits: TimeLimits, wrap: Wrap | None) -> EndpointPolicy:
+def turn_policy(of: TimeLimits, wrap: Wrap | None) -> EndpointPolicy:
     """Return the policy of what gives the user's next message."""
+    setting = f"{of.name}.turn_timeout_s"
     return EndpointPolicy(
-        limits.name,
-        "turn_error",
-        "agent",
-        timeout_s=limits.turn_timeout_s,
-        timeout_setting=f"{limits.name}.turn_timeout_s",
-        timeout_kind="turn_timeout",
-        wrap=wrap,
-        passes_token_arrays=True,
+        of.name, "turn_error", "agent", of.turn_timeout_s, setting, "turn_timeout", wrap, passes_token_arrays=True
     )
 
 
-def verify_policy(limits: TimeLimits, wrap: Wrap | None, *, passes_token_arrays: bool) -> EndpointPolicy:
+def verify_policy(of: TimeLimits, wrap: Wrap | None, *, passes_token_arrays: bool) -> EndpointPolicy:
     """Return the policy of the verifier."""
 
     def checked(answer: Any) -> Any:
@@ -56,18 +43,18 @@ def verify_policy(limits: TimeLimits, wrap: Wrap | None, *, passes_token_arrays:
             return answer
         if isinstance(reward, Real) and not isinstance(reward, bool) and math.isfinite(reward):
             return answer
-        raise rollout_error("verifier_error", f"the verifier of {limits.name} gave {reward!r} as the reward")
+        raise rollout_error("verifier_error", f"the verifier of {of.name} gave {reward!r} as the reward")
 
     return EndpointPolicy(
-        limits.name,
+        of.name,
         "verifier_error",
         "verification",
-        timeout_s=limits.verify_timeout_s,
-        timeout_setting=f"{limits.name}.verify_timeout_s",
-        timeout_kind="verifier_timeout",
-        wrap=wrap,
-        check_result=checked,
-        passes_token_arrays=passes_token_arrays,
+        of.verify_timeout_s,
+        f"{of.name}.verify_timeout_s",
+        "verifier_timeout",
+        wrap,
+        checked,
+        passes_token_arrays,
     )
 
 

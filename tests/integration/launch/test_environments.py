@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.launch.environments import building
 from nemo_gym.launch.launcher import Launcher
-from nemo_gym.launch.processes import environments
 from tests.integration.launch.conftest import SERVES, Said
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ def tiny_wheel(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_own_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own dependencies would come from a package index, which a test must not need; tiny servers use none."""
-    monkeypatch.setattr(environments.importlib.metadata, "requires", lambda name: [])
+    monkeypatch.setattr(building.importlib.metadata, "requires", lambda name: [])
 
 
 async def started_and_stopped(launcher: Launcher) -> None:

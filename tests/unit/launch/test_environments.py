@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.processes.environments import environment_for
+from nemo_gym.launch.environments.building import environment_for
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.launch.processes.requirements import python_path
+from nemo_gym.launch.environments.requirements import python_path
 
 
 def test_python_path_never_holds_a_folder_of_installed_packages(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.launch.processes.requirements import is_installed, requirements_of
+from nemo_gym.launch.environments.requirements import is_installed, requirements_of
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from nemo_gym import PARENT_DIR
 from nemo_gym.config.env_names import HOME_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
-from nemo_gym.launch.processes.requirements import is_installed, is_plain, requirements_of
+from nemo_gym.launch.environments.requirements import is_installed, is_plain, requirements_of
 from nemo_gym.servers.runs.record import home
 
 Isolate = Literal["always", "auto", "never"]

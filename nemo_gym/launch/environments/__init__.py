@@ -1,0 +1,1 @@
+"""Python environments for servers whose requirements ask for more than is installed."""
