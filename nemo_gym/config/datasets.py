@@ -11,12 +11,12 @@ from nemo_gym.config.checks.blocks import Block, looks_like_server, read_block
 from nemo_gym.config.checks.instances import check_settings, find_folder
 from nemo_gym.config.checks.references import references
 from nemo_gym.config.checks.typos import find_typos
-from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import resolve_and_hide
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.config.reading.default_agents import add_default_agents
+from nemo_gym.config.reading.default_agents import add_default_agents, default_agent_of
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal
 from nemo_gym.config.reading.merged import MergedConfig, merge
 from nemo_gym.config.reading.sources import gather_sources
@@ -70,7 +70,9 @@ class ConfiguredDatasets:
 
 
 def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> ConfiguredDatasets:
-    """Read the configuration for the datasets of its agents; `own_keys` are the options of the calling command.
+    """Read the configuration for its datasets; `own_keys` are the options of the calling command.
+
+    They are those of agents, and of environments that have their default agent alone, which then runs them.
 
     `data/example.jsonl` of an environment is a dataset of its first agent, listed or not. Servers without datasets
     aren't checked: models may be missing, and values that need one unresolved.
@@ -91,11 +93,19 @@ def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> 
         settings, findings = check_settings(block, resolved.left_out, merged)
         mistakes += (finding.mistake for finding in findings)
         entries = settings.datasets if settings else []
-        environments = tuple(_environments(block, blocks, merged)) if entries else ()
+        agent = block if block.kind == AGENTS_KIND else blocks.get(default_agent_of(block.name))
+        if entries and agent is None:
+            what = f"no agent runs the datasets of '{block.name}'"
+            mistakes.append(
+                Mistake(what, merged.where(*block.path, "datasets"), fix="add an agent, or use the default")
+            )
+        if not entries or agent is None:
+            continue
+        environments = tuple(_environments(agent, blocks, merged))
         for index, entry in enumerate(entries):
             path = (*block.path, "datasets", index)
             file = _file_of(entry, merged.folder_of(*path))
-            found.append(ConfiguredDataset(block.name, entry, file, merged.where(*path), environments))
+            found.append(ConfiguredDataset(agent.name, entry, file, merged.where(*path), environments))
     if mistakes:
         raise ConfigError(*mistakes)
     for block in blocks.values():
