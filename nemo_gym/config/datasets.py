@@ -88,30 +88,37 @@ def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> 
     found: list[ConfiguredDataset] = []
     mistakes = [finding.mistake for finding in find_typos(sources, own_keys)]
     for block in blocks.values():
-        if not block.settings.get("datasets"):
-            continue
-        settings, findings = check_settings(block, resolved.left_out, merged)
-        mistakes += (finding.mistake for finding in findings)
-        entries = settings.datasets if settings else []
-        agent = block if block.kind == AGENTS_KIND else blocks.get(default_agent_of(block.name))
-        if entries and agent is None:
-            what = f"no agent runs the datasets of '{block.name}'"
-            mistakes.append(
-                Mistake(what, merged.where(*block.path, "datasets"), fix="add an agent, or use the default")
-            )
-        if not entries or agent is None:
-            continue
-        environments = tuple(_environments(agent, blocks, merged))
-        for index, entry in enumerate(entries):
-            path = (*block.path, "datasets", index)
-            file = _file_of(entry, merged.folder_of(*path))
-            found.append(ConfiguredDataset(agent.name, entry, file, merged.where(*path), environments))
+        if block.settings.get("datasets"):
+            listed, wrong = _listed(block, blocks, resolved, merged)
+            found += listed
+            mistakes += wrong
     if mistakes:
         raise ConfigError(*mistakes)
     for block in blocks.values():
         if block.kind == AGENTS_KIND:
             found += _unlisted_examples(block, tuple(_environments(block, blocks, merged)), found)
     return ConfiguredDatasets(DictConfig(as_literal(resolved.values)), tuple(found))
+
+
+def _listed(
+    block: Block, blocks: dict[str, Block], resolved: Resolved, merged: MergedConfig
+) -> tuple[list[ConfiguredDataset], list[Mistake]]:
+    """Return the datasets that are listed below a server, and what is wrong with it."""
+    settings, findings = check_settings(block, resolved.left_out, merged)
+    mistakes = [finding.mistake for finding in findings]
+    entries = settings.datasets if settings else []
+    agent = block if block.kind == AGENTS_KIND else blocks.get(default_agent_of(block.name))
+    path = (*block.path, "datasets")
+    if entries and agent is None:
+        what, fix = f"no agent runs the datasets of '{block.name}'", "add an agent, or use the default"
+        mistakes.append(Mistake(what, merged.where(*path), fix=fix))
+    if not entries or agent is None:
+        return [], mistakes
+    environments = tuple(_environments(agent, blocks, merged))
+    files = [_file_of(entry, merged.folder_of(*path, index)) for index, entry in enumerate(entries)]
+    places = [merged.where(*path, index) for index in range(len(entries))]
+    listed = zip(entries, files, places, strict=True)
+    return [ConfiguredDataset(agent.name, *one, environments) for one in listed], mistakes
 
 
 def _blocks(resolved: Resolved, merged: MergedConfig) -> Iterator[tuple[str, Block]]:
