@@ -11,12 +11,12 @@ from nemo_gym.config.checks.blocks import Block, looks_like_server, read_block
 from nemo_gym.config.checks.instances import check_settings, find_folder
 from nemo_gym.config.checks.references import references
 from nemo_gym.config.checks.typos import find_typos
-from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.load import resolve_and_hide
 from nemo_gym.config.paths import candidate_paths
 from nemo_gym.config.reading.command_line import CommandLine
-from nemo_gym.config.reading.default_agents import add_default_agents
+from nemo_gym.config.reading.default_agents import add_default_agents, default_agent_of
 from nemo_gym.config.reading.interpolation import Finding, Resolved, as_literal
 from nemo_gym.config.reading.merged import MergedConfig, merge
 from nemo_gym.config.reading.sources import gather_sources
@@ -70,7 +70,9 @@ class ConfiguredDatasets:
 
 
 def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> ConfiguredDatasets:
-    """Read the configuration for the datasets of its agents; `own_keys` are the options of the calling command.
+    """Read the configuration for its datasets; `own_keys` are the options of the calling command.
+
+    They are those of agents, and of environments that have their default agent alone, which then runs them.
 
     `data/example.jsonl` of an environment is a dataset of its first agent, listed or not. Servers without datasets
     aren't checked: models may be missing, and values that need one unresolved.
@@ -86,22 +88,37 @@ def load_datasets(command_line: CommandLine, own_keys: Collection[str] = ()) -> 
     found: list[ConfiguredDataset] = []
     mistakes = [finding.mistake for finding in find_typos(sources, own_keys)]
     for block in blocks.values():
-        if not block.settings.get("datasets"):
-            continue
-        settings, findings = check_settings(block, resolved.left_out, merged)
-        mistakes += (finding.mistake for finding in findings)
-        entries = settings.datasets if settings else []
-        environments = tuple(_environments(block, blocks, merged)) if entries else ()
-        for index, entry in enumerate(entries):
-            path = (*block.path, "datasets", index)
-            file = _file_of(entry, merged.folder_of(*path))
-            found.append(ConfiguredDataset(block.name, entry, file, merged.where(*path), environments))
+        if block.settings.get("datasets"):
+            listed, wrong = _listed(block, blocks, resolved, merged)
+            found += listed
+            mistakes += wrong
     if mistakes:
         raise ConfigError(*mistakes)
     for block in blocks.values():
         if block.kind == AGENTS_KIND:
             found += _unlisted_examples(block, tuple(_environments(block, blocks, merged)), found)
     return ConfiguredDatasets(DictConfig(as_literal(resolved.values)), tuple(found))
+
+
+def _listed(
+    block: Block, blocks: dict[str, Block], resolved: Resolved, merged: MergedConfig
+) -> tuple[list[ConfiguredDataset], list[Mistake]]:
+    """Return the datasets that are listed below a server, and what is wrong with it."""
+    settings, findings = check_settings(block, resolved.left_out, merged)
+    mistakes = [finding.mistake for finding in findings]
+    entries = settings.datasets if settings else []
+    agent = block if block.kind == AGENTS_KIND else blocks.get(default_agent_of(block.name))
+    path = (*block.path, "datasets")
+    if entries and agent is None:
+        what, fix = f"no agent runs the datasets of '{block.name}'", "add an agent, or use the default"
+        mistakes.append(Mistake(what, merged.where(*path), fix=fix))
+    if not entries or agent is None:
+        return [], mistakes
+    environments = tuple(_environments(agent, blocks, merged))
+    files = [_file_of(entry, merged.folder_of(*path, index)) for index, entry in enumerate(entries)]
+    places = [merged.where(*path, index) for index in range(len(entries))]
+    listed = zip(entries, files, places, strict=True)
+    return [ConfiguredDataset(agent.name, *one, environments) for one in listed], mistakes
 
 
 def _blocks(resolved: Resolved, merged: MergedConfig) -> Iterator[tuple[str, Block]]:

@@ -15,6 +15,7 @@ from nemo_gym.config.errors import Mistake, did_you_mean
 from nemo_gym.config.keys import AGENTS_KIND, ENTRYPOINT_KEY_NAME, RESOURCES_KIND
 from nemo_gym.config.paths import candidate_paths, find_component, implementations
 from nemo_gym.config.placement import Placement
+from nemo_gym.config.reading.default_agents import has_default_agent_alone
 from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, MergedConfig
 from nemo_gym.config.schema import DatasetConfig, InstanceSettings, ResourcesInstanceSettings, RunSettings
@@ -38,7 +39,8 @@ class ServerInstance:
         placement: Where on the cluster its processes are put; None: they stay on this machine.
         settings: The innermost block as plain values, resolved.
         references: The servers it calls.
-        datasets: Its task files, those that are described without mistakes. Only agents have some.
+        datasets: Its task files, those that are described without mistakes: of an agent, or of an environment that has
+            its default agent alone.
         domain: What the tasks are about; None unless this is a resources server.
     """
 
@@ -64,8 +66,8 @@ def check_settings(
 ) -> tuple[InstanceSettings | None, list[Finding]]:
     """Return the settings that all servers share, typed, or None with what is wrong with them.
 
-    Entries of `datasets` with mistakes, and of servers that aren't agents, are dropped and reported beside the
-    settings.
+    Entries of `datasets` with mistakes are dropped and reported beside the settings; so are those of servers that
+    are neither agents nor environments that have their default agent alone.
     """
     model = ResourcesInstanceSettings if block.kind == RESOURCES_KIND else InstanceSettings
     datasets, findings = _check_datasets(block, left_out, merged)
@@ -80,15 +82,20 @@ def _check_datasets(
     if not isinstance(entries, list | None):
         what = f"datasets of server '{block.name}' isn't a list"
         return [], [Finding(Mistake(what, merged.where(*path), fix="write [{name: ..., type: ..., ...}]"), (path,))]
-    if entries and block.kind != AGENTS_KIND:
+    if entries and not _may_have_datasets(block, merged):
         what = f"datasets of '{block.name}', which is one of the {block.kind}, aren't read"
-        fix = "write datasets below an agent: each row names the agent that runs it"
+        fix = "write datasets below the agent that is to run them: each row names it"
         return [], [Finding(Mistake(what, merged.where(*path), fix=fix), (path,))]
     checked = [
         validated(DatasetConfig, entry, (*path, index), left_out, merged.where)
         for index, entry in enumerate(entries or [])
     ]
     return [dataset for dataset, _ in checked if dataset], [finding for _, found in checked for finding in found]
+
+
+def _may_have_datasets(block: Block, merged: MergedConfig) -> bool:
+    is_alone = block.kind == RESOURCES_KIND and has_default_agent_alone(block.name, merged)
+    return block.kind == AGENTS_KIND or is_alone
 
 
 def find_folder(block: Block, merged: MergedConfig) -> tuple[Path | None, list[Finding]]:

@@ -26,8 +26,23 @@ def add_default_agents(merged: MergedConfig, *, starts_servers: bool = True) -> 
     agents = [block[AGENTS_KIND] for block in servers.values() if AGENTS_KIND in block]
     served = set(_named(agents))
     environments = [name for name, block in servers.items() if RESOURCES_KIND in block and name not in served]
-    wanted = {f"{name}_{AGENT}": _agent(name, model) for name in environments if is_server_name(name)}
+    wanted = {default_agent_of(name): _agent(name, model) for name in environments if is_server_name(name)}
     merged.add(Source("defaults", _missing(wanted, merged.values)))
+
+
+def default_agent_of(environment: str) -> str:
+    """Return the name of the agent that an environment gets."""
+    return f"{environment}_{AGENT}"
+
+
+def has_default_agent_alone(environment: str, merged: MergedConfig) -> bool:
+    """Tell whether no agent but the one that an environment gets is for it."""
+    others = (
+        block[AGENTS_KIND]
+        for name, block in merged.values.items()
+        if isinstance(block, dict) and AGENTS_KIND in block and name != default_agent_of(environment)
+    )
+    return environment not in _named(list(others))
 
 
 def add_run_wide_settings(merged: MergedConfig) -> None:

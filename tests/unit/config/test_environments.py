@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.config.datasets import load_datasets
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.load import load_config
 from nemo_gym.config.reading.command_line import parse_command_line
@@ -102,3 +103,10 @@ def test_a_folder_without_configurations_is_no_environment(folder: Path) -> None
     (folder / "plain").mkdir()
     assert find_environment("plain") is None
     assert find_environment("no\0name") is None
+
+
+def test_datasets_of_an_environment_with_its_default_agent_alone_are_run_by_that_agent() -> None:
+    (dataset,) = load_datasets(parse_command_line([str(EXAMPLE)])).datasets
+    assert (dataset.agent, dataset.path) == ("letter_count_simple_agent", EXAMPLE / "data/example.jsonl")
+    with pytest.raises(ConfigError, match="no agent runs the datasets of 'letter_count'"):
+        load_datasets(parse_command_line([str(EXAMPLE), "+letter_count_simple_agent=null"]))
