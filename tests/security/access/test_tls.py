@@ -12,10 +12,20 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from omegaconf import DictConfig
 
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.runs.tls import TlsFiles
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.certificates import make_certificates, tls_overrides
@@ -127,7 +137,8 @@ def test_a_caller_that_does_not_know_of_it_is_told_what_to_set(run: RunWithTls, 
     elsewhere = {"NEMO_GYM_HOME": str(tmp_path), "NEMO_GYM_RUN_TOKEN": run.token}
     refused = run.result_of(*asked, *files, **elsewhere)
     assert (refused.returncode, "+tls.ca=..." in refused.stderr) == (2, True), refused.stderr
-    assert run.result_of(*asked, *files, f"+tls.ca={run.ca}", **elsewhere).returncode == 0
+    in_home = {**elsewhere, "HOME": str(run.ca.parent)}
+    assert run.result_of(*asked, *files, f'+tls.ca="~/{run.ca.name}"', **in_home).returncode == 0
     again = run.result_of(*asked, *files, "+overwrite=true", **elsewhere, NEMO_GYM_RUN_CA=str(run.ca))
     assert again.returncode == 0, again.stderr
 
@@ -173,3 +184,23 @@ def test_files_that_no_caller_would_accept_are_refused_before_anything_starts(tm
     assert "No such file" in refusal(tmp_path, *tls_overrides({**other, "cert": tmp_path / "none.pem"}))
     assert "set tls.cert and tls.key" in refusal(tmp_path, f"+tls.ca={files['ca']}")
     assert "tls.certificate" in refusal(tmp_path, *tls_overrides(other), "+tls.certificate=x")
+
+
+def test_a_key_that_is_encrypted_is_refused_instead_of_asking_for_its_password(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path, "127.0.0.1")
+    key = load_pem_private_key(files["key"].read_bytes(), None)
+    encryption = BestAvailableEncryption(b"secret")
+    files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption))
+    with pytest.raises(ConfigError, match="the key is encrypted"):
+        TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca"))).require_valid_for(["127.0.0.1"])
+
+
+def test_callers_find_the_authority_in_the_home_folder_and_in_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    file = make_certificates(tmp_path / "certificates", "127.0.0.1")["ca"]
+    for written in ("~/certificates/ca.pem", "certificates/ca.pem", str(file)):
+        assert ca_in(DictConfig({"tls": {"ca": written}})) == str(file)
+    assert ca_in(DictConfig({})) is None
