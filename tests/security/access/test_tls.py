@@ -1,5 +1,6 @@
 """A run with TLS: its servers prove who they are, and its callers check it; nothing of it is sent in the clear."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -7,6 +8,7 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from omegaconf import DictConfig
+from starlette.responses import PlainTextResponse
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
@@ -26,6 +29,8 @@ from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.runs.tls import TlsFiles
+from nemo_gym.servers.serving.connections.listeners import bind
+from nemo_gym.servers.serving.serve import ServedApp, hosted
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.certificates import make_certificates, tls_overrides
@@ -184,6 +189,35 @@ def test_files_that_no_caller_would_accept_are_refused_before_anything_starts(tm
     assert "No such file" in refusal(tmp_path, *tls_overrides({**other, "cert": tmp_path / "none.pem"}))
     assert "set tls.cert and tls.key" in refusal(tmp_path, f"+tls.ca={files['ca']}")
     assert "tls.certificate" in refusal(tmp_path, *tls_overrides(other), "+tls.certificate=x")
+
+
+def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return a connection on which one request was answered; it isn't read any more."""
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
+    connection.sendall(f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode())
+    assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+async def test_a_server_that_stops_waits_neither_for_idle_callers_nor_for_handshakes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = make_certificates(tmp_path, "127.0.0.1")
+    tls = TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca")))
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = hosted(ServedApp(PlainTextResponse("here"), [listener]), None, lifespan="off", tls=tls.server_context())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.is_up.wait()
+    idle = await asyncio.to_thread(connected, port, ssl.create_default_context(cafile=files["ca"]))
+    silent = socket.create_connection(("127.0.0.1", port), timeout=5)  # less than a handshake may take
+    with closing(idle), closing(silent):
+        await asyncio.sleep(0.1)
+        server.should_exit = True
+        await serving
+        assert await asyncio.to_thread(silent.recv, 1) == b""
+    listener.close()
+    assert "graceful shutdown exceeded" not in capfd.readouterr().err
 
 
 def test_a_key_that_is_encrypted_is_refused_instead_of_asking_for_its_password(tmp_path: Path) -> None:
