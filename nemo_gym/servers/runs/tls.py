@@ -33,9 +33,20 @@ def client_context(ca: str) -> ssl.SSLContext:
 
 
 def server_context_in_environment() -> ssl.SSLContext | None:
-    """Return how a server of this process proves who it is; None where its run speaks plain HTTP."""
-    cert, key = os.environ.get(RUN_CERT_ENV), os.environ.get(RUN_KEY_ENV)
-    return _server_context(cert, key) if cert and key else None
+    """Return how a server of this process proves who it is; None where its run speaks plain HTTP.
+
+    Raises:
+        ConfigError: It could not, with these files; or only one of the two is named.
+    """
+    files = {name: os.environ.get(name) for name in (RUN_CERT_ENV, RUN_KEY_ENV)}
+    cert, key = files.values()
+    if cert and key:
+        return _server_context(cert, key)
+    if cert or key:
+        missing = next(name for name, path in files.items() if not path)
+        fix = f"set {missing} too, it may be the same file; without both, servers speak plain HTTP"
+        raise ConfigError(Mistake(f"{missing} is not set, and the other of its pair is", where=missing, fix=fix))
+    return None
 
 
 def _server_context(cert: str, key: str) -> ssl.SSLContext:

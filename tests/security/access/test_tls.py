@@ -28,7 +28,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
-from nemo_gym.servers.runs.tls import TlsFiles
+from nemo_gym.servers.runs.tls import TlsFiles, server_context_in_environment
 from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import ServedApp, hosted
 from nemo_gym.wire.failure import RolloutError
@@ -227,6 +227,12 @@ def test_a_key_that_is_encrypted_is_refused_instead_of_asking_for_its_password(t
     files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption))
     with pytest.raises(ConfigError, match="the key is encrypted"):
         TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca"))).require_valid_for(["127.0.0.1"])
+
+
+def test_a_certificate_without_a_key_is_a_mistake_not_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMO_GYM_RUN_CERT", "cert.pem")
+    with pytest.raises(ConfigError, match="NEMO_GYM_RUN_KEY is not set"):
+        server_context_in_environment()
 
 
 def test_callers_find_the_authority_in_the_home_folder_and_in_this_one(
