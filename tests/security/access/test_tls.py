@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -118,13 +119,10 @@ def test_status_and_metrics_reach_every_server(run: RunWithTls) -> None:
 
 
 async def test_a_server_with_a_certificate_of_somebody_else_is_not_called(run: RunWithTls, tmp_path: Path) -> None:
-    client = run.client()
-    stranger = ServerClient(
-        client.head_server_config,
-        client.global_config_dict,
-        run.token,
-        str(make_certificates(tmp_path, "127.0.0.1")["ca"]),
-    )
+    client, other = run.client(), make_certificates(tmp_path, "127.0.0.1")["ca"]
+    with pytest.raises(ConfigError, match="is not trusted, by its certificate: unable to get local issuer"):
+        run.client(ca=other)
+    stranger = ServerClient(client.head_server_config, client.global_config_dict, run.token, str(other))
     try:
         with pytest.raises(RolloutError, match="not trusted, by its certificate") as caught:
             await stranger.get(COUNTER_AGENT, "/health")
@@ -189,6 +187,24 @@ def test_files_that_no_caller_would_accept_are_refused_before_anything_starts(tm
     assert "No such file" in refusal(tmp_path, *tls_overrides({**other, "cert": tmp_path / "none.pem"}))
     assert "set tls.cert and tls.key" in refusal(tmp_path, f"+tls.ca={files['ca']}")
     assert "tls.certificate" in refusal(tmp_path, *tls_overrides(other), "+tls.certificate=x")
+
+
+def test_a_head_without_tls_is_said_to_have_none(tmp_path: Path) -> None:
+    ca = make_certificates(tmp_path, "127.0.0.1")["ca"]
+    with closing(bind("127.0.0.1", 0)) as listener:
+        answering = Thread(target=answer_in_the_clear, args=(listener,))
+        answering.start()
+        head = BaseServerConfig(host="127.0.0.1", port=listener.getsockname()[1])
+        with pytest.raises(ConfigError, match="for a run without TLS leave tls.ca out"):
+            ServerClient.load_from_global_config(head, "token", str(ca))
+        answering.join()
+
+
+def answer_in_the_clear(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
 
 
 def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
