@@ -73,7 +73,7 @@ def drivers_for(
     tls = None if ca is None else TlsFiles(**{**client.global_config_dict[TLS_KEY_NAME], "ca": ca})
     drivers = NodeDrivers(ray_address, head.host, tls, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
     try:
-        yield ServerClient(head, client.global_config_dict, client.run_token, client.access.ca), drivers.start
+        yield ServerClient.with_access(head, client.global_config_dict, client.access), drivers.start
     finally:
         drivers.leave()
 
