@@ -35,6 +35,7 @@ from nemo_gym.config.keys import (
     TLS_KEY_NAME,
 )
 from nemo_gym.config.load import check_sources, merge_sources
+from nemo_gym.config.paths import find_file
 from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 from nemo_gym.config.reading.interpolation import as_literal
 from nemo_gym.config.reading.sources import gather_sources, names_head
@@ -187,8 +188,13 @@ def configured_head() -> tuple[str, int]:
 
 def configured_ca() -> str | None:
     """Return the file that this process checks the certificates of a run against; None: none is configured."""
-    tls = _values_about_the_head().get(TLS_KEY_NAME)
-    return None if tls is None else str(Path(tls["ca"]).expanduser())
+    return ca_in(_values_about_the_head())
+
+
+def ca_in(values: DictConfig) -> str | None:
+    """Return the same of merged values; a relative path is looked for in the current folder and the project root."""
+    tls = values.get(TLS_KEY_NAME)
+    return None if tls is None else str((find_file(tls["ca"]) or Path(tls["ca"]).expanduser()).absolute())
 
 
 def is_head_named() -> bool:

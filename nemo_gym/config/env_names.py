@@ -53,3 +53,6 @@ RAY_ADDRESS_ENV = "RAY_ADDRESS"
 
 RAY_NAMESPACE_ENV = "NEMO_GYM_RAY_NAMESPACE"
 """The namespace of the run on its cluster."""
+
+OF_ANOTHER_RUN = (RUN_TOKEN_ENV, RUN_CA_ENV, RUN_CERT_ENV, RUN_KEY_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
+"""What the processes of a run take from nobody but their launcher."""

@@ -140,7 +140,10 @@ policy_model:
 """
 
 
-def test_the_game_of_the_page_is_played(command: Command, free_port: int, project: Path) -> None:
+def test_the_game_of_the_page_is_played(
+    command: Command, environment: dict[str, str], free_port: int, project: Path
+) -> None:
+    environment["NEMO_GYM_RUN_CA"] = "of-another-run.pem"
     write_files("docs/multi-turn.md", project)
     (project / "policy.yaml").write_text(GUESSING)
     params = {"responses_create_params": {"input": "Which number from 1 to 100 am I thinking of?"}}

@@ -18,6 +18,7 @@ from nemo_gym.config.load import merge_sources
 from nemo_gym.config.reading.command_line import CommandLine
 from nemo_gym.config.reading.sources import names_head
 from nemo_gym.config.schema import BaseServerConfig
+from nemo_gym.global_config import ca_in
 from nemo_gym.rollouts.collection import Collection
 from nemo_gym.rollouts.collector import DRAIN_S
 from nemo_gym.rollouts.drivers.process import StartDriver, start_process
@@ -72,7 +73,7 @@ def drivers_for(
     tls = None if ca is None else TlsFiles(**{**client.global_config_dict[TLS_KEY_NAME], "ca": ca})
     drivers = NodeDrivers(ray_address, head.host, tls, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
     try:
-        yield ServerClient(head, client.global_config_dict, client.run_token, client.access.ca), drivers.start
+        yield ServerClient.with_access(head, client.global_config_dict, client.access), drivers.start
     finally:
         drivers.leave()
 
@@ -85,7 +86,7 @@ def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:
     """
     configured = values[HEAD_SERVER_KEY_NAME]
     head = BaseServerConfig(host=configured["host"], port=configured["port"])
-    access = RunAccess.to_head(head.host, head.port, ca=(values.get(TLS_KEY_NAME) or {}).get("ca"))
+    access = RunAccess.to_head(head.host, head.port, ca=ca_in(values))
     print(f"using {find_run(head, access, is_named=names_head(command_line))}", file=sys.stderr, flush=True)
     return ServerClient.load_from_global_config(head, ca=access.ca)
 

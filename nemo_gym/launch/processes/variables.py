@@ -15,11 +15,8 @@ from nemo_gym.config.checks.instances import ServerInstance
 from nemo_gym.config.env_names import (
     COLOCATED_SCRIPTS_ENV,
     CONFIG_FILE_ENV,
-    NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME,
     NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
-    RUN_CA_ENV,
-    RUN_CERT_ENV,
-    RUN_KEY_ENV,
+    OF_ANOTHER_RUN,
     RUN_SECRET_ENV,
     RUN_TOKEN_ENV,
     WORKER_INDEX_ENV,
@@ -83,9 +80,6 @@ def shared_variables(run_token: str | None, tls: TlsFiles | None) -> dict[str, s
     return shared
 
 
-_OF_ANOTHER_RUN = (RUN_TOKEN_ENV, RUN_CA_ENV, RUN_CERT_ENV, RUN_KEY_ENV, NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)
-
-
 def local_variables(process: PlannedProcess, config_file: Path, shared: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables of a process on this machine.
 
@@ -95,7 +89,7 @@ def local_variables(process: PlannedProcess, config_file: Path, shared: Mapping[
         shared: Of `shared_variables`.
     """
     variables = {
-        **{name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_RUN},
+        **{name: value for name, value in os.environ.items() if name not in OF_ANOTHER_RUN},
         "PYTHONPATH": python_path(*(server.instance.directory for server in process.servers)),
         CONFIG_FILE_ENV: str(config_file.absolute()),
         **_told(process),

@@ -30,10 +30,14 @@ class NodeDriver:
         connection: The collector's end of a socket to it.
         name: Where it is.
         tls: How to check that it is on node `peer`; None: everything of its run is in the clear.
+        proof: With what the collector proves who it is.
     """
 
-    def __init__(self, connection: socket.socket, node: str, tls: ssl.SSLContext | None, actor: Any) -> None:
+    def __init__(
+        self, connection: socket.socket, node: str, tls: ssl.SSLContext | None, proof: bytes, actor: Any
+    ) -> None:
         self.connection = connection
+        self.proof: bytes | None = proof
         self.tls = tls
         self.peer = None if tls is None else node
         self.name = f"on node {node}"
@@ -52,7 +56,7 @@ class NodeDrivers:
         address: Of the cluster, or "auto".
         server_host: Where drivers will call the head.
         tls: With what they prove who they are; the files are on their nodes.
-        served: `module:Class` of the actor, whose `drive(host, port, secret)` connects and drives.
+        served: `module:Class` of the actor, whose `drive(host, port, secret, tls, proof)` connects and drives.
     """
 
     def __init__(self, address: str, server_host: str, tls: TlsFiles | None, served: str) -> None:
@@ -109,12 +113,13 @@ class NodeDrivers:
         _refuse(node, lacking)
         shipment, stored = self._code
         await actor.unpack.remote(stored, shipment.digest, self._served)
-        secret = secrets.token_bytes(_SECRET_BYTES)
+        secret, proof = secrets.token_bytes(_SECRET_BYTES), secrets.token_bytes(_SECRET_BYTES)
         with closing(bind(own_host, 0)) as listener:
             listener.setblocking(False)
-            actor.call.remote("drive", *listener.getsockname()[:2], secret, self._tls)
+            actor.call.remote("drive", *listener.getsockname()[:2], secret, self._tls, proof)
             connection = await _connection_that_shows(secret, listener)
-            return NodeDriver(connection, node, None if self._tls is None else client_context(self._tls.ca), actor)
+            tls = None if self._tls is None else client_context(self._tls.ca)
+            return NodeDriver(connection, node, tls, proof, actor)
 
 
 async def _connection_that_shows(secret: bytes, listener: socket.socket) -> socket.socket:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, CONFIG_FILE_ENV
+from nemo_gym.config.env_names import COLOCATED_SCRIPTS_ENV, CONFIG_FILE_ENV, OF_ANOTHER_RUN
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.launch.environments.building import Environment, build
 from nemo_gym.launch.processes.process import ProcessSpec, ServerProcess
@@ -128,7 +128,7 @@ class NodeProcess:
         scripts = {name: str(self._root / script) for name, script in order.scripts.items()}
         first = next(iter(scripts.values()))
         variables = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in OF_ANOTHER_RUN},
             **order.variables,
             "PYTHONPATH": os.pathsep.join([str(self._root), *filter(None, [os.environ.get("PYTHONPATH")])]),
             CONFIG_FILE_ENV: _readable(order.config),

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import sys
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, Work
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.tls import TlsFiles
 
 _CONNECT_S = 10.0
@@ -42,9 +44,11 @@ def main() -> None:
     event_loop.run(_drive_to_the_end(socket.socket(fileno=int(sys.argv[1]))))
 
 
-async def _drive_to_the_end(connection: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+async def _drive_to_the_end(
+    connection: socket.socket, tls: ssl.SSLContext | None = None, proof: bytes | None = None
+) -> None:
     channel: Channel[messages.ToDriver] = Channel(messages.ToDriver)
-    driver = Driver(channel)
+    driver = Driver(channel, proof)
     await channel.open(connection, driver.on_message, tls)
     await channel.ended
     sys.stderr.flush()
@@ -61,22 +65,29 @@ class DriverOnNode:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def drive(self, host: str, port: int, secret: bytes, tls: TlsFiles | None) -> None:
+    async def drive(self, host: str, port: int, secret: bytes, tls: TlsFiles | None, proof: bytes) -> None:
         """Connect to a collection, show the secret that it gave us, and drive until it hangs up.
 
-        With `tls` this end then proves who it is, as a server does.
+        With `tls` this end then proves who it is, as a server does. The other end shows `proof` in its first message,
+        which nobody on the way can read then.
         """
         raise_descriptor_limit()
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
         connection.sendall(secret)
-        await _drive_to_the_end(connection, None if tls is None else tls.server_context())
+        await _drive_to_the_end(connection, None if tls is None else tls.server_context(), proof)
 
 
 class Driver:
-    """Runs rollouts side by side, as many as are handed to it."""
+    """Runs rollouts side by side, as many as are handed to it.
 
-    def __init__(self, channel: Channel[messages.ToDriver]) -> None:
+    Args:
+        channel: To the collection.
+        proof: What the collection shows first: it hangs up on anybody else; None: there is nobody else.
+    """
+
+    def __init__(self, channel: Channel[messages.ToDriver], proof: bytes | None = None) -> None:
         self._channel = channel
+        self._proof = proof
         self._runner: LocalRunner
         self._masking: TokenDataMasking
         self._sent_fields: frozenset[str]
@@ -94,8 +105,13 @@ class Driver:
             self._runner.stop()
 
     def _begin(self, settings: messages.Settings) -> None:
+        if self._proof is not None and not compare_digest(settings.proof or b"", self._proof):
+            self._channel.close()
+            return
         head = BaseServerConfig(host=settings.head_host, port=settings.head_port)
-        client = ServerClient(head, DictConfig(settings.server_config), settings.run_token, settings.ca)
+        client = ServerClient.with_access(
+            head, DictConfig(settings.server_config), RunAccess(settings.run_token, settings.ca)
+        )
         rules = RolloutRules(settings.agent_name, settings.params, settings.max_attempts, settings.rollout_timeout_s)
         self._masking = TokenDataMasking(settings.check_token_ids)
         self._runner = LocalRunner(client, self, rules, self._masking)

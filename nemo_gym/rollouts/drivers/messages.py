@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
     Attributes:
         server_config: The run's configuration, with the address of every instance.
         ca: See `RunAccess`.
+        proof: What a driver that came over the network was told to expect; None: it didn't.
         check_token_ids: See `TokenDataMasking`.
         sent_fields: Names of the fields of the task rows, which aren't results.
     """
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
     rollout_timeout_s: float
     check_token_ids: bool | None
     sent_fields: list[str]
+    proof: bytes | None = None
 
 
 class Run(msgspec.Struct, tag="run", array_like=True):

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
+import msgspec
+
 from nemo_gym.collections.outcomes import Outcome
 from nemo_gym.collections.writing.writer import Output
 from nemo_gym.config.errors import ConfigError, Mistake
@@ -155,7 +157,7 @@ class DriverPool:
             raise _not_started(f"a driver can't be started: {error}") from error
         try:
             await self._open(driver, started)
-            driver.channel.send(self._settings)
+            driver.channel.send(msgspec.structs.replace(self._settings, proof=started.proof))
             yield driver
         finally:
             driver.channel.close()

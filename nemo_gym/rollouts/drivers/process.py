@@ -20,12 +20,14 @@ class StartedDriver(Protocol):
         name: What it is called, e.g. `pid 123`.
         tls: How to check that it is `peer`; None: it is on this machine, or the run speaks plain HTTP.
         peer: Address that its certificate has to name.
+        proof: How this end proves to it who it is; None: there is nobody else at this end.
     """
 
     connection: socket.socket
     name: str
     tls: ssl.SSLContext | None
     peer: str | None
+    proof: bytes | None
 
     async def end(self) -> str:
         """Make sure that it is gone, within a few seconds; return how it ended, in words."""
@@ -40,6 +42,7 @@ class DriverProcess:
 
     tls: ssl.SSLContext | None = None
     peer: str | None = None
+    proof: bytes | None = None
 
     def __init__(self, process: asyncio.subprocess.Process, connection: socket.socket) -> None:
         self.connection = connection

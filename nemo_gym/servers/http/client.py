@@ -58,6 +58,15 @@ class ServerClient:
         self._book: AddressBook | None = None
 
     @classmethod
+    def with_access(
+        cls, head_server_config: BaseServerConfig, global_config_dict: DictConfig, access: RunAccess
+    ) -> "ServerClient":
+        """Return a client for a run of which all is known: what the environment has may be another run's."""
+        client = cls(head_server_config, global_config_dict)
+        client.access = access
+        return client
+
+    @classmethod
     def load_from_global_config(
         cls,
         head_server_config: BaseServerConfig | None = None,
@@ -78,7 +87,7 @@ class ServerClient:
         if head_server_config is None:
             run = find_run(head, access, is_named=is_head_named() or run_token is not None)
             _log.log(logging.INFO if run.is_from_here else logging.WARNING, "using %s", run)
-        return cls(head, fetch_global_config(head, access), access.token, access.ca)
+        return cls.with_access(head, fetch_global_config(head, access), access)
 
     @classmethod
     def load_head_server_config(cls) -> BaseServerConfig:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nemo_gym.config.env_names import RUN_TOKEN_ENV
+from nemo_gym.config.env_names import RUN_CA_ENV, RUN_TOKEN_ENV
 from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
@@ -114,11 +115,24 @@ def fetch_instances(head: BaseServerConfig, access: RunAccess) -> list[ServerIns
 
 
 def _no_answer(head: BaseServerConfig, access: RunAccess, error: Exception) -> Mistake:
-    fix = "start the servers first, with ng_run; or name the head of the run you mean: +head_server.port=..."
     reason = getattr(error, "reason", None) or error
+    if isinstance(reason, ssl.SSLError):
+        return _no_trust(head, access, reason)
+    fix = "start the servers first, with ng_run; or name the head of the run you mean: +head_server.port=..."
     if isinstance(error, http.client.HTTPException | ConnectionError) and access.ca is None:
         fix += "; or, where that run has TLS, what its certificates are checked against: +tls.ca=..."
     return Mistake(f"no head server answers at {head.host}:{head.port}: {reason}", where=_HEAD_KEYS, fix=fix)
+
+
+def _no_trust(head: BaseServerConfig, access: RunAccess, error: ssl.SSLError) -> Mistake:
+    at = f"at {head.host}:{head.port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = (
+            f"what answers {at} is not trusted, by its certificate: {error.verify_message} (checked with {access.ca})"
+        )
+        return Mistake(what, where=_HEAD_KEYS, fix=f"set +tls.ca=..., or {RUN_CA_ENV}, to its authority")
+    what = f"what answers {at} doesn't speak TLS as expected: {error.reason or error}"
+    return Mistake(what, where=_HEAD_KEYS, fix=f"for a run without TLS leave tls.ca out, and unset {RUN_CA_ENV}")
 
 
 def _wrong_token(head: BaseServerConfig) -> Mistake:

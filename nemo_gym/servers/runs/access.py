@@ -38,12 +38,13 @@ class RunAccess:
 
         Args:
             token: Of the run; None: what the environment has, else what the record of a run of this user says.
-            ca: For a run that neither the environment nor such a record tells of.
+            ca: For a run that neither such a record nor the environment tells of.
         """
         given = cls.in_environment()
         record = live_run_at(host, port)
         if record is not None:
-            return cls(token or given.token or token_of(record), given.ca or record.ca or None)
+            # Whether a run of ours has TLS is known; an authority in the environment may be another run's.
+            return cls(token or given.token or token_of(record), record.ca or None)
         return cls(token or given.token, given.ca or ca)
 
     @property

@@ -4,6 +4,7 @@ The launcher tells its processes the paths, as it tells them the token. Callers 
 """
 
 import contextlib
+import errno
 import os
 import ssl
 from collections.abc import Iterable
@@ -32,18 +33,34 @@ def client_context(ca: str) -> ssl.SSLContext:
 
 
 def server_context_in_environment() -> ssl.SSLContext | None:
-    """Return how a server of this process proves who it is; None where its run speaks plain HTTP."""
-    cert, key = os.environ.get(RUN_CERT_ENV), os.environ.get(RUN_KEY_ENV)
-    return _server_context(cert, key) if cert and key else None
+    """Return how a server of this process proves who it is; None where its run speaks plain HTTP.
+
+    Raises:
+        ConfigError: It could not, with these files; or only one of the two is named.
+    """
+    files = {name: os.environ.get(name) for name in (RUN_CERT_ENV, RUN_KEY_ENV)}
+    cert, key = files.values()
+    if cert and key:
+        return _server_context(cert, key)
+    if cert or key:
+        missing = next(name for name, path in files.items() if not path)
+        fix = f"set {missing} too, it may be the same file; without both, servers speak plain HTTP"
+        raise ConfigError(Mistake(f"{missing} is not set, and the other of its pair is", where=missing, fix=fix))
+    return None
 
 
 def _server_context(cert: str, key: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(cert, key)
+        # Without a password of ours OpenSSL asks for one at the terminal, and waits.
+        context.load_cert_chain(cert, key, password=_no_password)
     except OSError as error:
         raise ConfigError(_unusable("a certificate and its key", f"{cert}, {key}", error, TLS_KEY_NAME)) from error
     return context
+
+
+def _no_password() -> str:
+    raise PermissionError(errno.EACCES, "the key is encrypted")
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,8 @@ class TlsFiles:
         if refused:
             named = "; ".join(f"as {host}: {reason}" for host, reason in refused.items())
             what = f"callers would not accept {self.cert} ({named})"
-            fix = f"use a certificate that {self.ca} has signed, with {', '.join(refused)} among its names (SAN)"
+            names = ", ".join(refused)
+            fix = f"use a certificate that is valid now, signed by {self.ca}, with {names} among its names (SAN)"
             raise ConfigError(Mistake(what, where=TLS_KEY_NAME, fix=fix))
 
 

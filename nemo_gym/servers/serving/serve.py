@@ -29,6 +29,7 @@ from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedPr
 from nemo_gym.servers.serving.connections.listeners import BACKLOG, inherited_listeners, listen_alone
 
 GRACEFUL_STOP_S = 2
+_TAKES_LEAVE_WITHIN_S = 0.3
 KEEP_ALIVE_S = 75  # longer than the client keeps a connection: it must never pick one that is being closed here
 
 FAILED_START = 3  # exit status, as of uvicorn's own command
@@ -176,7 +177,15 @@ class AppServer(uvicorn.Server):
         for task in self._accepting:
             task.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
+        hanging_up = asyncio.create_task(self._hang_up_on_the_silent())
         await super().shutdown(sockets)
+        await hanging_up
+
+    async def _hang_up_on_the_silent(self) -> None:
+        await asyncio.sleep(_TAKES_LEAVE_WITHIN_S)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.hang_up_if_closing()
 
     def _make_protocol(self) -> asyncio.Protocol:
         return BoundedProtocol(config=self._bounds, server_state=self.server_state, app_state=self.lifespan.state)

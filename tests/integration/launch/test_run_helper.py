@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper, env
 from nemo_gym.global_config import get_global_config_dict
 from nemo_gym.launch.start_error import StartError
+from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.runs.record import live_runs
 from tests.bounds import HANGS_AFTER_S
 
@@ -53,8 +54,12 @@ def parser_config(free_port: int) -> Callable[..., GlobalConfigDictParserConfig]
 
 
 def test_run_in_a_program_starts_polls_and_shuts_down(
-    new_children: NewChildren, add_server: AddServer, parser_config: Callable[..., GlobalConfigDictParserConfig]
+    new_children: NewChildren,
+    add_server: AddServer,
+    parser_config: Callable[..., GlobalConfigDictParserConfig],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("NEMO_GYM_RUN_CA", "of-another-run.pem")
     helper = RunHelper()
     threads = threading.active_count()
     helper.start(parser_config(add_server("plain")))
@@ -62,6 +67,9 @@ def test_run_in_a_program_starts_polls_and_shuts_down(
     helper.poll()
     ((record, _),) = live_runs()
     assert not record.is_command
+    assert helper.run_token is not None
+    client = ServerClient.load_from_global_config(helper.head_server_config, helper.run_token)
+    assert [instance.state for instance in client.server_instances()] == ["ready"]
     helper.shutdown()
     assert new_children() == []
     assert live_runs() == []

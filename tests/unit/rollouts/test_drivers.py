@@ -43,7 +43,7 @@ def keys(made: Collection) -> Counter[tuple[int, int]]:
 
 
 async def test_two_drivers_settle_every_rollout_once_with_the_files_of_one_process(
-    agent: Agent, collection: MakeCollection
+    agent: Agent, collection: MakeCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def answer(row: Row) -> web.Response:
         await asyncio.sleep(0.02)
@@ -52,6 +52,7 @@ async def test_two_drivers_settle_every_rollout_once_with_the_files_of_one_proce
     agent.answer = answer
     lines = [task_line(number) for number in range(20)] + ["not json"]
     made = collection(lines, num_repeats=2, num_drivers=2, num_samples_in_parallel=6)
+    monkeypatch.setenv("NEMO_GYM_RUN_CA", "of-another-run.pem")  # drivers go by what the collection says
     report = await made.run()
     counts = report.counts
     assert (counts.expected, counts.scored, counts.failed_by_kind) == (42, 40, {"input_invalid": 2})

@@ -49,9 +49,16 @@ class Acceptor:
         _acceptors.add(self)
 
     async def accept_from(self, listener: socket.socket) -> None:
-        """Accept until cancelled."""
-        loop = asyncio.get_running_loop()
+        """Accept until cancelled; then nobody is shaking hands any more either."""
         listener.setblocking(False)
+        try:
+            await self._accept_on_and_on(listener)
+        finally:
+            for shaking in self._shaking_hands:
+                shaking.cancel()
+
+    async def _accept_on_and_on(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             while self._is_full():
                 self._config.has_room.clear()

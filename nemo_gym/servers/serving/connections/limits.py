@@ -162,6 +162,15 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._awaited is Awaited.NOTHING and self.config.now_s - self._since_s > _IDLE_S:
             self.shutdown()
 
+    def hang_up_if_closing(self) -> None:
+        """End a connection that is closed here and has nothing left to send.
+
+        TLS waits until the other end has closed it too, which a caller who isn't reading never does.
+        """
+        has_sent_all = not self.flow.write_paused and not self.transport.get_write_buffer_size()
+        if self.transport.is_closing() and has_sent_all:
+            self.transport.abort()
+
     def _is_held_up_by_us(self) -> bool:
         waits_for_us = self._awaited is Awaited.BODY and self.cycle is not None and self.cycle.waiting_for_100_continue
         return bool(self.flow.read_paused or waits_for_us)
