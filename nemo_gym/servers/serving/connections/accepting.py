@@ -21,6 +21,8 @@ from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedPr
 _LOOK_AGAIN_S = 0.1
 _OUT_OF_RESOURCES_S = 0.2
 _SHAKES_HANDS_WITHIN_S = 10
+# Of an answer after which the connection is closed; the loop's own bound, 30 s, cuts it off for a slow reader.
+_TAKES_THE_REST_WITHIN_S = 120
 _log = logging.getLogger("nemo_gym.server")
 _acceptors: "weakref.WeakSet[Acceptor]" = weakref.WeakSet()
 
@@ -86,7 +88,11 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError, TimeoutError):  # it isn't a caller of ours, and is gone by now
             await loop.connect_accepted_socket(
-                self._make_protocol, connection, ssl=tls, ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S
+                self._make_protocol,
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S,
+                ssl_shutdown_timeout=_TAKES_THE_REST_WITHIN_S,
             )
 
     @property
