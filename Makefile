@@ -71,6 +71,7 @@ lint: $(READY)  ## Lint, types, and which module may import which
 
 docs: $(READY)  ## The documentation as a site, in build/docs
 	@$(UV) pip install --quiet --python $(BIN)/python --group docs
+	@rm -rf build/docs build/markdown  # or a page that is gone would stay
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b html docs build/docs
 	@# Each page as Markdown too, beside it: programs that read documentation read that.
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b markdown docs build/markdown
