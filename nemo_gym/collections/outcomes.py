@@ -1,5 +1,6 @@
 """One attempt at one rollout, and the one outcome that it has: scored, masked, or failed."""
 
+import logging
 import math
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from nemo_gym.collections.records import (
 from nemo_gym.wire.failure import MAX_REASON_CHARS, RolloutError, rollout_error
 from nemo_gym.wire.json_object import JsonObject
 from nemo_gym.wire.token_arrays import Arrays, put_back_arrays
+
+_log = logging.getLogger("nemo_gym.collections")
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,13 @@ class Attempt:
         """Return a task row as it is sent, with its agent and its place."""
         return {**row, "agent_ref": row.get("agent_ref") or self.agent_ref, **self.place}
 
-    def unverified(self, verify_request: dict[str, Any]) -> dict[str, Any]:
-        """Return the record of a verify request that waits for its verdict."""
-        return {**self.place, "attempt": self.number, "verify_request": verify_request}
+    def unverified_line(self, verify_request: dict[str, Any]) -> bytes | None:
+        """Return the line of a verify request that waits for its verdict; None, with a warning, if JSON has no form."""
+        try:
+            return encode_line({**self.place, "attempt": self.number, "verify_request": verify_request})
+        except TypeError as error:
+            _log.warning("rollout %s can't be kept for a later verification: %s", self.rollout_id, error)
+            return None
 
     def failed(self, error: RolloutError) -> Failed:
         """Return the outcome of a failure."""

@@ -1,7 +1,6 @@
 """The one writer of a collection: rollouts, failures, journal and what is sent; all only appended to."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,6 @@ from nemo_gym.collections.line_file import LineFile, OutputBusyError, OutputErro
 from nemo_gym.collections.outcomes import Attempt, Failed, Outcome
 from nemo_gym.collections.reading.paged_array import ByRollout, Key
 from nemo_gym.config.errors import ConfigError, Mistake
-
-_log = logging.getLogger("nemo_gym.collections")
 
 
 class Output:
@@ -71,12 +68,9 @@ class Output:
 
     def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
         """Keep what an attempt generated and nobody could verify, so that a resume need not generate it again."""
-        try:
-            line = encode_line(attempt.unverified(verify_request))
-        except TypeError as error:
-            _log.warning("rollout %s can't be kept for a later verification: %s", attempt.rollout_id, error)
-            return
-        self.append_unverified(line)
+        line = attempt.unverified_line(verify_request)
+        if line is not None:
+            self.append_unverified(line)
 
     def append_unverified(self, line: bytes) -> None:
         """Write the line of what an attempt generated and nobody could verify."""

@@ -5,7 +5,6 @@ FD is the driver's end of a socket. When the other end is gone, however it died,
 """
 
 import asyncio
-import logging
 import os
 import socket
 import ssl
@@ -34,8 +33,6 @@ from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.tls import TlsFiles
 
 _CONNECT_S = 10.0
-
-_log = logging.getLogger("nemo_gym.rollouts")
 
 
 def main() -> None:
@@ -149,12 +146,9 @@ class Driver:
 
     def unverified(self, attempt: Attempt, verify_request: dict[str, Any]) -> None:
         """Report what was generated and could not be verified."""
-        try:
-            line = encode_line(attempt.unverified(verify_request))
-        except TypeError as error:
-            _log.warning("rollout %s can't be kept for a later verification: %s", attempt.rollout_id, error)
-            return
-        self._channel.send(messages.Unverified(attempt.key, line))
+        line = attempt.unverified_line(verify_request)
+        if line is not None:
+            self._channel.send(messages.Unverified(attempt.key, line))
 
 
 def _as_json(record: FailureRecord) -> bytes:
