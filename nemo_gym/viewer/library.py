@@ -91,7 +91,7 @@ class Library:
             follower = self._add(name)
         self.note_interest(name)
         deadline = time.monotonic() + _FIRST_READ_S
-        while not follower.is_caught_up and follower.refresh() and time.monotonic() < deadline:
+        while follower.refresh() and time.monotonic() < deadline:
             pass
         return follower
 
@@ -158,7 +158,7 @@ class Library:
             self._followers.move_to_end(name)
             old = list(self._followers)[: max(0, len(self._followers) - _MAX_FOLLOWED)]
             for other in old:
-                if self._followers[other].is_caught_up:  # else what was read of it would be lost
+                if self._followers[other].look.is_caught_up:  # else what was read of it would be lost
                     del self._followers[other]
             return follower
 

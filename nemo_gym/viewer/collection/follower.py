@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,22 @@ class _Threshold(msgspec.Struct):
     pass_threshold: float = 1.0
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a look at the files told. Whoever wants to count rows too looks first: the rows are then at least as new.
+
+    Attributes:
+        is_there: There was a rollout file or a manifest.
+        is_running: A collector had the rollout file open for writing before it was read on. Where it had not, and
+            `is_caught_up` is true, no row is missing.
+        is_caught_up: Everything there was has been read.
+    """
+
+    is_there: bool = False
+    is_running: bool = False
+    is_caught_up: bool = False
+
+
 class Follower:
     """Reads on each time it is asked; any thread may call it.
 
@@ -37,6 +54,7 @@ class Follower:
 
     Attributes:
         table: What was read so far. Replaced, not emptied, when the collection begins anew.
+        look: What the last look at the files told.
         version: Grows with every change that a page may show.
     """
 
@@ -45,20 +63,21 @@ class Follower:
         self.paths = self.reader.paths
         self.task_rows = TaskRows(self.paths.materialized_inputs)
         self.table = RolloutTable()
+        self.look = Look()
         self.version = 0
-        self.is_caught_up = False
         self._rollouts, self._failures = FollowedFile(self.paths.rollouts), FollowedFile(self.paths.failures)
         self._lock = threading.Lock()
         self._cache = cache_path(rollouts) if keeps_index else None
         self._saved_rows = 0
         self._begun = False
         self._seen: deque[tuple[float, int]] = deque(maxlen=256)
-        self._was_running: bool | None = None
 
     def refresh(self) -> bool:
         """Read at most about 8 MiB on; return whether there is more to read."""
         with self._lock:
-            before = (len(self.table), self.is_caught_up, self._was_running)
+            before = (len(self.table), self.look)
+            is_there = self.paths.rollouts.exists() or self.paths.manifest.exists()
+            is_running = is_being_written(self.paths.rollouts)
             if not self._begun:
                 self._begin()
             if not self._continues():
@@ -68,12 +87,11 @@ class Follower:
                 self.table.sent = _sent_fields(self.paths.materialized_inputs)
             more = self._read_on(self._rollouts, self.table.add_rollout)
             more = self._read_on(self._failures, self.table.add_failure) or more
-            self.is_caught_up = not more
-            self._was_running = self.is_running
+            self.look = Look(is_there, is_running, is_caught_up=not more)
             self._note_rate()
             if not more:
                 self._save()
-            if before != (len(self.table), self.is_caught_up, self._was_running):
+            if before != (len(self.table), self.look):
                 self.version += 1
             return more
 
@@ -89,12 +107,7 @@ class Follower:
             size = self.paths.rollouts.stat().st_size
         except OSError:
             return 1.0
-        return 1.0 if self.is_caught_up or not size else min(1.0, self._rollouts.state.size / size)
-
-    @property
-    def is_running(self) -> bool:
-        """Tell whether a collector has the rollout file open for writing."""
-        return is_being_written(self.paths.rollouts)
+        return 1.0 if self.look.is_caught_up or not size else min(1.0, self._rollouts.state.size / size)
 
     @property
     def rate(self) -> float | None:
@@ -156,7 +169,7 @@ class Follower:
 
     def _note_rate(self) -> None:
         now = time.monotonic()
-        if not self.is_caught_up or not self._was_running:
+        if not self.look.is_caught_up or not self.look.is_running:
             self._seen.clear()
             return
         while self._seen and now - self._seen[0][0] > _RATE_WINDOW_S:
@@ -165,7 +178,7 @@ class Follower:
 
     def _save(self) -> None:
         # Not after every row: a large collection that grows would be written again and again.
-        enough = len(self.table) > self._saved_rows * 1.1 or not self._was_running
+        enough = len(self.table) > self._saved_rows * 1.1 or not self.look.is_running
         large = self._rollouts.state.size >= _CACHED_FROM_BYTES
         if self._cache is not None and large and enough and len(self.table) != self._saved_rows:
             save_table(self.table, [self._rollouts.state, self._failures.state], self._cache)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 import msgspec
 from pydantic import BaseModel
 
-from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.follower import Follower, Look
 from nemo_gym.viewer.collection.table import FAILED
 
-State = Literal["running", "complete", "cut off", "file alone", "missing"]
+State = Literal["running", "being read", "complete", "cut off", "file alone", "missing"]
 
 
 class Identity(BaseModel):
@@ -46,6 +46,7 @@ _NAMES = msgspec.json.Decoder(_Names)
 
 def identity_of(follower: Follower) -> Identity:
     """Return what is known of a collection."""
+    look = follower.look
     manifest, settled = follower.manifest, follower.table.num_settled
     agent, model = _names(follower)
     expected = None if manifest is None else manifest.num_tasks * manifest.num_repeats
@@ -59,7 +60,7 @@ def identity_of(follower: Follower) -> Identity:
         model=model,
         started_at=manifest.started_at if manifest else None,
         changed_at=changed_at,
-        state=_state(follower, expected, settled, is_there=changed_at is not None or manifest is not None),
+        state=_state(look, expected, settled),
         tasks=manifest.num_tasks if manifest else None,
         repeats=manifest.num_repeats if manifest else None,
         expected=expected,
@@ -69,14 +70,16 @@ def identity_of(follower: Follower) -> Identity:
     )
 
 
-def _state(follower: Follower, expected: int | None, settled: int, *, is_there: bool) -> State:
-    if not is_there:
+def _state(look: Look, expected: int | None, settled: int) -> State:
+    if not look.is_there:
         return "missing"
-    if follower.is_running:
+    if look.is_running:
         return "running"
     if expected is None:
         return "file alone"
-    return "complete" if settled >= expected else "cut off"
+    if settled >= expected:
+        return "complete"
+    return "cut off" if look.is_caught_up else "being read"
 
 
 def _names(follower: Follower) -> tuple[str, str]:

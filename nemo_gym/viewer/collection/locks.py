@@ -17,10 +17,15 @@ def is_being_written(path: Path) -> bool:
     except OSError:
         return False
     try:
-        lines = _LOCKS.read_text().splitlines()
+        # A second look where the first finds nothing: the kernel gives the list in pieces, and when others unlock
+        # between two of them, a lock that is held all the time can be left out.
+        return _lists(status.st_ino) or _lists(status.st_ino)
     except OSError:
         return time.time() - status.st_mtime < _RECENT_S
-    return any(_names(line, status.st_ino) for line in lines)
+
+
+def _lists(inode: int) -> bool:
+    return any(_names(line, inode) for line in _LOCKS.read_text().splitlines())
 
 
 def _names(line: str, inode: int) -> bool:

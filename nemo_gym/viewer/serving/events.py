@@ -26,7 +26,7 @@ async def events_of(library: Library, name: str, stopping: asyncio.Event) -> Asy
                 "version": known,
                 "settled": follower.table.num_settled,
                 "progress": follower.progress,
-                "running": follower.is_running,
+                "running": follower.look.is_running,
             }
             yield b"data: " + orjson.dumps(state) + b"\n\n"
         elif silent_s >= _KEEP_ALIVE_S:

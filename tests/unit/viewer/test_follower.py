@@ -11,6 +11,7 @@ from nemo_gym.collections.line_file import LineFile
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.identity import identity_of
 from nemo_gym.viewer.collection.table_cache import cache_path
+from nemo_gym.viewer.library import Library
 from tests.made_collections import failure_record, write_collection
 
 
@@ -122,7 +123,7 @@ def test_a_large_table_is_kept_and_only_what_is_new_is_read(paths: OutputPaths) 
     append(paths.rollouts, line(20, reward=0.25))
     again = Follower(paths.rollouts)
     again.refresh()
-    assert again.is_caught_up  # 20 MB would have taken three steps
+    assert again.look.is_caught_up  # 20 MB would have taken three steps
     assert [again.table[n] for n in range(21)] == [first.table[n] for n in range(21)]
     assert again.table[21].reward == 0.25
 
@@ -148,7 +149,30 @@ def test_the_state_says_whether_a_collector_is_writing(paths: OutputPaths) -> No
     follower = caught_up(paths)
     assert identity_of(follower).state == "cut off"
     with LineFile(paths.rollouts) as file:
+        follower.catch_up()
         assert identity_of(follower).state == "running"
         file.append_line(line(1))
+    # It has ended since the last look, which didn't see its last row: only the next one tells how.
+    assert identity_of(follower).state == "running"
     follower.catch_up()
     assert identity_of(follower).state == "complete"
+
+
+def test_a_collection_is_not_called_cut_off_before_it_has_been_read(paths: OutputPaths) -> None:
+    append(paths.rollouts, *(line(task, text="x" * 1_000_000) for task in range(10)))
+    write_manifest(paths, tasks=10, repeats=1)
+    follower = Follower(paths.rollouts)
+    assert follower.refresh()
+    assert identity_of(follower).state == "being read"
+    follower.catch_up()
+    assert identity_of(follower).state == "complete"
+
+
+def test_a_card_is_made_from_what_the_files_say_now(paths: OutputPaths) -> None:
+    append(paths.rollouts, line(0))
+    write_manifest(paths, tasks=2, repeats=1)
+    library = Library(paths.rollouts.parent)
+    states = [[card.identity and card.identity.state for card in library.shelf().cards]]
+    append(paths.rollouts, line(1))
+    states.append([card.identity and card.identity.state for card in library.shelf().cards])
+    assert states == [["cut off"], ["complete"]]
