@@ -18,7 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "reference_pages",
     "api_pages",
-    "licences",
+    "licenses",
     "publishing",
     "sphinx_markdown_builder",
 ]

@@ -156,9 +156,9 @@ def _environments() -> str:
         "# Environments",
         "",
         "At the end of this page you know which environments are shipped; a minute. Made from configurations and",
-        "code, as `ng_list` does it. Data without a licence of its own has that of the repository.",
+        "code, as `ng_list` does it. Data without a license of its own has that of the repository.",
         "",
-        "| environment | domain | what it is | tools | example tasks | licence |",
+        "| environment | domain | what it is | tools | example tasks | license |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for folder in sorted(path.parent for path in (_ROOT / "resources_servers").glob("*/app.py")):
@@ -168,6 +168,6 @@ def _environments() -> str:
         shown = ", ".join(f"`{name}`" for name in tools[:_MOST_TOOLS])
         more = f" and {len(tools) - _MOST_TOOLS} more" if len(tools) > _MOST_TOOLS else ""
         count = len(rows.read_text().splitlines()) if rows.exists() else 0
-        what, licence = _cell(one.description), ", ".join(one.licences) or "Apache-2.0"
-        lines.append(f"| `{one.name}` | {one.domain} | {what} | {shown + more or 'none'} | {count} | {licence} |")
+        what, license = _cell(one.description), ", ".join(one.licenses) or "Apache-2.0"
+        lines.append(f"| `{one.name}` | {one.domain} | {what} | {shown + more or 'none'} | {count} | {license} |")
     return "\n".join(lines) + "\n"

@@ -86,7 +86,7 @@ def test_an_installed_environment_is_listed_with_its_distribution(installed: Pat
     listed = {entry["name"]: entry for entry in json.loads(run(installed / "ng_list", "+as_json=true", cwd=tmp_path))}
     found = listed["letter_count"]
     assert (found["domain"], found["tools"], found["datasets"]) == ("knowledge", ["spell"], ["example"])
-    assert (found["source"], found["licences"]) == ("letter-count 1.0.0", ["CC0-1.0", "Apache-2.0"])
+    assert (found["source"], found["licenses"]) == ("letter-count 1.0.0", ["CC0-1.0", "Apache-2.0"])
     assert found["note"] is None
     assert "example_simple_weather" in listed
 

@@ -1,6 +1,6 @@
 """`make release-check`: what would be released is built, installed in clean environments, and used there.
 
-For each Python: the wheel with every extra (licences, the quickstart, tests), and the sdist with none (a collection).
+For each Python: the wheel with every extra (licenses, the quickstart, tests), and the sdist with none (a collection).
 Then a stranger's path, in a fresh clone: set up, quickstart, the pages from the first to an export.
 """
 
@@ -81,7 +81,7 @@ def check_wheel(release: Release, python: str, base: Path) -> None:
     folder = base / f"wheel-{python}" / "work"
     folder.mkdir()
     own_head(folder)
-    run(bin_ / "python", release.content / "docs/_ext/licences.py", what="licences")
+    run(bin_ / "python", release.content / "docs/_ext/licenses.py", what="licenses")
     make = ("make", "--file", ROOT / "Makefile", "--assume-old", ".venv/.ready", f"BIN={bin_}", "quickstart")
     run(*make, cwd=folder, home=folder, what="quickstart")
     run(bin_ / "ng_test", f"+entrypoint={WEATHER}", cwd=folder, home=folder, what="a component's tests")

@@ -15,7 +15,7 @@ GENERATED = {
     "failure-kinds.md",
     "file-formats.md",
     "environments.md",
-    "licences.md",
+    "licenses.md",
     "http-routes.md",
 }  # docs/_ext writes them when the site is built
 PROMISED = textwrap.dedent("""

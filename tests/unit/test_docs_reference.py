@@ -111,7 +111,7 @@ def test_the_limits_of_several_turns_are_settings_of_the_agent() -> None:
 
 
 def test_a_generated_page_begins_with_what_the_reader_will_have_and_how_long_it_takes(extension: ModuleType) -> None:
-    openings = [extension._OPENING, importlib.import_module("licences")._OPENING]
+    openings = [extension._OPENING, importlib.import_module("licenses")._OPENING]
     pages = [extension._environments(), importlib.import_module("route_pages").page()]
     pages.append(importlib.import_module("api_pages").pages()["index"])
     for opening in [*openings, *(page.split("\n\n")[1] for page in pages)]:

@@ -1,4 +1,4 @@
-"""What a release relies on: one version, and dependencies whose licences allow to use them."""
+"""What a release relies on: one version, and dependencies whose licenses allow to use them."""
 
 import importlib.util
 import re
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def licences() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("licences", ROOT / "docs/_ext/licences.py")
+def licenses() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("licenses", ROOT / "docs/_ext/licenses.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -33,14 +33,14 @@ def test_the_version_is_written_in_one_place_and_the_changelog_has_its_section()
     assert sections[0] in (nemo_gym.__version__, "Unreleased")
 
 
-def test_every_dependency_has_a_licence_that_is_allowed(licences: ModuleType) -> None:
-    found, _ = licences.dependencies()
-    assert [(each.name, each.licence) for each in found if not each.is_allowed] == []
+def test_every_dependency_has_a_license_that_is_allowed(licenses: ModuleType) -> None:
+    found, _ = licenses.dependencies()
+    assert [(each.name, each.license) for each in found if not each.is_allowed] == []
     assert {"aiohttp", "yarl", "pyarrow", "numpy"} <= {each.name for each in found}
 
 
 @pytest.mark.parametrize(
-    ("licence", "is_allowed"),
+    ("license", "is_allowed"),
     [
         ("MIT", True),
         ("GPL-3.0-only", False),
@@ -50,5 +50,5 @@ def test_every_dependency_has_a_licence_that_is_allowed(licences: ModuleType) ->
         ("not stated", False),
     ],
 )
-def test_a_licence_is_allowed_by_its_expression(licences: ModuleType, licence: str, is_allowed: bool) -> None:
-    assert licences.Licensed("x", "", licence).is_allowed is is_allowed
+def test_a_license_is_allowed_by_its_expression(licenses: ModuleType, license: str, is_allowed: bool) -> None:
+    assert licenses.Licensed("x", "", license).is_allowed is is_allowed

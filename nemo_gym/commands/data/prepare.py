@@ -89,6 +89,6 @@ def _print_set(collation: Collation) -> None:
         config = part.dataset.config
         taken = f"{share.taken} of {share.available} tasks" if share.taken < share.available else f"{share.taken} tasks"
         repeats = f" x {config.num_repeats}" if config.num_repeats > 1 else ""
-        licence = f", license {config.license}" if config.license else ""
-        print(f"  {config.name} of {part.dataset.agent}: {taken}{repeats}{licence}")
+        under = f", license {config.license}" if config.license else ""
+        print(f"  {config.name} of {part.dataset.agent}: {taken}{repeats}{under}")
     print(f"{shown(collation.path)}: {collation.num_rows} rows, sha256 {collation.sha256}")

@@ -1,5 +1,5 @@
 """List the environments that can be named, as in `ng_run NAME`: those in this folder and the project, and installed
-ones; with domain, tools, datasets and licences."""
+ones; with domain, tools, datasets and licenses."""
 
 import importlib.metadata
 import json
@@ -36,7 +36,7 @@ class ListedEnvironment(BaseModel):
     description: str = ""
     tools: list[str] | None = None
     datasets: list[str] = []
-    licences: list[str] = []
+    licenses: list[str] = []
     source: str = Field(description="The distribution that installed it, else its folder.")
     folder: str
     note: str | None = None
@@ -58,11 +58,11 @@ def show(command_line: CommandLine) -> int:
     if not listed:
         print("no environments are installed here")
         return DONE
-    table = make_table("name", "domain", "tools", "datasets", "licence", "from")
+    table = make_table("name", "domain", "tools", "datasets", "license", "from")
     for found in listed:
         tools = UNKNOWN if found.tools is None else ", ".join(found.tools) or "none"
         table.add_row(
-            found.name, found.domain, tools, ", ".join(found.datasets), ", ".join(found.licences), found.source
+            found.name, found.domain, tools, ", ".join(found.datasets), ", ".join(found.licenses), found.source
         )
     print(rendered(table, sys.stdout.isatty()))
     for found in listed:
@@ -81,12 +81,12 @@ def describe(environment: EnvironmentFolder) -> ListedEnvironment:
         return found.model_copy(update={"note": error.mistakes[0].what})
     settings = _settings(values, environment.folder.name)
     datasets = [entry for block in _blocks(values) for entry in block.get("datasets") or [] if isinstance(entry, dict)]
-    licences = [str(entry["license"]) for entry in datasets if entry.get("license")]
+    licenses = [str(entry["license"]) for entry in datasets if entry.get("license")]
     known = {
         "domain": str(settings.get("domain") or "other"),
         "description": str(settings.get("description") or ""),
         "datasets": [str(entry.get("name")) for entry in datasets],
-        "licences": list(dict.fromkeys([*licences, *_licence_of(environment)])),
+        "licenses": list(dict.fromkeys([*licenses, *_license_of(environment)])),
     }
     try:
         tools = _tools(environment.folder / str(settings.get("entrypoint", "app.py")), settings)
@@ -121,7 +121,7 @@ def _tools(script: Path, settings: Mapping[str, Any]) -> list[str]:
     return [str(tool["name"]) for tool in list_tools(server.setup_webserver())] + from_mcp
 
 
-def _licence_of(environment: EnvironmentFolder) -> list[str]:
+def _license_of(environment: EnvironmentFolder) -> list[str]:
     if environment.distribution is None:
         return []
     metadata = importlib.metadata.metadata(environment.distribution.split()[0])

@@ -37,7 +37,7 @@ def test_json_has_domain_tools_and_datasets_of_each(tmp_path: Path) -> None:
 def test_the_table_has_one_line_for_each_and_says_where_it_is_from(tmp_path: Path) -> None:
     environment(tmp_path / "resources_servers" / "of_my_own", "raise RuntimeError('broken code')")
     header, *lines = ng_list(tmp_path).splitlines()
-    assert header.split() == ["name", "domain", "tools", "datasets", "licence", "from"]
+    assert header.split() == ["name", "domain", "tools", "datasets", "license", "from"]
     mine = next(line.split() for line in lines if line.startswith("of_my_own "))
     assert mine == ["of_my_own", "math", "?", "resources_servers/of_my_own"]
     assert lines[-1] == "of_my_own: its tools aren't known: RuntimeError('broken code')"
@@ -49,7 +49,7 @@ def test_a_configuration_that_is_not_yaml_is_a_note(tmp_path: Path) -> None:
     assert "isn't valid YAML" in (describe(found).note or "")
 
 
-def test_licences_of_datasets_are_listed_once(tmp_path: Path) -> None:
+def test_licenses_of_datasets_are_listed_once(tmp_path: Path) -> None:
     datasets = "".join(f"        - {{name: {n}, license: MIT}}\n" for n in "ab")
     found = describe(environment(tmp_path / "some", "", f"      datasets:\n{datasets}"))
-    assert (found.datasets, found.licences) == (["a", "b"], ["MIT"])
+    assert (found.datasets, found.licenses) == (["a", "b"], ["MIT"])

@@ -1,6 +1,6 @@
-"""The licences of what the package depends on: read from what is installed, checked, and made into a page.
+"""The licenses of what the package depends on: read from what is installed, checked, and made into a page.
 
-`python docs/_ext/licences.py` checks by itself, and fails also when a package of an extra isn't installed.
+`python docs/_ext/licenses.py` checks by itself, and fails also when a package of an extra isn't installed.
 """
 
 import re
@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 _OPENING = (
-    "At the end of this page you know the licence of every package that NeMo Gym brings along. A minute to look one up."
+    "At the end of this page you know the license of every package that NeMo Gym brings along. A minute to look one up."
     " NeMo Gym itself is licensed under Apache-2.0; the others as their own metadata says."
 )
 ALLOWED = {
@@ -25,7 +25,7 @@ ALLOWED = {
     *("CC0-1.0", "Unlicense"),
     "MPL-2.0",  # binds changes to its own files, of which there are none here
 }
-# Packages that state their licence in words: as classifiers, or in the old field.
+# Packages that state their license in words: as classifiers, or in the old field.
 _IN_WORDS = {
     "MIT License": "MIT",
     "BSD License": "BSD",
@@ -40,16 +40,16 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class Licensed:
-    """A package, who asks for it, and its licence as an SPDX expression."""
+    """A package, who asks for it, and its license as an SPDX expression."""
 
     name: str
     asked_by: str
-    licence: str
+    license: str
 
     @property
     def is_allowed(self) -> bool:
         """Whether each part that is joined by AND has an allowed alternative."""
-        parts = re.split(r" AND ", self.licence.replace("(", "").replace(")", ""))
+        parts = re.split(r" AND ", self.license.replace("(", "").replace(")", ""))
         return all(any(each in ALLOWED for each in part.split(" OR ")) for part in parts)
 
 
@@ -70,12 +70,12 @@ def dependencies() -> tuple[list[Licensed], list[str]]:
             if installed is None:
                 missing.append(name)
             else:
-                found.setdefault(name, Licensed(name, asked_by, licence_of(installed)))
+                found.setdefault(name, Licensed(name, asked_by, license_of(installed)))
     return list(found.values()), missing
 
 
-def licence_of(installed: Distribution) -> str:
-    """Return the licence that a package's metadata states, as an SPDX expression where they allow that."""
+def license_of(installed: Distribution) -> str:
+    """Return the license that a package's metadata states, as an SPDX expression where they allow that."""
     metadata = installed.metadata
     expression = metadata.get("License-Expression")
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License :: ")]
@@ -110,12 +110,12 @@ def _applies(wanted: Requirement, extras: Iterable[str]) -> bool:
 
 
 def _write_page(app: Any) -> None:
-    lines = ["# Licences", "", _OPENING]
-    lines += ["", "| package | comes with | licence |", "| --- | --- | --- |"]
+    lines = ["# Licenses", "", _OPENING]
+    lines += ["", "| package | comes with | license |", "| --- | --- | --- |"]
     for each in sorted(dependencies()[0], key=lambda one: (one.asked_by, one.name)):
         extra = f"extra `{each.asked_by}`" if each.asked_by else "`nemo-gym`"
-        lines.append(f"| {each.name} | {extra} | {each.licence} |")
-    path = Path(app.srcdir) / "reference" / "licences.md"
+        lines.append(f"| {each.name} | {extra} | {each.license} |")
+    path = Path(app.srcdir) / "reference" / "licenses.md"
     path.parent.mkdir(exist_ok=True)
     text = "\n".join(lines) + "\n"
     if not path.exists() or path.read_text() != text:  # what is unchanged isn't built again
@@ -123,13 +123,13 @@ def _write_page(app: Any) -> None:
 
 
 def main() -> int:
-    """Check everything that is installed here; return 1 when a licence isn't allowed or a package is missing."""
+    """Check everything that is installed here; return 1 when a license isn't allowed or a package is missing."""
     found, missing = dependencies()
     refused = [each for each in found if not each.is_allowed]
     for each in refused:
-        sys.stderr.write(f"{each.name}: {each.licence!r} isn't an allowed licence; replace it, or add it to ALLOWED\n")
+        sys.stderr.write(f"{each.name}: {each.license!r} isn't an allowed license; replace it, or add it to ALLOWED\n")
     for name in missing:
-        sys.stderr.write(f"{name} isn't installed, so its licence isn't known\n")
+        sys.stderr.write(f"{name} isn't installed, so its license isn't known\n")
     sys.stdout.write(f"{len(found)} packages; not allowed: {len(refused)}; not installed: {len(missing)}\n")
     return 1 if refused or missing else 0
 
