@@ -26,6 +26,7 @@ _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_COMPARE = "compare it, and quote the condition, or the shell reads its < and >: 'where=pass_rate > 0.5'"
 _ALLOWED = "numbers, fields, + - * /, < <= > >= == !=, and, or, not, parentheses"
 
 
@@ -78,7 +79,7 @@ class Condition:
                 return lambda values: constant
         if not isinstance(node, ast.Name | ast.Constant | ast.BinOp | ast.UnaryOp):
             raise self._not_allowed(node)
-        raise self._error(f"'{self._shown(node)}' is neither true nor false", fix="compare it: pass_rate > 0.5")
+        raise self._error(f"'{self._shown(node)}' is neither true nor false", fix=_COMPARE)
 
     def _comparison(self, nodes: list[ast.expr], ops: list[ast.cmpop], depth: int) -> _Evaluate:
         sides = [self._number(node, depth + 1) for node in nodes]

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import accumulate, islice
 
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
 _MAX_KNOWN_SHOWN = 20
+_MAX_KNOWN_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class ConfigError(Exception):
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known name most similar to `name` (difflib ratio >= `cutoff`, in [0, 1]), or None."""
-    matches = get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return matches[0] if matches else None
+    matches = get_close_matches(name, list(known), n=3, cutoff=cutoff)
+    return next((match for match in matches if _is_similar(name, match, cutoff)), None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -72,7 +74,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{match}'?" if match else None
 
 
+def _is_similar(name: str, match: str, cutoff: float) -> bool:
+    """Whether they are similar below the folder that both are in: a shared folder alone makes no two paths similar."""
+    ours, theirs = name.split("/"), match.split("/")
+    while len(ours) > 1 and len(theirs) > 1 and ours[0] == theirs[0]:
+        del ours[0], theirs[0]
+    return SequenceMatcher(None, "/".join(ours), "/".join(theirs)).ratio() >= cutoff
+
+
 def _shortened(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MAX_KNOWN_SHOWN])
-    more = len(names) - _MAX_KNOWN_SHOWN
+    sizes = accumulate(len(name) for name in names)
+    count = sum(1 for size in islice(sizes, _MAX_KNOWN_SHOWN) if size <= _MAX_KNOWN_CHARS) or 1
+    more = len(names) - count
+    shown = ", ".join(names[:count])
     return f"{shown} and {more} more" if more > 0 else shown

@@ -8,6 +8,7 @@ place of what was installed. A component may also be a folder of its own anywher
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,12 +68,14 @@ def implementations(kind: str, *, beside: Path | None = None) -> list[str]:
     return sorted({folder.name for folder in folders if os.path.isdir(folder) and folder.name[0] not in "._"})
 
 
-def component_configs() -> list[str]:
-    """Return the YAML files of all components, sorted, relative to where they were found."""
+def component_configs(*, defining: str | None = None) -> list[str]:
+    """Return the YAML files of all components (or those with this top-level key), relative to where they were found."""
     patterns = [f"{kind}/*/configs/*.y*ml" for kind in KINDS]
-    return sorted(
-        {str(file.relative_to(root)) for root in search_roots() for pattern in patterns for file in root.glob(pattern)}
-    )
+    found = [(root, file) for root in search_roots() for pattern in patterns for file in root.glob(pattern)]
+    if defining is not None:
+        key = re.compile(rf"^{re.escape(defining)}:".encode(), re.MULTILINE)
+        found = [(root, file) for root, file in found if key.search(file.read_bytes())]
+    return sorted({str(file.relative_to(root)) for root, file in found})
 
 
 def shown(path: Path) -> str:

@@ -20,9 +20,8 @@ from nemo_gym.in_process.servers import InProcessServers
 from nemo_gym.in_process.settings import Environments, GymSettings
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.rollouts.collector import CollectorLimits
-from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes
+from nemo_gym.rollouts.preflight import ROWS_READ, find_mistakes, require_agent
 from nemo_gym.rollouts.runner import Work
-from nemo_gym.servers.http.head_lookup import require_server
 
 
 class Gym:
@@ -48,7 +47,7 @@ class Gym:
         """Return a gym whose servers are ready; raises as `nemo_gym.gym` says."""
         config = await asyncio.to_thread(settings.load)
         if settings.agent_name is not None:
-            require_server(config.global_config_dict, settings.agent_name, AGENTS_KIND)
+            require_agent(config.global_config_dict, settings.agent_name)
         is_function = callable(settings.model)
         functions = {POLICY: settings.model} if callable(settings.model) else {}
         servers = InProcessServers(config, functions, settings.classes, LaunchOptions(colocate=True))

@@ -19,7 +19,6 @@ from nemo_gym.global_config import get_first_server_config_dict
 from nemo_gym.rollouts.options import RolloutCollectionConfig
 from nemo_gym.rollouts.reverify.verify_schema import VerifySchema
 from nemo_gym.servers.http.client import ServerClient
-from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.http.response import failure_of
 from nemo_gym.servers.http.transport import Deadline
 from nemo_gym.servers.sessions.tools import OfferedTools, is_tool_name
@@ -38,6 +37,15 @@ Row = dict[str, Any]
 def is_agent(block: Any) -> bool:
     """Tell whether a value of a run's configuration is an agent."""
     return hasattr(block, "keys") and AGENTS_KIND in block
+
+
+def require_agent(config: Mapping[Any, Any] | DictConfig, name: str) -> None:
+    """Raise the ConfigError for an `agent_name` that isn't an agent in a run's configuration."""
+    known = [str(key) for key, block in config.items() if is_agent(block)]
+    if name not in known:
+        what = f"no agent named '{name}' in the run" + (", but a server of another kind" if name in config else "")
+        fix = did_you_mean(name, known) or (f"+agent_name={known[0]}" if known else "start a run that has an agent")
+        raise ConfigError(Mistake(what, "agent_name", known, fix))
 
 
 def check_beforehand(
@@ -68,13 +76,14 @@ def _check_output(options: RolloutCollectionConfig, input_path: Path, paths: Out
 def check_agent_is_known(client: ServerClient, agent_name: str | None, input_path: Path) -> None:
     """Raise ConfigError when `agent_name` isn't an agent of the run, or is missing where rows name none."""
     if agent_name is not None:
-        require_server(client.global_config_dict, agent_name, AGENTS_KIND)
+        require_agent(client.global_config_dict, agent_name)
     elif input_path.is_file():
         first = next(read_tasks(input_path, 1), None)
         if first is not None and b'"agent_ref"' not in first.line:
             known = [str(name) for name, block in client.global_config_dict.items() if is_agent(block)]
-            fix = f"+agent_name={known[0]}" if known else None
-            raise ConfigError(Mistake("agent_name is missing, and rows name no agent_ref", known=known, fix=fix))
+            fix = f"+agent_name={known[0]}" if known else "start a run that has an agent"
+            what = "agent_name is missing, and rows name no agent_ref"
+            raise ConfigError(Mistake(what, "command line", known, fix))
 
 
 async def find_mistakes(client: ServerClient, tasks: Sequence[Task], agent_name: str | None) -> list[Mistake]:

@@ -5,7 +5,9 @@ usage: python responses_api_agents/simple_agent/client.py   (while ng_run is up)
 
 import asyncio
 import json
+import sys
 
+from nemo_gym.global_config import ConfigError
 from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.server_utils import ServerClient, get_response_json, raise_for_status
 
@@ -26,4 +28,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except ConfigError as error:
+        sys.exit(str(error))

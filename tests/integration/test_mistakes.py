@@ -169,6 +169,9 @@ def test_a_head_port_of_another_run_is_named_with_how_to_stop_it(command: Comman
     ("arguments", "expected"),
     [
         pytest.param(["agent_name=simple_wether_agent"], "did you mean 'simple_weather_simple_agent'?", id="no-agent"),
+        pytest.param(
+            ["agent_name=example_simple_weather"], "+agent_name=simple_weather_simple_agent", id="an-environment"
+        ),
         pytest.param([AGENT, "input_jsonl_fpath=none.jsonl"], "no such task file: none.jsonl", id="no-input"),
         pytest.param([AGENT, "input_jsonl_fpath=empty.jsonl"], "empty.jsonl holds no task", id="empty-input"),
         pytest.param([AGENT, "output_jsonl_fpath=/proc/none/r.jsonl"], "can't be written", id="no-output-folder"),
@@ -203,6 +206,13 @@ def test_collecting_without_servers_says_to_start_them(command: Command, free_po
     assert done.status == 2
     assert "no head server answers" in done.err
     assert "ng_run" in done.err
+
+
+def test_the_client_without_servers_says_to_start_them(command: Command, free_port: int) -> None:
+    done = command("python", "-m", "responses_api_agents.simple_agent.client", f"+head_server.port={free_port}")
+    assert done.status == 1
+    assert "start the servers first" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_rows_that_are_not_tasks_fail_with_their_line_and_the_others_run(

@@ -48,7 +48,7 @@ def main() -> None:
 
 def check(command_line: CommandLine) -> int:
     """Check one environment, print the report and return the exit status."""
-    require_known(CheckOptions, command_line)
+    require_known(CheckOptions, command_line, reads_files=True)
     options = read_options(CheckOptions, command_line.overrides)
     paths = _paths(options, command_line)
     _require_checks(options.skip)

@@ -45,6 +45,8 @@ def view(command_line: CommandLine) -> int:
     tokenizer = None if options.tokenizer is None else Tokenizer(options.tokenizer)
     if options.export is not None:
         return _export(options, options.export, tokenizer)
+    if not options.input.exists():
+        say(f"{options.input.absolute()} doesn't exist yet; the page shows its collections as soon as it does")
     serve_viewer(options.input, options.port, say, tokenizer)
     return DONE
 

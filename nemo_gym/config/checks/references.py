@@ -7,6 +7,7 @@ from typing import Any
 from nemo_gym.config.checks.blocks import Block
 from nemo_gym.config.errors import Mistake, closest, did_you_mean
 from nemo_gym.config.keys import KINDS
+from nemo_gym.config.paths import component_configs
 from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, MergedConfig, dotted
 
@@ -81,9 +82,15 @@ def _check(
     where = merged.where(*path, "name")
     known = sorted(other for other, its_kind in kinds.items() if its_kind in (kind, None))
     if name not in kinds:
-        fix = did_you_mean(name, known) or f"add a configuration file that defines '{name}' to config_paths"
+        fix = did_you_mean(name, known) or _where_to_find(name, kind)
         return Mistake(f"no server named '{name}'", where, known, fix)
     if kinds[name] not in (kind, None):
         fix = did_you_mean(name, known) or f"name one of the {kind}, or write type: {kinds[name]}"
         return Mistake(f"server '{name}' is one of the {kinds[name]}, not of the {kind}", where, known, fix)
     return None
+
+
+def _where_to_find(name: str, kind: str) -> str:
+    files = [path for path in component_configs(defining=name) if path.startswith(f"{kind}/")]
+    such_as = f", such as {', '.join(files)}" if files else ""
+    return f"add a configuration file that defines '{name}' to config_paths{such_as}"

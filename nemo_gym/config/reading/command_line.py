@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
-from nemo_gym.config.reading.environments import find_environment, known_environments
+from pydantic import BaseModel
+
+from nemo_gym.config.errors import ConfigError, Mistake
+from nemo_gym.config.reading.bare_arguments import SHAPE, fix_for_bare_argument
+from nemo_gym.config.reading.environments import find_environment
 from nemo_gym.config.reading.limits import TOO_DEEP
 from nemo_gym.config.secrets import MASK, is_secret_key, mask_text
 
@@ -18,7 +21,6 @@ _MAX_SHOWN = 200
 _HELP_FLAGS = ("-h", "--help")
 _HELP_KEYS = ("h", "help")
 _NEITHER = "is neither key=value nor a .yaml file, nor the name or folder of an environment"
-_SHAPE = "write key=value, for example policy_model_name=my-model"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class CommandLine:
     help: bool = False
 
 
-def parse_command_line(argv: Sequence[str]) -> CommandLine:
+def parse_command_line(argv: Sequence[str], options: type[BaseModel] | None = None) -> CommandLine:
     """Read arguments without the program's name: overrides, YAML files, environments, a request for help.
 
-    `key=value`, `+key=value` and `++key=value` mean the same; a later one wins.
+    `key=value`, `+key=value` and `++key=value` mean the same; a later one wins. The command's options, where they are
+    given, only help to say what was meant.
 
     Raises:
         ConfigError: With every argument that can't be read.
@@ -56,7 +59,7 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
             config_paths.append(argument)
         else:
             try:
-                override = _parse(argument)
+                override = _parse(argument, options)
                 _set(overrides, str(override.key_or_group).split("."), override.value())
             except ConfigError as error:
                 mistakes += error.mistakes
@@ -73,7 +76,7 @@ def _is_configuration(argument: str) -> bool:
     return argument.endswith((".yaml", ".yml")) or find_environment(argument) is not None
 
 
-def _parse(argument: str) -> "Override":
+def _parse(argument: str, options: type[BaseModel] | None) -> "Override":
     # Imported here: Hydra's grammar takes 0.4 s, which a command without arguments needn't wait for.
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -81,7 +84,7 @@ def _parse(argument: str) -> "Override":
     if argument.startswith("~"):
         raise _bad(argument, "deletes a key, which isn't supported", fix="set it instead: key=null")
     if "=" not in argument:
-        raise _bad(argument, _NEITHER, fix=_fix_for_flag(argument))
+        raise _bad(argument, _NEITHER, fix=fix_for_bare_argument(argument, options))
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
@@ -89,7 +92,7 @@ def _parse(argument: str) -> "Override":
     except RecursionError:
         raise _bad(argument, TOO_DEEP, fix="write the value into a configuration file") from None
     if override.package is not None:
-        raise _bad(argument, "has an '@' in its key", fix=_SHAPE)
+        raise _bad(argument, "has an '@' in its key", fix=SHAPE)
     if override.is_sweep_override():
         key, _, value = argument.partition("=")
         raise _bad(argument, "is a sweep over several values", fix=f"a list is written '{_safe(key, f'[{value}]')}'")
@@ -121,21 +124,13 @@ def _safe(key: str, value: str) -> str:
     return f"{key}={MASK if secret else mask_text(value)}"
 
 
-def _fix_for_flag(argument: str) -> str:
-    meant = did_you_mean(argument, [environment.name for environment in known_environments()])
-    if meant is not None:
-        return f"{meant}, or see ng_list"
-    name = argument.lstrip("-+")
-    return f"write {name}=value" if re.fullmatch(r"[A-Za-z_][\w.]*", name) else _SHAPE
-
-
 def _fix_for_syntax(argument: str) -> str:
     key, _, value = argument.partition("=")
     name = key.lstrip("+-")
     if key.startswith("-"):
         return f"write {_safe(name, value)}"
     if not re.fullmatch(r"[A-Za-z_][\w.\-/]*", name):
-        return _SHAPE
+        return SHAPE
     if value[:1] in ("[", "{"):
         return "check brackets and commas, and quote items with special characters: '" + name + '=["a b","c"]\''
     return "quote a value with special characters: '" + _safe(name, f'"{value}"') + "'"

@@ -135,7 +135,8 @@ def _no_key(name: str, paths: list[KeyPath], merged: MergedConfig) -> Mistake:
     where = merged.where(*paths[0])
     if len(paths) > 1:
         where += f", and {len(paths) - 1} more"
-    match = closest(name, [str(key) for key in merged.values], cutoff=0.75)
+    values = [str(key) for key, value in merged.values.items() if not isinstance(value, dict)]  # no servers
+    match = closest(name, values, cutoff=0.75)
     fix = f"did you mean '{match}'? Or " if match else ""
     return Mistake(f"{name} is needed and not set", where, fix=fix + _how_to_set(name))
 

@@ -6,7 +6,6 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nemo_gym.config.env_names import RUN_CA_ENV, RUN_TOKEN_ENV
-from nemo_gym.config.errors import ConfigError, Mistake, did_you_mean
+from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.runs.access import RunAccess
@@ -142,11 +141,3 @@ def _wrong_token(head: BaseServerConfig) -> Mistake:
     fix = f"unset {RUN_TOKEN_ENV}, or set it" if has_one else f"set {RUN_TOKEN_ENV}"
     fix += " to what is in the run's token file; `ng_status +token_file=true`, where it was started, says where that is"
     return Mistake(what, where=_HEAD_KEYS, fix=fix)
-
-
-def require_server(config: Mapping[Any, Any] | DictConfig, name: str, kind: str) -> None:
-    """Raise the ConfigError for a server name that is not an instance of `kind` in a run's configuration."""
-    known = [str(key) for key, block in config.items() if isinstance(block, Mapping | DictConfig) and kind in block]
-    if name not in known:
-        what = f"no {kind} instance named '{name}' in the running servers"
-        raise ConfigError(Mistake(what, known=known, fix=did_you_mean(name, known)))

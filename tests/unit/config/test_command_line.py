@@ -1,9 +1,20 @@
 """Arguments as a person types them."""
 
+from pathlib import Path
+
 import pytest
+from pydantic import BaseModel
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
+
+ROOT = Path(__file__).parents[3]
+
+
+class _Options(BaseModel):
+    entrypoint: str
+    overwrite: bool = False
+    input: str | None = None
 
 
 def _error(*argv: str) -> str:
@@ -80,3 +91,24 @@ def test_argument_nested_too_deeply_is_a_mistake_and_is_not_printed_whole(argume
 @pytest.mark.parametrize("argument", ["policy_api_key=sk-canary&", "x={api_key: sk-canary&}", "hf_token=sk-canary,b"])
 def test_bad_argument_with_a_secret_does_not_show_it(argument: str) -> None:
     assert "sk-canary" not in _error(argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "fix"),
+    [
+        pytest.param("overwrite", "write overwrite=true", id="switch"),
+        pytest.param("--entrypoint", "write entrypoint=...", id="flag"),
+        pytest.param("mine", "write entrypoint=mine", id="only-required-option"),
+        pytest.param(str(ROOT / "docs"), f"write input={ROOT / 'docs'}", id="something-on-disk"),
+        pytest.param("a.yaml,b.yaml,", "separate configuration files by spaces, without commas", id="commas"),
+        pytest.param(
+            "vllm_model/",
+            "name its configuration file: responses_api_models/vllm_model/configs/vllm_model.yaml",
+            id="model",
+        ),
+    ],
+)
+def test_argument_without_a_key_is_told_what_it_was_meant_for(argument: str, fix: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_command_line([argument], _Options)
+    assert f"fix:   {fix}" in str(caught.value)

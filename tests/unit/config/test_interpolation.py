@@ -36,6 +36,10 @@ def test_missing_key_with_a_near_one_asks_for_it() -> None:
     )
 
 
+def test_missing_key_is_not_taken_for_a_server() -> None:
+    assert "did you mean" not in _error(a="${policy_model_name}", policy_model={"x": 1})
+
+
 def test_question_marks_name_their_key_once() -> None:
     text = _error(judge={"url": "???"}, other="${judge.url}")
     assert "judge.url has no value yet (???)" in text

@@ -86,7 +86,8 @@ def test_reference_without_any_candidate_asks_for_a_file() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(parse_command_line(["weather.yaml"]))
     assert "where: weather.yaml, key weather_agent" in str(caught.value)
-    assert "add a configuration file that defines 'policy_model' to config_paths" in str(caught.value)
+    assert "add a configuration file that defines 'policy_model' to config_paths, such as" in str(caught.value)
+    assert "responses_api_models/openai_model/configs/openai_model.yaml" in str(caught.value)
 
 
 def test_reference_to_another_kind_is_a_mistake() -> None:

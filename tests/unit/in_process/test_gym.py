@@ -156,7 +156,7 @@ async def test_mistakes_are_told_when_it_is_opened_and_nothing_stays() -> None:
     with pytest.raises(ConfigError, match="no_such_environment"):
         async with nemo_gym.gym("no_such_environment", looks_up):
             pass
-    with pytest.raises(ConfigError, match="no responses_api_agents instance named 'nobody'"):
+    with pytest.raises(ConfigError, match="no agent named 'nobody'"):
         async with nemo_gym.gym(WEATHER, looks_up, agent_name="nobody"):
             pass
     misspelt = {WEATHER: {"resources_servers": {WEATHER: {"tool_timeout_s": -1}}}}

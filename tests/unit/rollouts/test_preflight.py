@@ -18,7 +18,7 @@ from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, Simpl
 from nemo_gym.collections.tasks import Task
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.rollouts.preflight import PING, find_mistakes
+from nemo_gym.rollouts.preflight import PING, find_mistakes, require_agent
 from nemo_gym.server_utils import ServerClient, rollout_error
 from tests.unit.rollouts.conftest import Agent, MakeCollection, task_line
 
@@ -181,3 +181,19 @@ async def test_a_collection_with_a_mistake_writes_nothing_and_asks_no_agent(
     assert not made.paths.rollouts.parent.exists()
     report = await collection(["{", task_line(1)], preflight=False).run()
     assert (report.counts.scored, report.counts.failed, len(agent.asked)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("weather_agnet", ["no agent named 'weather_agnet' in the run\n", "did you mean"], id="misspelt"),
+        pytest.param("sunny", ["but a server of another kind", "+agent_name=weather_agent"], id="an-environment"),
+    ],
+)
+def test_a_name_that_is_no_agent_is_answered_with_the_agents(name: str, expected: list[str]) -> None:
+    running = {"sunny": {"resources_servers": {}}, "weather_agent": {"responses_api_agents": {}}, "seed": 1}
+    require_agent(running, "weather_agent")
+    with pytest.raises(ConfigError) as caught:
+        require_agent(running, name)
+    for text in ["where: agent_name", "known: weather_agent", *expected]:
+        assert text in str(caught.value)

@@ -10,7 +10,6 @@ from multidict import CIMultiDict
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.server_utils import BaseServerConfig, HeadServer, HttpResponse, ServerClient, failure_of
-from nemo_gym.servers.http.head_lookup import require_server
 from nemo_gym.servers.serving.testing import serve_in_thread
 from responses_api_models.openai_model.app import OpenAIModel
 from tests.run_facts import FixedFacts
@@ -33,13 +32,6 @@ def test_a_client_learns_the_run_from_its_head(serve_app: Callable[[FastAPI], in
 def test_no_head_is_a_config_error_that_says_what_to_do() -> None:
     with pytest.raises(ConfigError, match="start the servers first, with ng_run"):
         ServerClient.load_from_global_config(BaseServerConfig(host="127.0.0.1", port=9))
-
-
-def test_requiring_a_server_that_is_not_there_suggests_the_one_that_is() -> None:
-    running = {"weather": {"resources_servers": {}}, "seed": 1}
-    require_server(running, "weather", "resources_servers")
-    with pytest.raises(ConfigError, match="did you mean 'weather'"):
-        require_server(running, "wether", "resources_servers")
 
 
 @pytest.mark.parametrize(
