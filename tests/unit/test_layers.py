@@ -1,4 +1,4 @@
-"""Every module has a floor in the import-linter contracts of pyproject.toml, which `make lint` checks."""
+"""Every module has a layer in the import-linter contracts of pyproject.toml, which `make lint` checks."""
 
 import pkgutil
 import re
@@ -20,17 +20,17 @@ MODULES = [
 ]
 
 
-def floors(package: str) -> list[set[str]]:
-    """The modules on each floor of a package, from top to bottom."""
+def layers(package: str) -> list[set[str]]:
+    """The modules on each layer of a package, from top to bottom."""
     (contract,) = [contract for contract in CONTRACTS if contract["containers"] == [package]]
     assert contract["type"] == "layers"
-    return [set(re.split(r"\s*[|:]\s*", layer)) for layer in contract["layers"]]
+    return [set(re.split(r"\s*[|:]\s*", line)) for line in contract["layers"]]
 
 
 @pytest.mark.parametrize("package", ["nemo_gym", "nemo_gym.servers", "nemo_gym.commands"])
-def test_every_module_of_a_package_with_floors_is_on_exactly_one(package: str) -> None:
+def test_every_module_of_a_package_with_layers_is_on_exactly_one(package: str) -> None:
     modules = sorted(info.name for info in pkgutil.iter_modules(import_module(package).__path__))
-    assert sorted(name for floor in floors(package) for name in floor) == modules
+    assert sorted(name for layer in layers(package) for name in layer) == modules
 
 
 @pytest.mark.parametrize("package", ["nemo_gym", "nemo_gym.servers", "nemo_gym.commands"])
@@ -39,13 +39,13 @@ def test_no_module_hides_from_the_linter_in_a_folder_without_init(package: str) 
     assert [path for path in folder.rglob("*.py") if not (path.parent / "__init__.py").exists()] == []
 
 
-def test_every_room_of_the_commands_keeps_its_commands_apart() -> None:
+def test_every_group_of_the_commands_keeps_its_commands_apart() -> None:
     (apart,) = [contract for contract in CONTRACTS if contract["name"] == "commands don't know each other"]
-    rooms = [info.name for info in pkgutil.iter_modules(import_module("nemo_gym.commands").__path__) if info.ispkg]
-    assert apart["containers"] == sorted(f"nemo_gym.commands.{room}" for room in rooms)
+    groups = [info.name for info in pkgutil.iter_modules(import_module("nemo_gym.commands").__path__) if info.ispkg]
+    assert apart["containers"] == sorted(f"nemo_gym.commands.{group}" for group in groups)
 
 
-def test_the_floors_are_in_the_order_of_the_architecture() -> None:
+def test_the_layers_are_in_the_order_of_the_architecture() -> None:
     order = (
         "commands",
         "rollouts",
@@ -56,10 +56,10 @@ def test_the_floors_are_in_the_order_of_the_architecture() -> None:
         "config",
         "wire",
     )
-    heights = {name: height for height, floor in enumerate(floors("nemo_gym")) for name in floor}
+    heights = {name: height for height, layer in enumerate(layers("nemo_gym")) for name in layer}
     assert sorted(order, key=heights.__getitem__) == list(order)
     assert heights["rollouts"] == heights["launch"] == heights["outbound"]
-    assert floors("nemo_gym.servers") == [{"serving"}, {"sessions"}, {"http"}, {"runs"}]
+    assert layers("nemo_gym.servers") == [{"serving"}, {"sessions"}, {"http"}, {"runs"}]
 
 
 def test_every_exception_is_an_import_of_a_module_that_exists() -> None:
