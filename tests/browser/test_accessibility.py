@@ -1,6 +1,5 @@
 """axe-core finds nothing serious on any page, light and dark; and each page can be looked at afterwards."""
 
-import os
 from pathlib import Path
 
 import orjson
@@ -8,19 +7,13 @@ import pytest
 
 from benchmarks.measuring.chromium import Page
 from benchmarks.measuring.made_rows import STARTED_AT
+from tests.browser.axe import axe_program, load_axe, serious_faults
 from tests.browser.pictures import take_picture
 from tests.browser.test_pages import PAGES
 from tests.browser.viewer_process import running_viewer
 from tests.made_collections import write_collection
 
 pytestmark = pytest.mark.integration
-
-AXE_ENV = "NEMO_GYM_AXE_CORE"
-"""Path of axe.min.js, from the npm package axe-core."""
-
-_RUN = """axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations
-    .filter((one) => one.impact === "serious" || one.impact === "critical")
-    .map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 200)} ${one.nodes[0].failureSummary}`))"""
 
 
 @pytest.fixture
@@ -39,18 +32,16 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("width", [1280, 400], ids=["wide", "narrow"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_axe_finds_nothing_serious_on_any_page(page: Page, folder: Path, dark: bool, width: int) -> None:
-    axe = Path(os.environ.get(AXE_ENV, ""))
-    if not axe.is_file():
-        pytest.skip(f"axe-core isn't there (npm install axe-core, then {AXE_ENV}=…/axe.min.js)")
+    program = axe_program()
     await page.look(dark=dark, width=width, height=1000)
     with running_viewer(f"+input={folder}", cwd=folder) as link:
         await page.open(link, "Collections")
-        await page.evaluate(axe.read_text() + "; 0")
+        await load_axe(page, program)
         for name, (fragment, heading) in PAGES.items():
             await page.go(fragment, heading)
             if name != "tokens":  # its picture has texts: test_tokens.py
                 await take_picture(page, f"{name}{'' if width > 400 else '-narrow'}-{'dark' if dark else 'light'}.png")
-            assert await page.evaluate(_RUN) == [], name
+            assert await serious_faults(page) == [], name
 
 
 def _line(note: dict[str, object]) -> bytes:

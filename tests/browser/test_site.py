@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring.chromium import Page
+from tests.browser.axe import axe_program, load_axe, serious_faults
 
 pytestmark = [pytest.mark.site, pytest.mark.timeout(1200)]
 
@@ -58,9 +59,7 @@ async def test_every_page_is_whole_in_every_form(page: Page) -> None:
         for form, (width, is_dark) in FORMS.items():
             await page.look(dark=is_dark, width=width)
             for name in page_names():
-                url = f"{address}/{name}"
-                await page.call("Page.navigate", url=url)
-                await page.wait_for(_LOADED.format(url=url))
+                await _open(page, f"{address}/{name}")
                 found += [f"{name}, {form}: {problem}" for problem in page.problems]
                 page.problems.clear()
                 found += [f"{name}, {form}: broken picture {one}" for one in await page.evaluate(_BROKEN)]
@@ -73,11 +72,28 @@ async def test_every_page_is_whole_in_every_form(page: Page) -> None:
     assert len(backgrounds) == 2, "light and dark have a background each"
 
 
+async def test_axe_finds_nothing_serious_on_any_page(page: Page) -> None:
+    program, found = axe_program(), list[str]()
+    with served(SITE) as address:
+        for form, (width, is_dark) in FORMS.items():
+            await page.look(dark=is_dark, width=width)
+            for name in page_names():
+                await _open(page, f"{address}/{name}")
+                await load_axe(page, program)
+                found += [f"{name}, {form}: {fault}" for fault in await serious_faults(page)]
+    assert found == [], "\n".join(found)
+
+
 async def test_a_search_finds_a_page(page: Page) -> None:
     with served(SITE) as address:
         await page.call("Page.navigate", url=f"{address}/search.html?q=reverify")
         await page.wait_for("document.querySelectorAll('#search-results li a').length > 0")
     assert page.problems == []
+
+
+async def _open(page: Page, url: str) -> None:
+    await page.call("Page.navigate", url=url)
+    await page.wait_for(_LOADED.format(url=url))
 
 
 async def _take_picture(page: Page, name: str) -> None:

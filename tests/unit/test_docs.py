@@ -37,7 +37,9 @@ CARDS = {
         "Verifying Agent Results",
         "Collecting Rollouts",
     ],
+    "Guides and Reference": ["Environments", "Collections", "Training Data", "Models", "Commands", "Questions"],
 }
+_MINUTES = {"5": "Five minutes", "10": "Ten minutes"}
 _INCLUDES = {
     "contributing": "CONTRIBUTING.md",
     "security": "SECURITY.md",
@@ -103,6 +105,13 @@ def test_the_home_page_has_the_known_tabs_buttons_and_cards() -> None:
     for heading, titles in CARDS.items():
         part = home.split(f"\n## {heading}\n")[1].split("\n## ")[0]
         assert re.findall(r"\{grid-item-card\} (.+)", part) == titles
+
+
+def test_a_card_says_the_minutes_that_its_page_says() -> None:
+    cards = re.findall(r":link: (\S+)\n:link-type: doc\n[^:]*`(\d+) min`", (DOCS / "index.md").read_text())
+    assert len(cards) == 3
+    for page, minutes in cards:
+        assert f" {_MINUTES[minutes]}" in (DOCS / f"{page}.md").read_text().split("\n## ")[0], page
 
 
 _DURATION = r"(?:an? |[\d.]+ ?)(?:ns|µs|ms|s|(?:micro|milli)?seconds?)\b"
