@@ -167,7 +167,7 @@ def on_a_cluster(reader: Reader) -> Iterator[None]:
     finally:
         reader.stop()
         nodes.close()
-    assert rewards_in(reader.folder / "results/rollouts.jsonl") == [1.0] * 5
+    assert rewards_in(reader.folder / "results/cluster/rollouts.jsonl") == [1.0] * 5
 
 
 @contextmanager
@@ -223,15 +223,19 @@ _COMPLETION = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
 }
 _WALKS = {
-    "home": Walk(("docs/index.md",), both(in_a_checkout, collects("results/rollouts.jsonl", *[1.0] * 5))),
-    "get-started": Walk(
+    "home, get started": Walk(
         (
+            "docs/index.md",
             "docs/get-started/setup-installation.md",
             "docs/get-started/first-agent.md",
             "docs/get-started/verifying-agent-results.md",
             "docs/get-started/collecting-rollouts.md",
         ),
-        both(in_a_checkout, collects("results/rollouts.jsonl", *[1.0] * 10)),
+        both(
+            in_a_checkout,
+            collects("results/rollouts.jsonl", *[1.0] * 5),
+            collects("results/weather/rollouts.jsonl", *[1.0] * 10),
+        ),
     ),
     "readme": Walk(("README.md",), both(in_a_checkout, collects("weather_rollouts.jsonl", 1.0))),
     "benchmarks": Walk(("docs/benchmarks.md",), in_a_checkout),
