@@ -4,6 +4,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Pages");
   document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
   for (const name of document.querySelectorAll("td code .pre, th code .pre")) breakAfterSigns(name);
+  makeScrollersReachable();
   new ResizeObserver(makeScrollersReachable).observe(document.body);
 });
 
