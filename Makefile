@@ -76,6 +76,7 @@ docs: $(READY)  ## The documentation as a site, in build/docs
 	@# Each page as Markdown too, beside it: programs that read documentation read that.
 	@$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees -b markdown docs build/markdown
 	@cp -r build/markdown/. build/docs/
+	@echo "build/docs/index.html"
 
 docs-test: docs  ## Every command and program of the docs, and every page of the site in Chromium: ten minutes
 	@$(BIN)/python -m pytest -q -m "not site" -n 2 --dist loadfile tests/docs
