@@ -46,8 +46,9 @@ def model_block(model: ModelChoice, name: str | None = None, api_key: str | None
         return _block("vllm_model", {"base_url": model, "api_key": api_key or "", "model": named})
     key = api_key or os.environ.get(OPENAI_KEY_ENV)
     if key is None:
-        fix = f"gym(..., api_key=...), or set {OPENAI_KEY_ENV}; for another endpoint: model=URL, model_name={model!r}"
-        raise ConfigError(Mistake(f"model {model!r} is one of OpenAI's, and there is no key", where="model", fix=fix))
+        fix = f"set {OPENAI_KEY_ENV}, or gym(..., api_key=...); for another endpoint: model=URL, model_name={model!r}; "
+        what = f"model {model!r} is taken for one of OpenAI's, and there is no key"
+        raise ConfigError(Mistake(what, where="model", fix=fix + 'without a key: model="local"'))
     return _block("openai_model", {"openai_base_url": OPENAI_URL, "openai_api_key": key, "openai_model": model})
 
 

@@ -60,7 +60,9 @@ def _mistake(problem: Any, path: KeyPath, where: Callable[..., str]) -> Mistake:
         return _missing(key, path, value, where)
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        return Mistake(f"{shown}, which isn't known", where(*path), known, did_you_mean(str(value), known))
+        return Mistake(
+            f"{shown}, which isn't known", where(*path), known, did_you_mean(str(value), known) or "choose one of these"
+        )
     if key == "port" and kind in ("greater_than_equal", "less_than_equal"):
         fix = "leave it out for a free port" if len(path) > 2 else None
         return Mistake(f"{shown}, out of range", where(*path), ["1 to 65535"], fix)
