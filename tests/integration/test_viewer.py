@@ -71,6 +71,16 @@ def test_a_viewer_beside_a_command_says_its_link_and_ends_with_the_command(tmp_p
         urllib.request.urlopen(link, timeout=HANGS_AFTER_S)
 
 
+def test_a_viewer_of_what_is_not_there_says_so_and_waits_for_it(tmp_path: Path) -> None:
+    start = [sys.executable, "-c", "from nemo_gym.commands.console import ng_viewer; ng_viewer()", "+input=later"]
+    with subprocess.Popen(start, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as viewer:
+        assert viewer.stdout is not None
+        assert viewer.stdout.readline().startswith("viewer: http://127.0.0.1:")
+        viewer.terminate()
+        _, err = viewer.communicate(timeout=HANGS_AFTER_S)
+    assert f"{tmp_path / 'later'} doesn't exist yet" in err
+
+
 def test_a_copied_pytest_case_passes_with_the_verifier_it_came_from(rollouts: Path, tmp_path: Path) -> None:
     follower = Follower(rollouts)
     follower.catch_up()

@@ -46,7 +46,8 @@ def view(command_line: CommandLine) -> int:
     if options.export is not None:
         return _export(options, options.export, tokenizer)
     if not options.input.exists():
-        say(f"{options.input.absolute()} doesn't exist yet; the page shows its collections as soon as it does")
+        what = f"{options.input.absolute()} doesn't exist yet; the page shows its collections as soon as it does"
+        print(what, file=sys.stderr)
     serve_viewer(options.input, options.port, say, tokenizer)
     return DONE
 
