@@ -1,4 +1,4 @@
-"""docs/environment-answers.md: its code runs."""
+"""docs/environment-answers.md and docs/heavy-work.md: their code runs."""
 
 import importlib
 from pathlib import Path
@@ -12,8 +12,8 @@ from nemo_gym.environments import HeavyWorkConfig
 from tests.docs.pages import ROOT, blocks_of
 from tests.unit.environments.conftest import message, verify_request
 
-PAGE = "docs/environment-answers.md"
-BLOCKS = [block.code for block in blocks_of(PAGE, "python")]
+HEAVY_WORK = "docs/heavy-work.md"
+BLOCKS = [block.code for page in ("docs/environment-answers.md", HEAVY_WORK) for block in blocks_of(page, "python")]
 
 
 def run_block(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -47,4 +47,4 @@ def test_the_code_of_heavy_work_gives_rewards(
 def test_the_defaults_that_the_page_names_are_those_of_the_settings() -> None:
     config = HeavyWorkConfig()
     for name in ("cpu_limit_s", "wall_limit_s", "max_waiting"):
-        assert f"`{name}` ({getattr(config, name):.0f})" in (ROOT / PAGE).read_text()
+        assert f"`{name}` ({getattr(config, name):.0f})" in (ROOT / HEAVY_WORK).read_text()
