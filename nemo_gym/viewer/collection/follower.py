@@ -14,8 +14,10 @@ from nemo_gym.collections.line_file import Line, iter_lines, line_at
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.reading.followed_file import FileChange, FollowedFile
 from nemo_gym.collections.reading.reader import CollectionReader
+from nemo_gym.collections.reading.repeated_rows import RepeatedRows
 from nemo_gym.viewer.collection.locks import is_being_written
-from nemo_gym.viewer.collection.table import RolloutTable, Row
+from nemo_gym.viewer.collection.row import Row
+from nemo_gym.viewer.collection.table import RolloutTable
 from nemo_gym.viewer.collection.table_cache import cache_path, load_table, save_table
 from nemo_gym.viewer.collection.task_rows import TaskRows
 
@@ -85,6 +87,7 @@ class Follower:
                 self.version += 1
             if not len(self.table):  # followed from before its first row on: only now is it known what was sent
                 self.table.sent = _sent_fields(self.paths.materialized_inputs)
+                self.table.rows = RepeatedRows(self.manifest)
             more = self._read_on(self._rollouts, self.table.add_rollout)
             more = self._read_on(self._failures, self.table.add_failure) or more
             self.look = Look(is_there, is_running, is_caught_up=not more)
@@ -149,6 +152,7 @@ class Follower:
         if kept is not None:
             table, (self._rollouts.state, self._failures.state) = kept
             if self._continues():
+                table.rows = RepeatedRows(self.manifest)
                 self.table, self._saved_rows = table, len(table)
                 return
             self._rollouts.forget()
