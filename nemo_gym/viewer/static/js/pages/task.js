@@ -39,6 +39,7 @@ export async function task(params) {
       { class: "stack" },
       h("div", { class: "row apart" }, h("h1", {}, `Task ${data.task}`), h("span", { class: "row" }, turn("Previous task", data.before), turn("Next task", data.after))),
       h("p", { class: "quiet" }, `${number(line.solved)} of ${number(line.scored)} scored rollouts solve it; mean reward ${number(line.mean_reward)}, spread ${number(line.spread)}; ${number(line.masked)} masked, ${number(line.failed)} failed.`),
+      data.rows > 1 ? h("p", { class: "quiet" }, `Rows ${data.task} to ${data.task + data.rows - 1} of the task file are equal: they are this task, and its repeats are counted on from row to row.`) : null,
       h("div", { class: "grid" }, h("section", { class: "panel" }, h("h2", {}, "What is asked"), items(data.prompt, params)), h("section", { class: "panel" }, h("h2", {}, "What the verifier knows"), known.length ? known.map(([what, part]) => field(what, part)) : h("p", { class: "quiet" }, "Nothing beside the prompt."))),
       h("h2", {}, "Its rollouts"),
       h("div", { class: "group" }, data.group.map((one) => member(one, params))),
