@@ -5,10 +5,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from benchmarks.measuring.made_rows import placed
 from nemo_gym.analysis import comparison
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.table_cache import cache_path
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.compare import compare
 from nemo_gym.viewer.pages.overview import overview_of
@@ -110,16 +112,17 @@ def test_filters_are_of_tasks(equal_rows: Follower, query: str, rows: list[int],
 
 
 def test_a_collection_that_is_begun_later_or_kept_in_a_cache_knows_its_rows(
-    equal_rows: Follower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    equal_rows: Follower, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("nemo_gym.viewer.collection.follower._CACHED_FROM_BYTES", 0)
-    later = Follower(tmp_path / "rollouts.jsonl")
-    later.catch_up()
+    later = followed(tmp_path / "rollouts.jsonl")
     for path in equal_rows.paths.all():
         if path.exists():
             (tmp_path / path.name).write_bytes(path.read_bytes())
+    large = placed({"reward": 1.0, "text": "x" * 2**24}, 99, 0)
+    with later.paths.rollouts.open("ab") as file:
+        file.write(orjson.dumps(large) + b"\n")
     later.catch_up()
-    assert list(tmp_path.glob(".*_viewer_index.bin"))
+    assert cache_path(later.paths.rollouts).exists()
     for follower in (later, followed(tmp_path / "rollouts.jsonl")):
         assert page_of(follower, 5).line == page_of(equal_rows, 5).line
 
