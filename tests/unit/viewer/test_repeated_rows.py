@@ -10,6 +10,7 @@ from nemo_gym.analysis import comparison
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.reading.finished import open_collection
 from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.identity import identity_of
 from nemo_gym.viewer.collection.table_cache import cache_path
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.compare import compare
@@ -114,7 +115,11 @@ def test_filters_are_of_tasks(equal_rows: Follower, query: str, rows: list[int],
 def test_a_collection_that_is_begun_later_or_kept_in_a_cache_knows_its_rows(
     equal_rows: Follower, tmp_path: Path
 ) -> None:
-    later = followed(tmp_path / "rollouts.jsonl")
+    later, manifest = followed(tmp_path / "rollouts.jsonl"), equal_rows.paths.manifest
+    later.catch_up()
+    (tmp_path / manifest.name).write_bytes(manifest.read_bytes())
+    later.catch_up()
+    assert identity_of(later).tasks == 12
     for path in equal_rows.paths.all():
         if path.exists():
             (tmp_path / path.name).write_bytes(path.read_bytes())
