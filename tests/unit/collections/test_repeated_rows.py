@@ -1,10 +1,9 @@
 """Which rows of a task file are one task."""
 
 import base64
+import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nemo_gym.collections.identity import read_task_set
 from nemo_gym.collections.manifest import Manifest, make_manifest
@@ -56,9 +55,10 @@ def test_a_reverification_counts_the_repeats_of_the_rollouts_it_verifies() -> No
     assert [RepeatedRows(again).place(*place) for place in places] == [(0, 0), (0, 1), (0, 2), (0, 3)]
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=20), st.integers(1, 3))
-def test_no_two_rollouts_have_the_same_place_and_order_stays(written: list[str], repeats: int) -> None:
-    rows = RepeatedRows(manifest_of(written, repeats))
-    places = [rows.place(row, repeat) for row in range(len(written)) for repeat in range(repeats)]
-    assert places == sorted(set(places))
-    assert len({task for task, _ in places}) == rows.num_tasks
+@pytest.mark.parametrize("length", range(7))
+def test_no_two_rollouts_have_the_same_place_and_their_order_stays(length: int) -> None:
+    for written in itertools.product("ab", repeat=length):
+        rows = RepeatedRows(manifest_of(list(written), num_repeats=2))
+        places = [rows.place(row, repeat) for row in range(length) for repeat in range(2)]
+        assert places == sorted(set(places))
+        assert len({task for task, _ in places}) == rows.num_tasks
