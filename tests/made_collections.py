@@ -1,5 +1,6 @@
 """Whole collections, written as a collector writes them: with groups, failures and masks."""
 
+import base64
 import random
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import orjson
 
 from benchmarks.measuring.made_rows import AGENT, STARTED_AT, placed, rollout_row, task_row, write_manifest
-from nemo_gym.collections.files import OutputPaths
+from nemo_gym.collections.files import OutputPaths, write_json
+from nemo_gym.collections.identity import read_task_set
+from nemo_gym.collections.manifest import Manifest
 
 
 def failure_record(task: int, repeat: int, kind: str = "model_unavailable", stage: str = "agent") -> dict[str, Any]:
@@ -56,6 +59,28 @@ def write_collection(
     _write(paths.journal, journal)
     _write(paths.materialized_inputs, [placed(task_row(task), task, 0) for task in range(tasks)])
     write_manifest(paths, tasks, repeats)
+    return paths
+
+
+def with_equal_rows(paths: OutputPaths, copies: int) -> OutputPaths:
+    """Make the repeats of each task those of equal rows, so many: as if the rows were prepared with `num_repeats`.
+
+    Row 0, repeat 1 of a collection with two repeats becomes row 1, repeat 0, and so on: nothing else changes.
+    """
+    manifest = Manifest.model_validate_json(paths.manifest.read_bytes())
+    repeats = manifest.num_repeats // copies
+    for path in (paths.rollouts, paths.failures, paths.journal):
+        rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        for row in rows:
+            copy, row["_ng_rollout_index"] = divmod(row["_ng_rollout_index"], repeats)
+            row["_ng_task_index"] = row["_ng_task_index"] * copies + copy
+        _write(path, rows)
+    rows = [task_row(row // copies) for row in range(manifest.num_tasks * copies)]
+    _write(paths.materialized_inputs, [placed(row, number, 0) for number, row in enumerate(rows)])
+    tasks = read_task_set(map(orjson.dumps, rows))
+    digests = base64.b64encode(tasks.row_digests).decode()
+    changes = {"num_tasks": tasks.count, "num_repeats": repeats, "row_digests": digests}
+    write_json(paths.manifest, manifest.model_copy(update=changes).model_dump())
     return paths
 
 

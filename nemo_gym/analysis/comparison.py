@@ -5,10 +5,10 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nemo_gym.analysis.task_identity import paired, task_keys
 from nemo_gym.analysis.task_profile import ProfileSettings, profile_tasks
 from nemo_gym.collections.metrics.bootstrap import Difference, paired_bootstrap
 from nemo_gym.collections.reading.reader import CollectionReader
+from nemo_gym.collections.reading.task_identity import paired, task_keys
 from nemo_gym.config.errors import ConfigError, Mistake
 
 COMPARED = ("mean_reward", "pass_rate", "output_tokens", "steps", "tool_calls", "cost")

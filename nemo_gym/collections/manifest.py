@@ -48,10 +48,18 @@ class Manifest(BaseModel):
         description="Of a reverification, whose rows are rollouts: `row_digests` of their tasks, as the manifest of "
         "the rollouts has them; empty: there is none.",
     )
+    reverified_repeats: int | None = Field(
+        default=None, ge=1, description="Of a reverification: `num_repeats` of the rollouts' manifest; null: not known."
+    )
 
     def task_digests(self) -> bytes:
         """Return 4 bytes of each task row's BLAKE2b, by task index; empty when they aren't known."""
         return base64.b64decode(self.row_digests if self.reverified_digests is None else self.reverified_digests)
+
+    @property
+    def repeats_of_a_row(self) -> int:
+        """Rollouts for each row of the task file, also of a reverification, whose own rows are rollouts."""
+        return self.reverified_repeats or self.num_repeats
 
 
 def make_manifest(

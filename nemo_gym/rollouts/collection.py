@@ -16,6 +16,7 @@ from nemo_gym.collections.identity import TaskSet, read_task_set
 from nemo_gym.collections.line_file import DamagedFileError, ReadingStopped, until_stopped
 from nemo_gym.collections.manifest import Manifest, make_manifest
 from nemo_gym.collections.outcomes import Outcome
+from nemo_gym.collections.reading.repeated_rows import RepeatedRows
 from nemo_gym.collections.server_code import ServerCode, read_server_code
 from nemo_gym.collections.tasks import Task, find_task_file, read_tasks
 from nemo_gym.collections.writing.opening import open_output
@@ -92,6 +93,7 @@ class Collection:
 
     async def _run(self, is_new: bool) -> CollectionReport:
         options, manifest = self.options, await self._in_thread(self._make_manifest)
+        self.tally.rows = RepeatedRows(manifest)
         with open_output(
             self.paths,
             manifest,

@@ -1,4 +1,4 @@
-"""Rows as Parquet, some thousands at a time, so that memory stays flat. Needs the extra `export` (pyarrow)."""
+"""Rows as Parquet, some thousands or megabytes at a time: memory stays flat. Needs the extra `export` (pyarrow)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,9 @@ from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.training.formats.format import ColumnKind, Row
 
 _ROWS_HELD = 2_000
-_NUMBERS_HELD = 2_000_000
-"""Of lists of integers and numbers; a row group is written when either is reached."""
+_BYTES_HELD = 16 * 2**20
+"""Of values as Parquet has them before it compresses; a row group is written when either is reached."""
+_NUMBER_BYTES = 8
 
 
 def pyarrow() -> Any:
@@ -37,14 +38,16 @@ class ParquetRows:
         self._columns = columns
         self._schema = self._pa.schema([(name, self._type(kind)) for name, kind in columns.items()])
         self._writer = self._pa.parquet.ParquetWriter(self._pa.PythonFile(file, mode="w"), self._schema)
-        self._held: list[Row] = []
-        self._numbers_held = 0
+        self._forget()
 
     def write(self, row: Row) -> None:
         """Take one row."""
-        self._held.append(row)
-        self._numbers_held += sum(len(row[name]) for name, kind in self._columns.items() if kind == "numbers")
-        if len(self._held) >= _ROWS_HELD or self._numbers_held >= _NUMBERS_HELD:
+        for name, kind in self._columns.items():
+            value = _json_texts(row[name]) if kind == "objects" else row[name]
+            self._held[name].append(value)
+            self._bytes_held += _size(value)
+        self._rows_held += 1
+        if self._rows_held >= _ROWS_HELD or self._bytes_held >= _BYTES_HELD:
             self._flush()
 
     def finish(self) -> None:
@@ -60,16 +63,19 @@ class ParquetRows:
             self._writer.is_open = False
 
     def _flush(self) -> None:
-        if self._held:
-            arrays = [self._array([row[name] for row in self._held], kind) for name, kind in self._columns.items()]
+        if self._rows_held:
+            arrays = [self._array(self._held[name], kind) for name, kind in self._columns.items()]
             self._writer.write_table(self._pa.Table.from_arrays(arrays, schema=self._schema))
-        self._held, self._numbers_held = [], 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._held: dict[str, list[Any]] = {name: [] for name in self._columns}
+        self._rows_held = self._bytes_held = 0
 
     def _array(self, values: list[Any], kind: ColumnKind) -> Any:
         if kind != "objects":
             return self._pa.array(values, self._type(kind))
-        texts = [[orjson.dumps(each).decode() for each in objects] for objects in values]
-        lists = self._pa.array(texts, self._pa.list_(self._pa.string()))
+        lists = self._pa.array(values, self._pa.list_(self._pa.string()))
         json = self._pa.ExtensionArray.from_storage(self._json(), lists.values)
         return self._pa.ListArray.from_arrays(lists.offsets, json)
 
@@ -88,3 +94,14 @@ class ParquetRows:
 
     def _json(self) -> Any:
         return self._pa.json_(self._pa.string())
+
+
+def _json_texts(objects: list[Any]) -> list[str]:
+    return [orjson.dumps(each).decode() for each in objects]
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of a value, about: of a text it is the characters."""
+    if isinstance(value, list):
+        return sum(map(len, value)) if value and isinstance(value[0], str) else _NUMBER_BYTES * len(value)
+    return len(value) if isinstance(value, str) else _NUMBER_BYTES

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.measuring.chromium import Page
 from benchmarks.measuring.made_rows import STARTED_AT
 from tests.browser.hostile import hostile_rows
-from tests.made_collections import write_collection
+from tests.made_collections import with_equal_rows, write_collection
 
 pytestmark = pytest.mark.integration
 
@@ -55,11 +55,11 @@ async def test_an_exported_file_opens_from_disk_with_the_rollouts_of_the_filter(
 
 
 async def test_an_exported_file_has_tasks_notes_and_a_comparison(page: Page, tmp_path: Path) -> None:
-    paths = write_collection(tmp_path / "rollouts.jsonl")
+    paths = with_equal_rows(write_collection(tmp_path / "rollouts.jsonl"), 4)
     other = write_collection(tmp_path / "before" / "rollouts.jsonl", skill=0.2, seed=2)
     note = {"rollout": "3-0", "tags": ["verifier wrong"], "note": "the price is right", "collection": STARTED_AT}
     (tmp_path / "rollouts_notes.jsonl").write_bytes(orjson.dumps(note) + b"\n")
-    arguments = ("+export=report.html", "+filter='task<5'", f"+compare={other.rollouts}")
+    arguments = ("+export=report.html", "+filter='task<20'", f"+compare={other.rollouts}")
     done = export(tmp_path, f"+input={paths.rollouts}", *arguments)
     assert done.returncode == 0, done.stderr
     await page.open((tmp_path / "report.html").as_uri(), "exported")
@@ -68,6 +68,10 @@ async def test_an_exported_file_has_tasks_notes_and_a_comparison(page: Page, tmp
     await page.evaluate("document.querySelector('tbody a').click()")
     await page.wait_for_heading("Task")
     assert await page.evaluate("document.querySelectorAll('.group article a').length") == 4
+    await page.go("#/task?c=exported&t=6", "Task 4")
+    for query, count in (("task=6", 4), ("task!=6", 16), ("task=6 repeat=2", 1)):
+        await page.go(f"#/rollouts?c=exported&q={quote(query)}", "Rollouts")
+        assert await page.evaluate(_ROWS) == count, query
     await page.go("#/notes?c=exported", "Notes")
     assert "the price is right" in await page.evaluate("document.querySelector('tbody').textContent")
     await page.go("#/rollout?c=exported&r=3-0", "Rollout 3-0")

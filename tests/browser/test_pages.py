@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks.measuring.chromium import Page
 from tests.browser.viewer_process import running_viewer
-from tests.made_collections import write_collection
+from tests.made_collections import with_equal_rows, write_collection
 
 pytestmark = pytest.mark.integration
 
-FIRST, SECOND = "c=first%2Frollouts.jsonl", "second%2Frollouts.jsonl"
+FIRST, SECOND, PREPARED = "c=first%2Frollouts.jsonl", "second%2Frollouts.jsonl", "c=prepared%2Frollouts.jsonl"
 PAGES = {
     "collections": ("#/", "Collections"),
     "overview": (f"#/overview?{FIRST}", "first/rollouts.jsonl"),
@@ -44,10 +44,11 @@ OVERVIEW = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two collections of the same tasks."""
+    """Two collections of the same tasks, and one whose task file has four equal rows for each."""
     folder = tmp_path_factory.mktemp("data")
     write_collection(folder / "first" / "rollouts.jsonl")
     write_collection(folder / "second" / "rollouts.jsonl", skill=0.8, seed=2, left=9)
+    with_equal_rows(write_collection(folder / "prepared" / "rollouts.jsonl", seed=3), 4)
     return folder
 
 
@@ -76,9 +77,10 @@ async def test_the_first_page_and_the_overview_say_what_the_files_say(page: Page
     )
     assert [row[:3] for row in shown] == [
         ["first/rollouts.jsonl", "complete", "120 of 120"],
+        ["prepared/rollouts.jsonl", "complete", "120 of 120"],
         ["second/rollouts.jsonl", "cut off", "111 of 120"],
     ]
-    outcomes, mean, agent, model, started = shown[1][3:]
+    outcomes, mean, agent, model, started = shown[2][3:]
     assert outcomes.startswith(f"{len(scored)} scored")
     assert "9 not settled" in outcomes
     assert float(mean) == pytest.approx(sum(scored) / len(scored), abs=1e-4)
@@ -96,6 +98,27 @@ async def test_tasks_are_filtered_by_any_field_of_the_verdict(page: Page, folder
     await page.go(f"#/tasks?{FIRST}&q=explanation%3D%22a+room+is+missing%22&sort=task", "Tasks")
     shown = await page.evaluate("[...document.querySelectorAll('tbody th')].map((one) => Number(one.textContent))")
     assert shown == sorted(tasks)
+
+
+async def test_equal_rows_are_one_task_with_one_group(page: Page, link: str) -> None:
+    await page.open(link, "Collections")
+    await page.go(f"#/overview?{PREPARED}", "prepared/rollouts.jsonl")
+    assert "30, 4 rollouts each" in await page.evaluate("document.querySelector('main').innerText")
+    await page.go(f"#/task?{PREPARED}&t=6", "Task 4")
+    shown = await page.evaluate("document.querySelector('main').innerText")
+    assert "Rows 4 to 7 of the task file are equal" in shown
+    repeats = await page.evaluate("[...document.querySelectorAll('article h3')].map((one) => one.textContent)")
+    assert repeats == ["Repeat 0", "Repeat 1", "Repeat 2", "Repeat 3"]
+    await page.evaluate("document.querySelectorAll('article h3 a')[2].click()")
+    await page.wait_for_heading("Rollout 6-0")
+    assert "3 of 4" in await page.evaluate("document.querySelector('main').innerText")
+    await page.press("j")
+    await page.wait_for_heading("Rollout 7-0")
+    await page.go(f"#/compare?a={FIRST[2:]}&b={PREPARED[2:]}", "Compare two collections of the same tasks")
+    shown = await page.evaluate("document.querySelector('main').innerText")
+    assert "in B 4" in shown
+    assert "only in A, 0 only in B." in shown
+    assert page.problems == []
 
 
 async def test_the_link_without_its_token_shows_nothing(page: Page, link: str) -> None:

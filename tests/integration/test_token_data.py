@@ -128,10 +128,13 @@ def window(ids: list[int], position: int) -> str:
 
 
 def test_without_the_check_every_rollout_is_scored_until_a_reverification_checks_them(run: Run) -> None:
-    out, rows, metrics = run.collect("unchecked.jsonl", "+check_token_ids=false")
+    out, rows, metrics = run.collect("unchecked.jsonl", "+check_token_ids=false", "+num_repeats=2")
     assert not any("mask_sample" in row for row in rows)
-    assert (metrics["scored"], metrics["masked"]) == (TASKS, 0)
+    assert (metrics["scored"], metrics["masked"]) == (2 * TASKS, 0)
     assert "token_data_invalid" not in out
     _, rows, metrics = run.outcome_of("ng_reverify", "unchecked.jsonl", "again.jsonl")
-    assert [row.get("failure_kind") for row in rows] == [None, None, "token_data_invalid", None, None]
-    assert (metrics["scored"], metrics["masked"]) == (TASKS - 1, 1)
+    kinds = [row.get("failure_kind") for row in rows]
+    assert kinds == [None, None, None, None, "token_data_invalid", "token_data_invalid", None, None, None, None]
+    assert (metrics["scored"], metrics["masked"], metrics["per_task"]["n"]) == (2 * TASKS - 2, 2, [2, 2, 2, 2])
+    manifest = json.loads((run.folder / "again_manifest.json").read_text())
+    assert (manifest["num_repeats"], manifest["reverified_repeats"]) == (1, 2)

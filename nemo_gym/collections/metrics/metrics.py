@@ -24,7 +24,7 @@ class Spread(BaseModel):
 class PerTask(BaseModel):
     """The scored rollouts of each task, as columns of the same length; tasks without any are left out."""
 
-    task_index: list[int]
+    task_index: list[int] = Field(description="Row in the input, from 0; the first of the rows that are one task.")
     n: list[int] = Field(description="Scored rollouts.")
     mean_reward: list[float]
     solved: list[int] = Field(description="Rollouts with at least the pass threshold.")

@@ -94,7 +94,11 @@ class Reverification(Collection):
     def _make_manifest(self) -> Manifest:
         source = CollectionReader(self.input_path).manifest()
         digests = b"" if source is None else source.task_digests()
-        return super()._make_manifest().model_copy(update={"reverified_digests": base64.b64encode(digests).decode()})
+        tasks = {
+            "reverified_digests": base64.b64encode(digests).decode(),
+            "reverified_repeats": None if source is None else source.repeats_of_a_row,
+        }
+        return super()._make_manifest().model_copy(update=tasks)
 
     def _sent_fields(self, tasks: TaskSet) -> frozenset[str]:
         # The rows hold the old verdicts too; what the verifier adds is asked of the verifier.

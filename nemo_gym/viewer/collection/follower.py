@@ -14,8 +14,10 @@ from nemo_gym.collections.line_file import Line, iter_lines, line_at
 from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.reading.followed_file import FileChange, FollowedFile
 from nemo_gym.collections.reading.reader import CollectionReader
+from nemo_gym.collections.reading.repeated_rows import RepeatedRows
 from nemo_gym.viewer.collection.locks import is_being_written
-from nemo_gym.viewer.collection.table import RolloutTable, Row
+from nemo_gym.viewer.collection.row import Row
+from nemo_gym.viewer.collection.table import RolloutTable
 from nemo_gym.viewer.collection.table_cache import cache_path, load_table, save_table
 from nemo_gym.viewer.collection.task_rows import TaskRows
 
@@ -70,6 +72,7 @@ class Follower:
         self._cache = cache_path(rollouts) if keeps_index else None
         self._saved_rows = 0
         self._begun = False
+        self._manifest_stamp: tuple[int, int] | None = None
         self._seen: deque[tuple[float, int]] = deque(maxlen=256)
 
     def refresh(self) -> bool:
@@ -85,6 +88,7 @@ class Follower:
                 self.version += 1
             if not len(self.table):  # followed from before its first row on: only now is it known what was sent
                 self.table.sent = _sent_fields(self.paths.materialized_inputs)
+            self._know_rows()
             more = self._read_on(self._rollouts, self.table.add_rollout)
             more = self._read_on(self._failures, self.table.add_failure) or more
             self.look = Look(is_there, is_running, is_caught_up=not more)
@@ -144,6 +148,7 @@ class Follower:
         self._failures.forget()
         self.task_rows.forget()
         self._seen.clear()
+        self._manifest_stamp = None
         kept = load_table(self._cache, sent) if self._cache is not None else None
         self.table = RolloutTable(sent)
         if kept is not None:
@@ -153,6 +158,16 @@ class Follower:
                 return
             self._rollouts.forget()
             self._failures.forget()
+
+    def _know_rows(self) -> None:
+        """Find out which rows are one task, where the manifest is new: it may have a million of them."""
+        try:
+            status = self.paths.manifest.stat()
+            stamp = (status.st_ino, status.st_mtime_ns)
+        except OSError:
+            stamp = (0, 0)
+        if stamp != self._manifest_stamp:
+            self._manifest_stamp, self.table.rows = stamp, RepeatedRows(self.manifest)
 
     def _continues(self) -> bool:
         changes = {file: file.change() for file in (self._rollouts, self._failures)}

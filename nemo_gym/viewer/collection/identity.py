@@ -12,7 +12,10 @@ State = Literal["running", "being read", "complete", "cut off", "file alone", "m
 
 
 class Identity(BaseModel):
-    """A collection in short. Times in seconds since the epoch; `expected` is None for a rollout file alone."""
+    """A collection in short. Times in seconds since the epoch; `expected` is None for a rollout file alone.
+
+    `tasks`: rows of the task file that are one task count once; `repeats`: rollouts of each, None where they differ.
+    """
 
     path: str
     agent: str
@@ -61,8 +64,8 @@ def identity_of(follower: Follower) -> Identity:
         started_at=manifest.started_at if manifest else None,
         changed_at=changed_at,
         state=_state(look, expected, settled),
-        tasks=manifest.num_tasks if manifest else None,
-        repeats=manifest.num_repeats if manifest else None,
+        tasks=follower.table.rows.num_tasks if manifest else None,
+        repeats=follower.table.rows.group_size if manifest else None,
         expected=expected,
         settled=settled,
         versions=manifest.versions if manifest else {},

@@ -3,7 +3,6 @@
 import math
 from array import array
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from nemo_gym.collections.line_file import DamagedFileError, Line, decoded_as
@@ -11,7 +10,9 @@ from nemo_gym.collections.metrics.measures import measure
 from nemo_gym.collections.reading.index import HEADS
 from nemo_gym.collections.reading.paged_array import ByRollout
 from nemo_gym.collections.reading.reader import validated
+from nemo_gym.collections.reading.repeated_rows import RepeatedRows
 from nemo_gym.collections.records import FailureRecord
+from nemo_gym.viewer.collection.row import Place, Row, link_key
 from nemo_gym.wire.failure import Stage
 
 OUTCOMES = ("scored", "masked", "no_reward", "failed")
@@ -29,41 +30,21 @@ _MAX_COUNT = 2**32 - 1
 _PLACES = 2**32
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of the table. `number`: its place; `offset`, `length`: of its line, in bytes; times in seconds."""
-
-    number: int
-    task: int
-    repeat: int
-    outcome: str
-    reward: float | None
-    kind: str
-    stage: str
-    offset: int
-    length: int
-    truncated: bool
-    seconds: float | None
-    counts: dict[str, int]
-    numbers: dict[str, float]
-
-    @property
-    def key(self) -> str:
-        """The rollout as links name it: `task-repeat`."""
-        return f"{self.task}-{self.repeat}"
-
-
 class RolloutTable:
     """Verified rollouts and failures, in the order in which they were read; about 75 bytes a row.
 
     Args:
         sent: Names of the fields of task rows: those aren't results.
 
+    Attributes:
+        rows: Which rows of the task file are one task. Both may be set until the first row is added.
+
     A later row of the same task and repeat replaces an earlier one: a failure that a resume has made good, say.
     """
 
     def __init__(self, sent: Container[str] = ()) -> None:
         self.sent = sent
+        self.rows = RepeatedRows(None)
         self.keys, self.offsets, self.lengths = array("Q"), array("Q"), array("Q")
         self.rewards = array("d")
         self.outcomes, self.truncated, self.stages = array("B"), array("B"), array("B")
@@ -127,10 +108,17 @@ class RolloutTable:
         """Return the number of the row of a task and repeat, or None."""
         return self._latest[task, repeat] - 1 if (task, repeat) in self._latest else None
 
+    def place(self, number: int) -> Place:
+        """Return which rollout the row with this number is."""
+        return divmod(self.keys[number], _PLACES)
+
+    def task(self, number: int) -> int:
+        """Return the task of the row with this number: the first of the task file's rows that are one task."""
+        return self.rows.first(self.keys[number] >> 32)
+
     def is_current(self, number: int) -> bool:
         """Tell whether no later row has replaced this one."""
-        key = self.keys[number]
-        return self._latest[key >> 32, key % _PLACES] == number + 1
+        return self._latest[self.place(number)] == number + 1
 
     def current(self) -> Iterator[int]:
         """Yield the numbers of the rows that count, in order."""
@@ -139,11 +127,14 @@ class RolloutTable:
         return (number for number in range(len(self.truncated)) if self.is_current(number))
 
     def __getitem__(self, number: int) -> Row:
-        key, reward, seconds = self.keys[number], self.rewards[number], self.seconds[number]
+        place, reward, seconds = self.place(number), self.rewards[number], self.seconds[number]
+        task, repeat = self.rows.place(*place)
         return Row(
             number=number,
-            task=key >> 32,
-            repeat=key % _PLACES,
+            place=place,
+            key=link_key(place),
+            task=task,
+            repeat=repeat,
             outcome=OUTCOMES[self.outcomes[number]],
             reward=None if math.isnan(reward) else reward,
             kind=self.kind_names[self.kinds[number]],
@@ -183,8 +174,8 @@ class RolloutTable:
     def index_again(self) -> None:
         """Find the latest row of every place anew, after the columns were filled from elsewhere."""
         self._kind_numbers = {name: number for number, name in enumerate(self.kind_names)}
-        for number, key in enumerate(self.keys):
-            self._note_latest(key >> 32, key % _PLACES, number)
+        for number in range(len(self.keys)):
+            self._note_latest(*self.place(number), number)
 
     def _place(self, task: int, repeat: int, outcome: int, reward: float | None, kind: str, line: Line) -> None:
         if kind not in self._kind_numbers and len(self.kind_names) < _MAX_KINDS:

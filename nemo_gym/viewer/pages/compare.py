@@ -1,12 +1,12 @@
 """Two collections of the same tasks: which tasks changed, by how much, and how sure that is."""
 
 import math
-from typing import Literal
 
 from pydantic import BaseModel
 
-from nemo_gym.collections.manifest import Manifest
 from nemo_gym.collections.metrics.bootstrap import paired_bootstrap
+from nemo_gym.collections.metrics.metrics import PerTask
+from nemo_gym.collections.reading.task_identity import paired, task_keys
 from nemo_gym.viewer.collection.follower import Follower
 from nemo_gym.viewer.collection.table import SCORED
 from nemo_gym.viewer.pages.overview import per_task_of
@@ -15,15 +15,16 @@ CONFIDENCE, NUM_RESAMPLES, SEED = 0.95, 5_000, 0
 """Those of `ng_compare`, so that both say the same."""
 
 _MAX_LISTED = 500
-_DIGEST_BYTES = 4
-
-Side = Literal["better", "worse", "same"]
 
 
 class ComparedTask(BaseModel):
-    """A task in both: mean rewards, and the shares of scored rollouts that solve it, in [0, 1]."""
+    """A task in both: mean rewards, and the shares of scored rollouts that solve it, in [0, 1].
+
+    `task`: its index in A; `task_b`: in B.
+    """
 
     task: int
+    task_b: int
     reward_a: float
     reward_b: float
     solved_a: float
@@ -42,14 +43,14 @@ class Comparison(BaseModel):
         low, high, p_value: Its 95 % interval and two-sided p-value, by drawing tasks anew; None below two tasks.
         gained, lost: Tasks that most rollouts solve in B and not in A, and the other way round.
         better, worse: Tasks with a higher, and a lower, mean reward in B.
-        left_out: Tasks that are in both under the same index, but with another task row.
+        tasks_known: Whether tasks are paired by what their rows ask; else it is by index.
         tasks: Those that changed side first, then by the size of the difference; at most 500.
     """
 
     compared: int
     only_a: int
     only_b: int
-    left_out: int
+    tasks_known: bool
     difference: float | None
     low: float | None
     high: float | None
@@ -62,19 +63,22 @@ class Comparison(BaseModel):
 
 
 def compare(a: Follower, b: Follower) -> Comparison:
-    """Compare the scored rollouts of two collections."""
-    rates_a, rates_b = _by_task(a), _by_task(b)
-    shared = rates_a.keys() & rates_b.keys()
-    others = _other_rows(a.manifest, b.manifest)
-    tasks = [_compared(task, rates_a[task], rates_b[task]) for task in sorted(shared - others)]
+    """Compare the scored rollouts of two collections; raises DamagedFileError.
+
+    Their tasks are paired as `ng_compare` does it.
+    """
+    of_a, of_b = _per_task(a), _per_task(b)
+    indices = of_a.task_index, of_b.task_index
+    keys = task_keys(a.reader, b.reader, indices)
+    tasks = [_compared(of_a, place_a, of_b, place_b) for place_a, place_b in paired(*(keys or indices))]
     differences = [task.difference for task in tasks]
     sure = paired_bootstrap(differences, num_resamples=NUM_RESAMPLES, confidence=CONFIDENCE, seed=SEED)
     tasks.sort(key=lambda task: (not task.changed_side, -abs(task.difference)))
     return Comparison(
         compared=len(tasks),
-        only_a=len(rates_a) - len(shared),
-        only_b=len(rates_b) - len(shared),
-        left_out=len(shared & others),
+        only_a=len(of_a.n) - len(tasks),
+        only_b=len(of_b.n) - len(tasks),
+        tasks_known=keys is not None,
         difference=math.fsum(differences) / len(differences) if differences else None,
         low=sure and sure.low,
         high=sure and sure.high,
@@ -87,40 +91,24 @@ def compare(a: Follower, b: Follower) -> Comparison:
     )
 
 
-_Rates = tuple[int, float, float]
-
-
-def _by_task(follower: Follower) -> dict[int, _Rates]:
-    """Return scored rollouts, mean reward and solved share by task."""
+def _per_task(follower: Follower) -> PerTask:
     table = follower.table
     scored = [number for number in table.current() if table.outcomes[number] == SCORED]
-    rows = per_task_of(table, scored, follower.pass_threshold)
-    columns = zip(rows.task_index, rows.n, rows.mean_reward, rows.solved, strict=True)
-    return {task: (n, mean, solved / n) for task, n, mean, solved in columns}
+    return per_task_of(table, scored, follower.pass_threshold)
 
 
-def _compared(task: int, a: _Rates, b: _Rates) -> ComparedTask:
+def _compared(a: PerTask, place_a: int, b: PerTask, place_b: int) -> ComparedTask:
+    reward_a, reward_b = a.mean_reward[place_a], b.mean_reward[place_b]
+    solved_a, solved_b = a.solved[place_a] / a.n[place_a], b.solved[place_b] / b.n[place_b]
     return ComparedTask(
-        task=task,
-        reward_a=a[1],
-        reward_b=b[1],
-        solved_a=a[2],
-        solved_b=b[2],
-        n_a=a[0],
-        n_b=b[0],
-        difference=b[1] - a[1],
-        changed_side=(a[2] > 0.5) != (b[2] > 0.5),
+        task=a.task_index[place_a],
+        task_b=b.task_index[place_b],
+        reward_a=reward_a,
+        reward_b=reward_b,
+        solved_a=solved_a,
+        solved_b=solved_b,
+        n_a=a.n[place_a],
+        n_b=b.n[place_b],
+        difference=reward_b - reward_a,
+        changed_side=(solved_a > 0.5) != (solved_b > 0.5),
     )
-
-
-def _other_rows(a: Manifest | None, b: Manifest | None) -> set[int]:
-    """Return the task indexes under which the two collections have different rows, as their manifests say."""
-    if a is None or b is None or a.tasks_digest == b.tasks_digest:
-        return set()
-    rows_a, rows_b = a.task_digests(), b.task_digests()
-    shared = range(min(len(rows_a), len(rows_b)) // _DIGEST_BYTES)
-    return {task for task in shared if _digest(rows_a, task) != _digest(rows_b, task)}
-
-
-def _digest(digests: bytes, task: int) -> bytes:
-    return digests[task * _DIGEST_BYTES : (task + 1) * _DIGEST_BYTES]

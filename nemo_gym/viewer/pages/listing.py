@@ -6,26 +6,16 @@ from pydantic import BaseModel
 
 from nemo_gym.collections.line_file import DamagedFileError, decoded
 from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.row import RolloutFacts, Row
 from nemo_gym.viewer.rollout.conversation import last_message
 
 _PREVIEW_CHARS = 160
 _MAX_PREVIEWED_BYTES = 2**20
 
 
-class ListedRollout(BaseModel):
+class ListedRollout(RolloutFacts):
     """One line of the table. `preview`: how the rollout ended, in words; "" for a line longer than 1 MiB."""
 
-    key: str
-    task: int
-    repeat: int
-    outcome: str
-    reward: float | None
-    kind: str
-    stage: str
-    truncated: bool
-    seconds: float | None
-    length: int
-    counts: dict[str, int]
     numbers: dict[str, float]
     preview: str
 
@@ -56,25 +46,10 @@ def rollout_list(
 def listed(follower: Follower, number: int) -> ListedRollout:
     """Return the line of a rollout."""
     row = follower.table[number]
-    return ListedRollout(
-        key=row.key,
-        task=row.task,
-        repeat=row.repeat,
-        outcome=row.outcome,
-        reward=row.reward,
-        kind=row.kind,
-        stage=row.stage,
-        truncated=row.truncated,
-        seconds=row.seconds,
-        length=row.length,
-        counts=row.counts,
-        numbers=row.numbers,
-        preview=_preview(follower, number),
-    )
+    return ListedRollout(**dict(row), preview=_preview(follower, row))
 
 
-def _preview(follower: Follower, number: int) -> str:
-    row = follower.table[number]
+def _preview(follower: Follower, row: Row) -> str:
     if row.length > _MAX_PREVIEWED_BYTES:
         return ""
     try:

@@ -104,7 +104,7 @@ def per_task_of(table: RolloutTable, scored: Sequence[int], pass_threshold: floa
     solved: Counter[int] = Counter()
     total: dict[int, float] = {}
     for number in scored:
-        task, reward = table.keys[number] >> 32, table.rewards[number]
+        task, reward = table.task(number), table.rewards[number]
         n[task] += 1
         solved[task] += reward >= pass_threshold
         total[task] = total.get(task, 0.0) + reward

@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import msgspec
 import orjson
 
 from nemo_gym.viewer.collection.follower import Follower
+from nemo_gym.viewer.collection.row import link_key
 from nemo_gym.viewer.collection.table import OUTCOMES, RolloutTable
 from nemo_gym.viewer.pages.query import Condition, Query, QueryError
 
@@ -20,7 +21,6 @@ Tags = Mapping[str, frozenset[str]]
 """The reader's tags by rollout (`task-repeat`)."""
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_PLACES = 2**32
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,6 @@ def select(follower: Follower, query: Query, tags: Tags, sort: str = "", *, desc
 
 def _row_test(table: RolloutTable, condition: Condition, tags: Tags) -> Callable[[int], bool] | None:
     """Return the test of a condition that the table can answer by itself; None for one that needs the line."""
-    keys = table.keys
     match condition.name:
         case "outcome":
             named = [condition.admits_text(name) for name in OUTCOMES]
@@ -64,14 +63,15 @@ def _row_test(table: RolloutTable, condition: Condition, tags: Tags) -> Callable
             of_kind = [condition.admits_text(name) for name in table.kind_names]
             return lambda number: of_kind[table.kinds[number]]
         case "task":
-            return lambda number: condition.admits(keys[number] >> 32)
+            of_task = _of_task(condition, table)
+            return lambda number: of_task.admits(table.task(number))
         case "repeat":
-            return lambda number: condition.admits(keys[number] % _PLACES)
+            return lambda number: condition.admits(table.rows.place(*table.place(number))[1])
         case "tag":
             condition.admits_text("")
             tagged = {key for key, of_rollout in tags.items() if condition.value in of_rollout}
             is_wanted = condition.operator == "="
-            return lambda number: (f"{keys[number] >> 32}-{keys[number] % _PLACES}" in tagged) == is_wanted
+            return lambda number: (link_key(table.place(number)) in tagged) == is_wanted
     column = table.column(condition.name)
     if column is None:
         return None
@@ -82,6 +82,13 @@ def _row_test(table: RolloutTable, condition: Condition, tags: Tags) -> Callable
             return None  # a field that is a number in one row may be text in another
         raise
     return lambda number: number < len(column) and condition.admits(column[number])
+
+
+def _of_task(condition: Condition, table: RolloutTable) -> Condition:
+    """Return the condition of a task that may be named by any of its rows, as it may be in the link of its page."""
+    if condition.operator not in ("=", "!=") or not condition.number.is_integer():
+        return condition
+    return replace(condition, value=str(table.rows.first(int(condition.number))))
 
 
 def _sorted(table: RolloutTable, numbers: list[int], sort: str, *, descending: bool) -> list[int]:

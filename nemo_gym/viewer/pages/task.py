@@ -1,7 +1,7 @@
 """Tasks as a table, and one task with its group of rollouts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from pydantic import BaseModel
@@ -52,9 +52,13 @@ class GroupMember(BaseModel):
 
 
 class TaskPage(BaseModel):
-    """A task: its prompt, what the verifier knows, and its group; `before`, `after`: the tasks beside it."""
+    """A task: its prompt, what the verifier knows, and its group; `before`, `after`: the tasks beside it.
+
+    `rows`: how many rows of the task file it is, from row `task` on.
+    """
 
     task: int
+    rows: int
     line: TaskLine
     prompt: list[Item]
     known: dict[str, Part]
@@ -67,7 +71,8 @@ def task_table(
     follower: Follower, numbers: Sequence[int], sort: str, offset: int, limit: int, *, descending: bool
 ) -> TaskTable:
     """Return a page of the tasks that rollouts belong to; raises QueryError for an unknown order."""
-    lines = list(_lines(follower.table, numbers, follower.pass_threshold).values())
+    by_task, threshold = _by_task(follower.table, numbers), follower.pass_threshold
+    lines = [_line(follower.table, task, of_task, threshold) for task, of_task in by_task.items()]
     if sort and sort not in SORTS:
         raise QueryError(f"tasks can't be sorted by '{sort}'; there are {', '.join(SORTS)}")
     lines.sort(key=lambda line: line.task)
@@ -79,37 +84,37 @@ def task_table(
         lines.reverse()
     page = lines[offset : offset + limit]
     for line in page:
-        line.prompt = _preview(follower, line.task)
+        line.prompt = _preview(follower, line.task, by_task[line.task])
     return TaskTable(total=len(lines), tasks=page)
 
 
-def task_page(follower: Follower, task: int) -> TaskPage | None:
-    """Return the page of a task; None for a task without rollouts and without a row."""
+def task_page(follower: Follower, row_index: int) -> TaskPage | None:
+    """Return the page of the task that a row of the task file is; None where it has neither a rollout nor was sent."""
     table = follower.table
-    tasks = sorted({table.keys[number] >> 32 for number in table.current()})
-    numbers = [number for number in table.current() if table.keys[number] >> 32 == task]
+    task, by_task = table.rows.first(row_index), _by_task(table, table.current())
+    numbers = by_task.get(task, [])
     row = follower.task_rows.find(task) or _first_row(follower, numbers)
     if row is None:
         return None
     numbers.sort(key=lambda number: table.keys[number])
-    line = _lines(table, numbers, follower.pass_threshold).get(task)
     prompt, _ = items_of({"responses_create_params": row.get("responses_create_params")}, 0, 100)
     return TaskPage(
         task=task,
-        line=line or _empty(task),
+        rows=table.rows.num_rows_of(task),
+        line=_line(table, task, numbers, follower.pass_threshold),
         prompt=prompt,
         known={name: shortened(as_text(value), _KNOWN_CHARS) for name, value in known_fields(follower, row).items()},
         group=[_member(follower, number) for number in numbers[:_MAX_GROUP]],
-        before=next((other for other in reversed(tasks) if other < task), None),
-        after=next((other for other in tasks if other > task), None),
+        before=max((other for other in by_task if other < task), default=None),
+        after=min((other for other in by_task if other > task), default=None),
     )
 
 
-def _lines(table: RolloutTable, numbers: Sequence[int], pass_threshold: float) -> dict[int, TaskLine]:
+def _by_task(table: RolloutTable, numbers: Iterable[int]) -> dict[int, list[int]]:
     by_task: dict[int, list[int]] = {}
     for number in numbers:
-        by_task.setdefault(table.keys[number] >> 32, []).append(number)
-    return {task: _line(table, task, of_task, pass_threshold) for task, of_task in by_task.items()}
+        by_task.setdefault(table.task(number), []).append(number)
+    return by_task
 
 
 def _line(table: RolloutTable, task: int, numbers: list[int], pass_threshold: float) -> TaskLine:
@@ -136,11 +141,6 @@ def _mean(values: list[int]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _empty(task: int) -> TaskLine:
-    nothing = dict.fromkeys(("rollouts", "scored", "solved", "failed", "masked"), 0)
-    return TaskLine(task=task, **nothing, mean_reward=None, spread=None, steps=None, output_tokens=None)
-
-
 def _member(follower: Follower, number: int) -> GroupMember:
     row = follower.table[number]
     try:
@@ -151,11 +151,8 @@ def _member(follower: Follower, number: int) -> GroupMember:
     return GroupMember(rollout=listed(follower, number), answer=shortened(answer, _ANSWER_CHARS))
 
 
-def _preview(follower: Follower, task: int) -> str:
-    row = follower.task_rows.find(task)
-    if row is None:
-        numbers = [n for n in (follower.table.find(task, repeat) for repeat in range(4)) if n is not None]
-        row = _first_row(follower, numbers)
+def _preview(follower: Follower, task: int, numbers: Sequence[int]) -> str:
+    row = follower.task_rows.find(task) or _first_row(follower, numbers)
     items, _ = items_of({"responses_create_params": (row or {}).get("responses_create_params")}, 0, 50, _PREVIEW_CHARS)
     asked = [item for item in items if item.role == "user"] or items
     return " ".join(part.text for part in asked[-1].parts)[:_PREVIEW_CHARS] if asked else ""

@@ -13,7 +13,7 @@ from nemo_gym.servers.http.head_lookup import fetch_instances
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import RunRecord, live_runs
 from nemo_gym.viewer.collection.follower import Follower
-from nemo_gym.viewer.collection.table import Row
+from nemo_gym.viewer.collection.row import Row
 from nemo_gym.viewer.rollout.page import content_of
 
 _PLACE_KEYS = (TASK_INDEX_KEY, ROLLOUT_INDEX_KEY)
@@ -31,7 +31,7 @@ class Copies(BaseModel):
 def copies_of(follower: Follower, row: Row) -> Copies:
     """Return the texts of a rollout; raises OSError and DamagedFileError."""
     content, _ = content_of(follower, row)
-    task = follower.task_rows.find(row.task) or _task_part(follower, content)
+    task = follower.task_rows.find(row.place[0]) or _task_part(follower, content)
     task = {name: value for name, value in task.items() if name not in _PLACE_KEYS}
     task_row = orjson.dumps(task).decode()
     return Copies(

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from nemo_gym.collections.line_file import DamagedFileError, decoded
 from nemo_gym.collections.records import MASK_KEYS, ROLLOUT_INDEX_KEY, TASK_INDEX_KEY, TIME_KEYS, FailureRecord
 from nemo_gym.viewer.collection.follower import Follower
-from nemo_gym.viewer.collection.table import Row
+from nemo_gym.viewer.collection.row import RolloutFacts, Row
 from nemo_gym.viewer.rollout.conversation import MAX_CHARS, Item, Part, as_text, items_of, shortened
 from nemo_gym.viewer.rollout.timeline import TimelineCall, timeline_of
 
@@ -29,21 +29,10 @@ class Attempt(BaseModel):
     reason: str = ""
 
 
-class RolloutPage(BaseModel):
+class RolloutPage(RolloutFacts):
     """What the page shows; `items` is the first stretch of `num_items`."""
 
-    key: str
-    task: int
-    repeat: int
-    outcome: str
-    reward: float | None
-    kind: str
-    stage: str
     reason: str
-    truncated: bool
-    seconds: float | None
-    length: int
-    counts: dict[str, int]
     verdict: dict[str, Part]
     known: dict[str, Part]
     items: list[Item]
@@ -66,18 +55,8 @@ def rollout_page(follower: Follower, row: Row) -> RolloutPage:
     known, verdict = _fields(follower, content)
     reason = failure.failure_reason if failure else content.get("failure_reason")
     return RolloutPage(
-        key=row.key,
-        task=row.task,
-        repeat=row.repeat,
-        outcome=row.outcome,
-        reward=row.reward,
-        kind=row.kind,
-        stage=row.stage,
+        **dict(row),
         reason=reason if isinstance(reason, str) else "",
-        truncated=row.truncated,
-        seconds=row.seconds,
-        length=row.length,
-        counts=row.counts,
         verdict=verdict,
         known=known,
         items=items,
@@ -102,7 +81,7 @@ def content_of(follower: Follower, row: Row) -> tuple[dict[str, Any], FailureRec
     record = FailureRecord.model_validate(decoded(line))
     for unverified in _unverified(follower, row):
         return unverified, record
-    return follower.task_rows.find(row.task) or {}, record
+    return follower.task_rows.find(row.place[0]) or {}, record
 
 
 def known_fields(follower: Follower, content: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +96,7 @@ def _unverified(follower: Follower, row: Row) -> list[dict[str, Any]]:
         found = [
             record.verify_request
             for record in follower.reader.unverified()
-            if (record.task_index, record.rollout_index) == (row.task, row.repeat)
+            if (record.task_index, record.rollout_index) == row.place
         ]
     except (OSError, DamagedFileError):
         return []
@@ -150,7 +129,7 @@ def _attempts(follower: Follower, row: Row, failure: FailureRecord | None) -> li
     try:
         if follower.paths.journal.stat().st_size <= _MAX_JOURNAL_BYTES:
             for event in follower.reader.journal():
-                if (event.task_index, event.rollout_index) != (row.task, row.repeat):
+                if (event.task_index, event.rollout_index) != row.place:
                     continue
                 if isinstance(event, FailureRecord):
                     by_number[event.attempt] = _failed(event)

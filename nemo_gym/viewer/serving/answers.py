@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from nemo_gym.collections.line_file import DamagedFileError, decoded
 from nemo_gym.viewer.collection.follower import Follower
-from nemo_gym.viewer.collection.table import FAILED, MASKED, Row
+from nemo_gym.viewer.collection.row import Row
+from nemo_gym.viewer.collection.table import FAILED, MASKED
 from nemo_gym.viewer.library import Library
 from nemo_gym.viewer.pages.compare import Comparison, compare
 from nemo_gym.viewer.pages.listing import RolloutList, rollout_list

@@ -203,6 +203,34 @@ async def test_masked_rollouts_are_kept_and_enter_no_mean(agent: Agent, collecti
     assert len(agent.asked) == 8
 
 
+async def test_equal_rows_are_one_task_of_the_metrics_and_rows_of_their_own_for_everything_else(
+    agent: Agent, collection: MakeCollection
+) -> None:
+    async def answer(row: Row) -> web.Response:
+        is_first = row["number"] == 1 and [asked["number"] for asked in agent.asked].count(1) == 1
+        return web.json_response({**row, "reward": float(is_first)})
+
+    agent.answer = answer
+    lines = [task_line(n) for n in (0, 0, 0, 1, 1, 1)]
+    report = await collection(lines, num_repeats=2).run()
+    assert report.counts.expected == report.counts.scored == 12
+    assert report.metrics["per_task"] == {
+        "task_index": [0, 3],
+        "n": [6, 6],
+        "mean_reward": [0.0, pytest.approx(1 / 6)],
+        "solved": [0, 1],
+    }
+    assert report.metrics["pass@k"] == pytest.approx({"1": 1 / 12, "2": 1 / 6, "4": 1 / 3, "6": 1 / 2})
+    assert (report.metrics["tasks_mixed"], report.metrics["tasks_none_solved"]) == (1, 1)
+    places = {(rollout.task_index, rollout.rollout_index) for rollout in report.rollouts()}
+    assert places == {(row, repeat) for row in range(6) for repeat in range(2)}
+    written = report.paths.rollouts.read_bytes().splitlines(keepends=True)
+    solved_first = sorted(written, key=lambda line: b'"reward":0.0' in line)
+    report.paths.rollouts.write_bytes(b"".join(solved_first[:7]))
+    assert (await collection(lines, num_repeats=2).run()).metrics == report.metrics
+    assert len(agent.asked) == 12 + 5
+
+
 async def test_an_answer_that_is_no_verdict_is_a_failure(agent: Agent, collection: MakeCollection) -> None:
     async def answer(row: Row) -> web.Response:
         return web.Response(text="<html>") if row["number"] else web.json_response([1])

@@ -36,10 +36,16 @@ function sorted(rows, sort, desc) {
   return [...known, ...rows.filter((one) => value(one, sort) === null)];
 }
 
+// The task that a row of the task file is: several rows may be one.
+function taskOf(row) {
+  return loaded().rollouts.rollouts.find((one) => one.key.startsWith(`${row}-`))?.task ?? row;
+}
+
 // One word of a filter: `name<value` on what the table has, or a word of the line.
 function meets(one, word) {
-  const [, field, operator, wanted] = /^([\w.]+)(!=|<=|>=|=|<|>)"?([^"]*)"?$/.exec(word) ?? [];
+  const [, field, operator, text] = /^([\w.]+)(!=|<=|>=|=|<|>)"?([^"]*)"?$/.exec(word) ?? [];
   if (!field) return occurs(word.replaceAll('"', ""), loaded().raw[one.key] ?? JSON.stringify(one));
+  const wanted = field === "task" && (operator === "=" || operator === "!=") ? taskOf(text) : text;
   const found = field === "tag" ? tagFound(one, wanted) : value(one, field);
   const order = compared(found, typeof found === "number" ? Number(wanted) : wanted);
   if (operator === "!=") return order !== 0;
@@ -101,7 +107,7 @@ export function isExported(name, key) {
 export function answer(name, params) {
   if (name in MADE_HERE) return MADE_HERE[name](params);
   const kept = loaded()[name];
-  const key = params.r ?? params.t;
+  const key = params.r ?? (params.t === undefined ? undefined : taskOf(params.t));
   const found = key === undefined ? kept : kept?.[key];
   if (found === undefined) throw new Error("this is not in the exported file: open the collection with ng_viewer");
   return found;

@@ -30,10 +30,10 @@ function rows(data, params) {
   return data.tasks.map((task) => h(
     "tr",
     {},
-    h("th", { scope: "row" }, `Task ${task.task}`),
+    h("th", { scope: "row" }, task.task === task.task_b ? `Task ${task.task}` : `Task ${task.task}, in B ${task.task_b}`),
     h("td", {}, task.changed_side ? labelled(task.difference > 0 ? "scored" : "failed", task.difference > 0 ? "now mostly solved" : "no longer") : ""),
     h("td", { class: "number" }, reward(params.a, task.task, task.reward_a), ` (${percent(task.solved_a)} of ${number(task.n_a)})`),
-    h("td", { class: "number" }, reward(params.b, task.task, task.reward_b), ` (${percent(task.solved_b)} of ${number(task.n_b)})`),
+    h("td", { class: "number" }, reward(params.b, task.task_b, task.reward_b), ` (${percent(task.solved_b)} of ${number(task.n_b)})`),
     h("td", { class: "number" }, signed(task.difference)),
   ));
 }
@@ -41,13 +41,13 @@ function rows(data, params) {
 function result(data, params) {
   if (!data.compared) return h("p", {}, "The two have no scored rollouts of the same tasks.");
   const interval = data.low === null ? "no interval below two tasks" : `95 % interval ${signed(data.low)} to ${signed(data.high)}, p = ${number(Number(data.p_value.toPrecision(2)))}`;
-  const left = data.left_out ? `; ${number(data.left_out)} left out, since their rows differ` : "";
+  const how = data.tasks_known ? "" : " Tasks are paired by index, since the rows of one of the two aren't known.";
   const head = ["Task", "Side", "Reward in A (solved)", "Reward in B (solved)", "B − A"].map((text, place) => h("th", { scope: "col", class: place > 1 ? "number" : null }, text));
   return h(
     "div",
     { class: "stack" },
     h("div", { class: "figures" }, figure(signed(data.difference), `B − A, ${interval}`), figure(`${number(data.gained)} / ${number(data.lost)}`, "tasks gained / lost: solved by most rollouts in one and not in the other"), figure(`${number(data.better)} / ${number(data.worse)}`, "tasks with more / less reward in B")),
-    h("p", { class: "quiet" }, `The interval is from a paired bootstrap over tasks. ${number(data.compared)} tasks in both; ${number(data.only_a)} only in A, ${number(data.only_b)} only in B${left}.`),
+    h("p", { class: "quiet" }, `The interval is from a paired bootstrap over tasks. ${number(data.compared)} tasks in both; ${number(data.only_a)} only in A, ${number(data.only_b)} only in B.${how}`),
     h("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Tasks" }, h("table", { class: "short" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows(data, params)))),
   );
 }

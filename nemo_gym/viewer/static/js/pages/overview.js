@@ -95,7 +95,7 @@ function identityPanel(data) {
     ["Model", visible(identity.model || "–")],
     ["Started", time(identity.started_at)],
     ["Last change", time(identity.changed_at)],
-    ["Tasks", identity.tasks === null ? "–" : `${number(identity.tasks)}, ${number(identity.repeats)} rollouts each`],
+    ["Tasks", identity.tasks === null ? "–" : `${number(identity.tasks)}, ${identity.repeats === null ? `${number(identity.expected)} rollouts` : `${number(identity.repeats)} rollouts each`}`],
     ["File", h("span", { class: "mono" }, visible(identity.path))],
     ...Object.entries(identity.versions).map(([what, version]) => [what, version]),
   ];

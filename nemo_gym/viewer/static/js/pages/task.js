@@ -16,7 +16,7 @@ function member(one, params) {
   return h(
     "article",
     { class: "panel" },
-    h("h3", {}, exported && !isExported("rollout", rollout.key) ? `Repeat ${rollout.repeat}` : link(to("rollout", { c: params.c, r: rollout.key, q: `task=${rollout.task}` }), `Repeat ${rollout.repeat}`)),
+    h("h3", {}, exported && !isExported("rollout", rollout.key) ? `Repeat ${rollout.repeat}` : link(to("rollout", { c: params.c, r: rollout.key, q: `task=${rollout.task}`, sort: "task" }), `Repeat ${rollout.repeat}`)),
     h("div", { class: "row" }, h("span", { class: "reward" }, number(rollout.reward)), labelled(rollout.outcome), rollout.truncated ? labelled("masked", "truncated") : null),
     h("p", { class: "quiet small" }, rollout.kind ? visible(rollout.kind) : counts),
     parts.length ? h("dl", { class: "facts small" }, parts) : null,
@@ -39,6 +39,7 @@ export async function task(params) {
       { class: "stack" },
       h("div", { class: "row apart" }, h("h1", {}, `Task ${data.task}`), h("span", { class: "row" }, turn("Previous task", data.before), turn("Next task", data.after))),
       h("p", { class: "quiet" }, `${number(line.solved)} of ${number(line.scored)} scored rollouts solve it; mean reward ${number(line.mean_reward)}, spread ${number(line.spread)}; ${number(line.masked)} masked, ${number(line.failed)} failed.`),
+      data.rows > 1 ? h("p", { class: "quiet" }, `Rows ${data.task} to ${data.task + data.rows - 1} of the task file are equal, so they are one task: its repeats are numbered across them.`) : null,
       h("div", { class: "grid" }, h("section", { class: "panel" }, h("h2", {}, "What is asked"), items(data.prompt, params)), h("section", { class: "panel" }, h("h2", {}, "What the verifier knows"), known.length ? known.map(([what, part]) => field(what, part)) : h("p", { class: "quiet" }, "Nothing beside the prompt."))),
       h("h2", {}, "Its rollouts"),
       h("div", { class: "group" }, data.group.map((one) => member(one, params))),

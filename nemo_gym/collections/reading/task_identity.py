@@ -29,7 +29,7 @@ def task_keys(
     Args:
         baseline: A collection.
         candidate: The other one.
-        tasks: Task indices of the first and of the second.
+        tasks: Task indices of the first and of the second; of repeated rows the first.
 
     Returns:
         64 bits of BLAKE2b for each task, in its order; None where the files don't hold the row of each task.
@@ -46,7 +46,7 @@ def task_keys(
     return (first, second) if all(first) and all(second) else None
 
 
-def paired(first: "array[int]", second: "array[int]") -> list[tuple[int, int]]:
+def paired(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
     """Return the places of equal keys in two lists, by the place in the first.
 
     Where a key is there several times, its first place is paired with the first of the other list, and so on.
