@@ -33,5 +33,6 @@ def open_collection(rollouts: Path, where: str = "input_jsonl_fpath") -> Collect
         raise ConfigError(Mistake(f"cannot read {rollouts}: {error.strerror}", where=where)) from error
     if damaged := reader.index.damaged:
         what = f"{len(damaged)} lines of {rollouts} aren't rollouts, the first at byte {damaged[0]}"
-        raise ConfigError(Mistake(what, where=where, fix="remove these lines"))
+        fix = "name the rollout file of a collection, or remove these lines from it"
+        raise ConfigError(Mistake(what, where=where, fix=fix))
     return reader

@@ -168,7 +168,9 @@ def test_a_damaged_line_is_refused_with_its_place(tmp_path: Path) -> None:
     source = write(tmp_path / "r.jsonl", [rollout(0, 0)])
     with source.open("a") as file:
         file.write("not JSON\n")
-    with pytest.raises(ConfigError, match=r"1 lines of .* aren't rollouts, the first at byte \d+"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)1 lines of .* aren't rollouts, the first at byte \d+.*name the rollout file"
+    ):
         run(source, tmp_path / "out.jsonl")
 
 
