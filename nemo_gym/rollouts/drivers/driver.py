@@ -71,7 +71,7 @@ class DriverOnNode:
         raise_descriptor_limit()
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
         connection.sendall(secret)
-        await _drive_to_the_end(connection, None if tls is None else tls.server_context(), proof)
+        await _drive_to_the_end(connection, None if tls is None else tls.server_context().now(), proof)
 
 
 class Driver:

@@ -1,6 +1,8 @@
 """The client: a call says only the server's name; where that server runs is a setting."""
 
+import asyncio
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY, Wo
 from nemo_gym.servers.http.transport import RequestOptions, request
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.runs.refusal import refusal
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer
 from nemo_gym.wire.failure import RolloutError
 
@@ -155,7 +158,21 @@ class ServerClient:
     async def _send(self, server_name: str, url: str, method: str, options: RequestOptions) -> HttpResponse:
         # Redirects are not followed: the token would go with the request, wherever that leads.
         own = {"allow_redirects": False, "ssl": self.access.ssl}
-        return await request(method, url, server=server_name, **{**self._with_token(options), **own})
+        try:
+            return await request(method, url, server=server_name, **{**self._with_token(options), **own})
+        except RolloutError as error:
+            if not _is_refused(error):
+                raise
+            raise await self._with_reason(server_name, error) from error.__cause__
+
+    async def _with_reason(self, server_name: str, error: RolloutError) -> RolloutError:
+        """Return the failure of a call to a server whose certificate was refused, with what is known of that."""
+        refused = error.__cause__
+        assert isinstance(refused, aiohttp.ClientConnectorCertificateError)
+        said, host, port = refused.certificate_error, refused.host, refused.port
+        assert isinstance(said, ssl.SSLCertVerificationError) and port is not None
+        reason = f"{server_name} can't be called: {await asyncio.to_thread(refusal, said, host, port, self.access)}"
+        return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
 
     def _with_token(self, options: RequestOptions) -> RequestOptions:
         """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
@@ -185,7 +202,7 @@ class ServerClient:
         try:
             return await self._send(server_name, (worker_url or url) + url_path, method, options)
         except RolloutError as error:
-            if worker_url is None or error.failure.kind != "transport_unreachable":
+            if worker_url is None or not _is_gone(error):
                 raise
         workers.leave_out(worker_url)  # it is not started any more: the others take over
         return await self._send(server_name, url + url_path, method, options)
@@ -202,7 +219,7 @@ class ServerClient:
                 async with book.while_there(server_name, url):
                     return await self._send(server_name, url + url_path, method, options)
             except RolloutError as error:
-                if refused is not None or error.failure.kind != "transport_unreachable":
+                if refused is not None or not _is_gone(error):
                     raise
             refused = url  # nobody has seen the call; the head knows, or will know soon, where to go instead
 
@@ -210,6 +227,16 @@ class ServerClient:
         if self._book is None:
             self._book = AddressBook(self.head_server_config, self.access)
         return self._book
+
+
+def _is_refused(error: RolloutError) -> bool:
+    """Tell whether the certificate of the server was refused."""
+    return isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError)
+
+
+def _is_gone(error: RolloutError) -> bool:
+    """Tell whether nobody is at the address of a server any more."""
+    return error.failure.kind == "transport_unreachable" and not _is_refused(error)
 
 
 def _named_by_peer(error: RolloutError) -> RolloutError:

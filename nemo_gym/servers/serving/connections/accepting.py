@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import weakref
 from collections.abc import Callable
 
 import uvicorn
 
 from nemo_gym.servers.http.connections import descriptor_limit, max_accepted
+from nemo_gym.servers.runs.renewal import RenewableContext
 from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedProtocol
 
 _LOOK_AGAIN_S = 0.1
@@ -40,7 +40,7 @@ class Acceptor:
         server: uvicorn.Server,
         config: BoundedConfig,
         make_protocol: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext | None = None,
+        tls: RenewableContext | None = None,
     ) -> None:
         self._server = server
         self._config = config
@@ -84,13 +84,13 @@ class Acceptor:
                     self._shaking_hands.add(shaking)
                     shaking.add_done_callback(self._shaking_hands.discard)
 
-    async def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> None:
+    async def _shake_hands(self, connection: socket.socket, tls: RenewableContext) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError, TimeoutError):  # it isn't a caller of ours, and is gone by now
             await loop.connect_accepted_socket(
                 self._make_protocol,
                 connection,
-                ssl=tls,
+                ssl=tls.now(),
                 ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S,
                 ssl_shutdown_timeout=_TAKES_THE_REST_WITHIN_S,
             )
