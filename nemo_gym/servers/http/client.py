@@ -170,7 +170,8 @@ class ServerClient:
         refused = error.__cause__
         assert isinstance(refused, aiohttp.ClientConnectorCertificateError)
         said, host, port = refused.certificate_error, refused.host, refused.port
-        assert isinstance(said, ssl.SSLCertVerificationError) and port is not None
+        assert isinstance(said, ssl.SSLCertVerificationError)
+        assert port is not None
         reason = f"{server_name} can't be called: {await asyncio.to_thread(refusal, said, host, port, self.access)}"
         return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
 

@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
@@ -35,62 +32,21 @@ from nemo_gym.servers.serving.serve import ServedApp, hosted
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.certificates import make_certificates, tls_overrides
-from tests.chaos.processes import BIN, ROOT, Place, wait_until_ready
+from tests.chaos.processes import BIN, ROOT, Place
 from tests.cluster.conftest import COUNTER_AGENT, COUNTER_SERVER, write_counter_tasks
 from tests.free_port import free_port
-from tests.run_access import run_token
+from tests.security.access.tls_run import CONFIGS, RunWithTls, run_with_tls
 
 pytestmark = pytest.mark.integration
 NOT_TRUSTED = r"the certificate of 127\.0\.0\.1:\d+ is not trusted: unable to get local issuer"
-CONFIGS = (
-    "resources_servers/example_stateful_counter/configs/stateful_counter.yaml",
-    "responses_api_models/scripted_model/configs/scripted_model.yaml",
-)
 TWO_WORKERS = f"{COUNTER_SERVER}.resources_servers.example_stateful_counter.num_workers=2"
 TOO_LONG = f"{COUNTER_SERVER}.resources_servers.example_stateful_counter.max_request_bytes=100000"
 
 
-@dataclass(frozen=True)
-class RunWithTls:
-    """A run whose counter has two workers, so that requests of a session are passed on between them."""
-
-    place: Place
-    head_port: int
-    ca: Path
-
-    @property
-    def token(self) -> str:
-        return run_token(self.place.home)
-
-    def client(self, ca: Path | None = None) -> ServerClient:
-        head = BaseServerConfig(host="127.0.0.1", port=self.head_port)
-        return ServerClient.load_from_global_config(head, self.token, str(ca or self.ca))
-
-    def port(self, server: str) -> int:
-        return int(next(i.port for i in self.client().server_instances() if i.name == server))
-
-    def result_of(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [str(BIN / arguments[0]), *arguments[1:]]
-        environment = {**self.place.environment, **variables}
-        return subprocess.run(
-            command, cwd=self.place.folder, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER_S
-        )
-
-
 @pytest.fixture(scope="module")
 def run() -> Iterator[RunWithTls]:
-    folder = Path(tempfile.mkdtemp(prefix="tls-"))
-    files = make_certificates(folder / "certificates", "127.0.0.1")
-    place, port, log = Place(folder, folder / "home"), free_port(), folder / "run.log"
-    arguments = (*CONFIGS, f"head_server.port={port}", TWO_WORKERS, TOO_LONG, *tls_overrides(files))
-    process = place.start("ng_run", *arguments, log=log)
-    try:
-        wait_until_ready(process, log)
-        yield RunWithTls(place, port, files["ca"])
-    finally:
-        process.terminate()
-        process.wait(timeout=HANGS_AFTER_S)
-        shutil.rmtree(folder)
+    with run_with_tls(TWO_WORKERS, TOO_LONG) as started:
+        yield started
 
 
 @pytest.mark.parametrize("num_drivers", [1, 2])
