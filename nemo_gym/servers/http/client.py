@@ -35,73 +35,50 @@ class ServerClient:
     Args:
         head_server_config: Where the head listens.
         global_config_dict: The run's configuration, with `host` and `port` of every instance.
-        run_token: The run's token; by default that of the environment, which servers of a run have.
-        ca: File of the authority that the servers' certificates are checked against, for a run with TLS; by default
-            that of the environment.
-
-    Attributes:
-        access: Token and authority of the run, for another client of it.
+        access: Token and authority of the run; by default those of the environment, which servers of a run have.
     """
 
     def __init__(
         self,
         head_server_config: BaseServerConfig,
         global_config_dict: DictConfig,
-        run_token: str | None = None,
-        ca: str | None = None,
+        access: RunAccess | None = None,
     ) -> None:
         self.head_server_config = head_server_config
         self.global_config_dict = global_config_dict
         self._base_urls: dict[str, str] = {}
         self._workers: dict[str, WorkerUrls] = {}
         self._local_apps: Mapping[str, ASGIApp] = {}
-        given = RunAccess.in_environment()
-        self.access = RunAccess(run_token or given.token, ca or given.ca)
+        self.access = access or RunAccess.in_environment()
         self._on_nodes: set[str] = set()
         self._book: AddressBook | None = None
 
     @classmethod
-    def with_access(
-        cls, head_server_config: BaseServerConfig, global_config_dict: DictConfig, access: RunAccess
-    ) -> "ServerClient":
-        """Return a client for a run of which all is known: what the environment has may be another run's."""
-        client = cls(head_server_config, global_config_dict)
-        client.access = access
-        return client
-
-    @classmethod
     def load_from_global_config(
-        cls,
-        head_server_config: BaseServerConfig | None = None,
-        run_token: str | None = None,
-        ca: str | None = None,
+        cls, head_server_config: BaseServerConfig | None = None, access: RunAccess | None = None
     ) -> "ServerClient":
         """Return a client for the run whose head listens at `head_server_config` (default: as configured).
 
-        Without `run_token` it takes that of the environment (NEMO_GYM_RUN_TOKEN), else it finds the one of a run that
-        this user started here. `ca` is found in the same way (NEMO_GYM_RUN_CA).
+        Without `access` it takes what the environment has (NEMO_GYM_RUN_TOKEN, NEMO_GYM_RUN_CA), else it finds that of
+        a run that this user started here.
 
         Raises:
             ConfigError: No head answers there; it wants another token; or the configuration names no head, and the
                 one at the default address belongs to a run that this user didn't start here.
         """
         head = head_server_config or cls.load_head_server_config()
-        access = RunAccess.to_head(head.host, head.port, run_token, ca or configured_ca())
+        is_named = access is not None or is_head_named()
+        access = access or RunAccess.to_head(head.host, head.port, configured_ca())
         if head_server_config is None:
-            run = find_run(head, access, is_named=is_head_named() or run_token is not None)
+            run = find_run(head, access, is_named=is_named)
             _log.log(logging.INFO if run.is_from_here else logging.WARNING, "using %s", run)
-        return cls.with_access(head, fetch_global_config(head, access), access)
+        return cls(head, fetch_global_config(head, access), access)
 
     @classmethod
     def load_head_server_config(cls) -> BaseServerConfig:
         """Return where the head listens, as this process is configured."""
         host, port = configured_head()
         return BaseServerConfig(host=host, port=port)
-
-    @property
-    def run_token(self) -> str | None:
-        """The run's token, for another client of the same run."""
-        return self.access.token
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""

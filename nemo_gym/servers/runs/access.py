@@ -37,19 +37,18 @@ class RunAccess:
         return cls(token_of(record) or token_in_environment(), record.ca or None, record.cert)
 
     @classmethod
-    def to_head(cls, host: str, port: int, token: str | None = None, ca: str | None = None) -> "RunAccess":
-        """Return how to call the run whose head is at this address.
+    def to_head(cls, host: str, port: int, ca: str | None = None) -> "RunAccess":
+        """Return how to call the run whose head is at this address: what the environment has, else this user's records.
 
         Args:
-            token: Of the run; None: what the environment has, else what the record of a run of this user says.
             ca: For a run that neither such a record nor the environment tells of.
         """
         given = cls.in_environment()
         record = live_run_at(host, port)
         if record is not None:
             # Whether a run of ours has TLS is known; an authority in the environment may be another run's.
-            return cls(token or given.token or token_of(record), record.ca or None, record.cert)
-        return cls(token or given.token, given.ca or ca, given.cert)
+            return cls(given.token or token_of(record), record.ca or None, record.cert)
+        return cls(given.token, given.ca or ca, given.cert)
 
     @property
     def ssl_context(self) -> SSLContext | None:

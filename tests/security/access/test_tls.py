@@ -26,6 +26,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.tls import TlsFiles, server_context_in_environment
 from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import ServedApp, hosted
@@ -79,7 +80,7 @@ async def test_a_server_with_a_certificate_of_somebody_else_is_not_called(run: R
     client, other = run.client(), make_certificates(tmp_path, "127.0.0.1")["ca"]
     with pytest.raises(ConfigError, match=NOT_TRUSTED):
         run.client(ca=other)
-    stranger = ServerClient(client.head_server_config, client.global_config_dict, run.token, str(other))
+    stranger = ServerClient(client.head_server_config, client.global_config_dict, RunAccess(run.token, str(other)))
     try:
         with pytest.raises(RolloutError, match=NOT_TRUSTED) as caught:
             await stranger.get(COUNTER_AGENT, "/health")
@@ -153,7 +154,7 @@ def test_a_head_without_tls_is_said_to_have_none(tmp_path: Path) -> None:
         answering.start()
         head = BaseServerConfig(host="127.0.0.1", port=listener.getsockname()[1])
         with pytest.raises(ConfigError, match="for a run without TLS leave"):
-            ServerClient.load_from_global_config(head, "token", str(ca))
+            ServerClient.load_from_global_config(head, RunAccess("token", str(ca)))
         answering.join()
 
 

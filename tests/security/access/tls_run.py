@@ -12,6 +12,7 @@ import trustme
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import ServerClient
+from nemo_gym.servers.runs.access import RunAccess
 from tests.bounds import HANGS_AFTER_S
 from tests.certificates import make_certificates, tls_overrides
 from tests.chaos.processes import BIN, Place, wait_until_ready
@@ -44,7 +45,7 @@ class RunWithTls:
 
     def client(self, ca: Path | None = None) -> ServerClient:
         head = BaseServerConfig(host="127.0.0.1", port=self.head_port)
-        return ServerClient.load_from_global_config(head, self.token, str(ca or self.ca))
+        return ServerClient.load_from_global_config(head, RunAccess(self.token, str(ca or self.ca)))
 
     def port(self, server: str) -> int:
         return int(next(i.port for i in self.client().server_instances() if i.name == server))
