@@ -21,8 +21,9 @@ from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedPr
 _LOOK_AGAIN_S = 0.1
 _OUT_OF_RESOURCES_S = 0.2
 _SHAKES_HANDS_WITHIN_S = 10
-# Of an answer after which the connection is closed; the loop's own bound, 30 s, cuts it off for a slow reader.
-_TAKES_THE_REST_WITHIN_S = 120
+# The loop's own bound for closing, 30 s, counts from when the last answer is written, and would cut that off for a
+# slow reader. Callers that never close their end are hung up on by `BoundedProtocol`.
+_NO_BOUND_S = 10 * 365 * 86_400
 _log = logging.getLogger("nemo_gym.server")
 _acceptors: "weakref.WeakSet[Acceptor]" = weakref.WeakSet()
 
@@ -92,7 +93,7 @@ class Acceptor:
                 connection,
                 ssl=tls.now(),
                 ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S,
-                ssl_shutdown_timeout=_TAKES_THE_REST_WITHIN_S,
+                ssl_shutdown_timeout=_NO_BOUND_S,
             )
 
     @property
