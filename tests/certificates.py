@@ -1,5 +1,6 @@
 """Certificates of an authority that a test makes."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -23,3 +24,9 @@ def make_certificates(
 def tls_overrides(files: dict[str, Path]) -> list[str]:
     """Return the arguments of a command that configure these files."""
     return [f"+tls.{key}={path}" for key, path in files.items()]
+
+
+def replace_files(files: dict[str, Path], new: dict[str, Path], *names: str) -> None:
+    """Rename new files into the place of others, as certbot does."""
+    for name in names:
+        os.replace(new[name], files[name])
