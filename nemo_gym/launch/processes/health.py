@@ -88,7 +88,7 @@ class HealthWatch:
         elif self._server.state == "ready" and self._silent_s >= self._bound_s:
             bound = f"{self._bound_s:g} s (unresponsive_after_s)"
             self._say("", f"{name} hasn't answered /health for {bound}: shown as unresponsive")
-            self._server.state = "unresponsive"
+            self._server.state, self._server.reason = "unresponsive", None
 
 
 async def _failure_to_answer(host: str, port: int, access: RunAccess) -> str | None:

@@ -33,7 +33,8 @@ def certificate_mistake(error: ssl.SSLCertVerificationError, host: str, port: in
         what = f"{named} expired at {end:%Y-%m-%d %H:%M:%S} UTC"
     else:
         what = f"{named}, or that of an authority above it, has expired"
-    fix = "replace it and its key by a new pair: servers use that for new connections, without a restart"
+    fix = "replace it and its key by a new pair: servers use that for new connections, without a restart, "
+    fix += "or say in their logs why they can't"
     return Mistake(what, where=TLS_KEY_NAME, fix=fix)
 
 
