@@ -46,13 +46,13 @@ def refusal(error: ssl.SSLCertVerificationError, host: str, port: int, access: R
 
 def _valid_until(host: str, port: int, access: RunAccess) -> datetime | None:
     """Return when the certificate that a server presents expires; None if it can't be had."""
-    context = ssl.create_default_context(cafile=access.ca)
-    context.verify_flags |= _NO_CHECK_TIME
-    with (
-        contextlib.suppress(OSError),
-        socket.create_connection((host, port), _ANSWERS_WITHIN_S) as connection,
-        context.wrap_socket(connection, server_hostname=host) as shaken,
-    ):
-        presented = shaken.getpeercert() or {}
-        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(presented["notAfter"])), UTC)
+    with contextlib.suppress(OSError):  # of the server, or of the authority's file, which may just be replaced
+        context = ssl.create_default_context(cafile=access.ca)
+        context.verify_flags |= _NO_CHECK_TIME
+        with (
+            socket.create_connection((host, port), _ANSWERS_WITHIN_S) as connection,
+            context.wrap_socket(connection, server_hostname=host) as shaken,
+        ):
+            presented = shaken.getpeercert() or {}
+            return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(presented["notAfter"])), UTC)
     return None

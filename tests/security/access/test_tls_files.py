@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -26,6 +27,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.refusal import certificate_mistake
 from nemo_gym.servers.runs.tls import TlsFiles, client_context, server_context_in_environment
 from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import ServedApp, hosted
@@ -222,3 +224,16 @@ async def test_callers_take_a_new_authority_and_keep_the_old_while_it_is_written
         replace_files(files, stays, "ca")
         with pytest.raises(ssl.SSLCertVerificationError):
             await server.presented()
+
+
+async def test_an_expired_certificate_is_named_also_while_the_authority_is_replaced(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path, "127.0.0.1", expires=datetime.now(UTC) - timedelta(hours=1))
+    access = RunAccess(None, str(files["ca"]), str(files["cert"]))
+    async with served(files) as server:
+        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+            await server.presented()
+        asked = (refused.value, "127.0.0.1", server.port, access)
+        assert f"{files['cert']} expired at 20" in (await asyncio.to_thread(certificate_mistake, *asked)).what
+        files["ca"].unlink()
+        said = (await asyncio.to_thread(certificate_mistake, *asked)).what
+    assert said == f"the certificate of {files['cert']}, or that of an authority above it, has expired"
