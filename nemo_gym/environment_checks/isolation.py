@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from nemo_gym.environment_checks.report import CheckResult, Finding
 from nemo_gym.environment_checks.subject import Outcome, Subject, play, solutions
@@ -14,24 +14,29 @@ from nemo_gym.wire.openai.responses_items import NeMoGymResponseFunctionToolCall
 
 CHECK = "isolation"
 
+Steps = list[list[str | Item]]
+
 
 async def check_isolation(subject: Subject) -> CheckResult:
     """Interleave each solved task with the next one, and the first with itself."""
     async with subject.start() as env:
         steps = await solutions(env, subject.tasks)
-    solved = [n for n, one in enumerate(steps) if one is not None]
-    pairs = [*itertools.pairwise(solved), *((n, n) for n in solved[:1])]
-    findings = [found for pair in pairs if (found := await _interleaved(subject, pair, steps)) is not None]
+    solved = {n: _one_call_at_a_time(one) for n, one in enumerate(steps) if one is not None}
+    pairs = [*itertools.pairwise(solved), *((n, n) for n in list(solved)[:1])]
+    alone = {n: await _alone(subject, policy, subject.tasks[n]) for n, policy in solved.items()}
+    findings = [found for pair in pairs if (found := await _interleaved(subject, pair, solved, alone)) is not None]
     return CheckResult(CHECK, f"{len(pairs)} pairs of sessions interleaved", findings)
 
 
-async def _interleaved(subject: Subject, pair: tuple[int, int], steps: Sequence[list[Answer] | None]) -> Finding | None:
-    played = [(_one_call_at_a_time(steps[n] or []), subject.tasks[n]) for n in pair]
-    alone = [await _alone(subject, policy, task) for policy, task in played]
+async def _interleaved(
+    subject: Subject, pair: tuple[int, int], solved: Mapping[int, Steps], alone: Mapping[int, Outcome]
+) -> Finding | None:
+    played = [(solved[n], subject.tasks[n]) for n in pair]
     barrier = asyncio.Barrier(len(pair))
     async with subject.start() as env:
         together = await asyncio.gather(*(_in_step(play(env, _waiting(p, barrier), t), barrier) for p, t in played))
-    for n, before, outcome in zip(pair, alone, together, strict=True):
+    for n, outcome in zip(pair, together, strict=True):
+        before = alone[n]
         if outcome.reward != before.reward:
             what = f"interleaved with task {pair[0] + pair[1] - n} the reward is {outcome}, and alone {before}"
             return Finding("shared_state", what, (n,))
@@ -43,18 +48,21 @@ async def _interleaved(subject: Subject, pair: tuple[int, int], steps: Sequence[
     return None
 
 
-async def _alone(subject: Subject, policy: list[list[str | Item]], task: JsonObject) -> Outcome:
+async def _alone(subject: Subject, policy: Steps, task: JsonObject) -> Outcome:
     """Return the outcome of a rollout alone; without outputs of tools that differ from one time to the next."""
-    outcomes = []
-    for _ in range(2):
+
+    async def once() -> Outcome:
         async with subject.start() as env:
-            outcomes.append(await play(env, policy, task))
-    return outcomes[0] if outcomes[0].outputs == outcomes[1].outputs else Outcome(outcomes[0].reward)
+            return await play(env, policy, task)
+
+    first = await once()
+    repeats = not first.outputs or first.outputs == (await once()).outputs
+    return first if repeats else Outcome(first.reward)
 
 
-def _one_call_at_a_time(steps: Sequence[Answer]) -> list[list[str | Item]]:
+def _one_call_at_a_time(steps: Sequence[Answer]) -> Steps:
     """Return the steps with a step for each call, so that another session's calls come between any two."""
-    split: list[list[str | Item]] = []
+    split: Steps = []
     for step in steps:
         items = answer_items(step)
         calls: list[str | Item] = [item for item in items if isinstance(item, NeMoGymResponseFunctionToolCall)]
@@ -63,7 +71,7 @@ def _one_call_at_a_time(steps: Sequence[Answer]) -> list[list[str | Item]]:
     return split
 
 
-def _waiting(steps: list[list[str | Item]], barrier: asyncio.Barrier) -> Policy:
+def _waiting(steps: Steps, barrier: asyncio.Barrier) -> Policy:
     """Return the policy that answers when the other one is about to, for as long as there is another."""
 
     async def answer(step: PolicyStep) -> Answer:
