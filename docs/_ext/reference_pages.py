@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 _MOST_TOOLS = 4
 _OPENING = "At the end of this page you know {}. A minute to look one up; made from {}."
 _CAUSES = {
-    "transport_unreachable": "nobody answers at an address: start what should be there, correct the address, or renew a certificate",
+    "transport_unreachable": "nobody answers at an address: start what should be there, or correct the address",
     "transport_dropped": "a connection was lost before the answer was there",
     "transport_timeout": "no answer within the bound that the reason names",
     "transport_local_resource": "out of descriptors or ports: raise `ulimit -n`, or work on less at a time",
