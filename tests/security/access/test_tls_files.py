@@ -20,17 +20,22 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from omegaconf import DictConfig
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
+from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.http.session_ids import IS_PLACED_KEY
 from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.addresses import PlacedWorker, ServerAddresses
 from nemo_gym.servers.runs.refusal import certificate_mistake
 from nemo_gym.servers.runs.tls import TlsFiles, client_context, server_context_in_environment
 from nemo_gym.servers.serving.connections.listeners import bind
 from nemo_gym.servers.serving.serve import ServedApp, hosted
+from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
 from tests.certificates import make_certificates, replace_files, tls_overrides
 from tests.chaos.processes import BIN, ROOT, Place
@@ -160,10 +165,10 @@ class Served:
 
 
 @asynccontextmanager
-async def served(files: dict[str, Path]) -> AsyncIterator[Served]:
+async def served(files: dict[str, Path], app: ASGIApp = PlainTextResponse("here")) -> AsyncIterator[Served]:
     context = TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca"))).server_context()
     listener = bind("127.0.0.1", 0)
-    server = hosted(ServedApp(PlainTextResponse("here"), [listener]), None, lifespan="off", tls=context)
+    server = hosted(ServedApp(app, [listener]), None, lifespan="off", tls=context)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.is_up.wait()
     try:
@@ -237,3 +242,21 @@ async def test_an_expired_certificate_is_named_also_while_the_authority_is_repla
         files["ca"].unlink()
         said = (await asyncio.to_thread(certificate_mistake, *asked)).what
     assert said == f"the certificate of {files['cert']}, or that of an authority above it, has expired"
+
+
+async def test_a_call_to_a_node_whose_certificate_expired_does_not_wait_for_another_address(tmp_path: Path) -> None:
+    authority, past = trustme.CA(), datetime.now(UTC) - timedelta(hours=1)
+    expired = make_certificates(tmp_path / "node", "127.0.0.1", authority=authority, expires=past)
+    files = make_certificates(tmp_path / "head", "127.0.0.1", authority=authority)
+    async with served(expired) as node:
+        addresses = ServerAddresses(version=1, servers={"s": [PlacedWorker(url=f"https://127.0.0.1:{node.port}")]})
+        async with served(files, JSONResponse(addresses.model_dump())) as head:
+            block = {"resources_servers": {"s": {"host": "127.0.0.1", "port": node.port, IS_PLACED_KEY: True}}}
+            address = BaseServerConfig(host="127.0.0.1", port=head.port)
+            client = ServerClient(address, DictConfig({"s": block}), RunAccess(None, str(files["ca"])))
+            try:
+                async with asyncio.timeout(HANGS_AFTER_S):
+                    with pytest.raises(RolloutError, match=r"s can't be called: the certificate of .* expired at 20"):
+                        await client.get("s", "/health")
+            finally:
+                await close_global_aiohttp_client()
