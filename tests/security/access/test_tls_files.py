@@ -27,6 +27,8 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
+from nemo_gym.servers.http import address_book
+from nemo_gym.servers.http.address_book import AddressBook
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
 from nemo_gym.servers.http.session_ids import IS_PLACED_KEY
 from nemo_gym.servers.runs.access import RunAccess
@@ -260,3 +262,17 @@ async def test_a_call_to_a_node_whose_certificate_expired_does_not_wait_for_anot
                         await client.get("s", "/health")
             finally:
                 await close_global_aiohttp_client()
+
+
+async def test_a_server_whose_address_is_not_known_is_missed_with_what_is_wrong_at_the_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_book, "COMES_BACK_WITHIN_S", 0.5)
+    files = make_certificates(tmp_path, "127.0.0.1", expires=datetime.now(UTC) - timedelta(hours=1))
+    async with served(files) as head:
+        book = AddressBook(BaseServerConfig(host="127.0.0.1", port=head.port), RunAccess(None, str(files["ca"])))
+        try:
+            with pytest.raises(RolloutError, match=r"s has no address: .*the head doesn't say .*has expired"):
+                await book.url_for("s", None)
+        finally:
+            await close_global_aiohttp_client()
