@@ -3,12 +3,19 @@
 from collections import Counter
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SHARED_RUNS = "tests/integration/placement/"
 PAGES = "tests/docs/test_pages.py"
 PLACEMENTS = ("separate", "separate_workers", "colocated", "colocated_workers")
+
+# How long examples take depends on what else the machine does, and says nothing about the code.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 class FileOrRun(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed
@@ -32,7 +39,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileOrRun | 
     return FileOrRun(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """End with what was skipped and why, one line for each reason."""
     skipped = terminalreporter.getreports("skipped")
     reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)

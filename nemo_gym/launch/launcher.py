@@ -83,7 +83,7 @@ class Launcher:
         self.run_directory = run_directory
         self.tls = TlsFiles.of(config)
         token = secrets.token_urlsafe(32) if config.wants_token else None
-        self.access = RunAccess(token, None if self.tls is None else self.tls.ca)
+        self.access = RunAccess(token) if self.tls is None else RunAccess(token, self.tls.ca, self.tls.cert)
         self._is_command = is_command
         self._sockets: RunSockets | None = None
         self._starting: asyncio.Task[Any] | None = None
@@ -221,7 +221,7 @@ class Launcher:
             self.say("", UNLOCKED)
         stop_timeout_s = self.options.stop_timeout_s
         self.run_directory.announce(
-            self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head, ca=self.access.ca or ""
+            self.config, stop_timeout_s, is_command=self._is_command, has_head=has_head, access=self.access
         )
         return self.run_directory
 

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import signal
+import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psutil
 
@@ -15,6 +15,7 @@ from nemo_gym.launch.run_directory import remove_secrets
 from nemo_gym.servers.http.head_lookup import get_json
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import RunRecord, ServerInstanceState, live_run_on, live_runs
+from nemo_gym.servers.runs.refusal import certificate_mistake
 
 _ANSWER_S = 2.0
 _POLL_S = 0.05
@@ -33,16 +34,27 @@ def chosen_runs(port: int | None) -> list[RunRecord]:
 
 
 def instances_of(record: RunRecord) -> list[ServerInstanceState] | None:
-    """Return the servers of a run as its head reports them; None when the head doesn't answer (yet)."""
-    answer = _get(f"{record.head_url}/server_instances", RunAccess.to_run(record))
-    return None if answer is None else [ServerInstanceState.model_validate(item) for item in answer]
+    """Return the servers of a run as its head reports them; None when the head doesn't answer (yet).
+
+    Raises:
+        ConfigError: The certificate of the head is refused.
+    """
+    access = RunAccess.to_run(record)
+    try:
+        answer = get_json(f"{record.head_url}/server_instances", access, _ANSWER_S)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise ConfigError(certificate_mistake(reason, record.head_host, record.head_port, access)) from error
+        return None
+    return [ServerInstanceState.model_validate(item) for item in answer]
 
 
 def answering(record: RunRecord, instances: Sequence[ServerInstanceState]) -> list[bool]:
     """Ask every server of a run for its health, all at once; tell which answered within two seconds, in order."""
     access = RunAccess(ca=record.ca or None)
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as askers:
-        return list(askers.map(lambda instance: _get(f"{instance.url}/health", access) is not None, instances))
+        return list(askers.map(lambda instance: _answers(f"{instance.url}/health", access), instances))
 
 
 def stop_run(record: RunRecord) -> bool:
@@ -76,8 +88,8 @@ def _kill(launcher: psutil.Process) -> None:
     psutil.wait_procs([launcher, *servers], timeout=_MARGIN_S)
 
 
-def _get(url: str, access: RunAccess) -> Any:
+def _answers(url: str, access: RunAccess) -> bool:
     try:
-        return get_json(url, access, _ANSWER_S)
+        return get_json(url, access, _ANSWER_S) is not None
     except (OSError, ValueError):
-        return None
+        return False

@@ -17,6 +17,7 @@ from pathlib import Path
 from nemo_gym.config.env_names import HOME_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.load import RunConfig
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import RECORD_NAME, TOKEN_NAME, RunRecord, live_runs, runs, started_at
 
 KEPT_RUNS = 20
@@ -66,7 +67,13 @@ class RunDirectory:
         return path
 
     def announce(
-        self, config: RunConfig, stop_timeout_s: float, *, is_command: bool = True, has_head: bool = False, ca: str = ""
+        self,
+        config: RunConfig,
+        stop_timeout_s: float,
+        *,
+        is_command: bool = True,
+        has_head: bool = False,
+        access: RunAccess = RunAccess(),
     ) -> None:
         """Write `run.json` for a run with this configuration; `has_head`: it has the head's port by now."""
         self.write_record(
@@ -76,7 +83,7 @@ class RunDirectory:
             is_command,
             config.head_bind_host,
             has_head,
-            ca,
+            access,
         )
 
     def write_record(
@@ -87,7 +94,7 @@ class RunDirectory:
         is_command: bool,
         head_bind_host: str = "",
         has_head: bool = True,
-        ca: str = "",
+        access: RunAccess = RunAccess(),
     ) -> None:
         """Write `run.json`, so that other commands find this run."""
         record = RunRecord(
@@ -103,7 +110,8 @@ class RunDirectory:
             is_command=is_command,
             head_bind_host=head_bind_host,
             has_head=has_head,
-            ca=ca,
+            ca=access.ca or "",
+            cert=access.cert or "",
         )
         draft = self.path / "run.json.new"
         with self._written():

@@ -68,7 +68,7 @@ class RunHelper:
         self._start_s = time.monotonic() - began_at
         values = replace_global_config_dict(launcher.addressed_config)
         head = BaseServerConfig.model_validate(dict(values[HEAD_SERVER_KEY_NAME]))
-        self._server_client = ServerClient.with_access(head, values, launcher.access)
+        self._server_client = ServerClient(head, values, launcher.access)
 
     @property
     def head_server_config(self) -> BaseServerConfig:

@@ -15,6 +15,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.launch.processes.component_module import served_class
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.response import HttpResponse, failure_of
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.serving.server import SimpleServer
 from nemo_gym.servers.sessions.environment import EnvironmentClient
 from nemo_gym.testing.policy import Played, Policy, PolicyModel, playing
@@ -144,7 +145,7 @@ class InProcess:
 def _client(names: tuple[str, ...]) -> ServerClient:
     kinds = {0: RESOURCES_KIND, 1: AGENTS_KIND}
     known = {name: {kinds.get(number, MODELS_KIND): {name: _NOWHERE}} for number, name in enumerate(names)}
-    return ServerClient(BaseServerConfig(host="127.0.0.1", port=1), DictConfig(known), run_token="in-process")
+    return ServerClient(BaseServerConfig(host="127.0.0.1", port=1), DictConfig(known), RunAccess("in-process"))
 
 
 def _built(server_class: type[SimpleServer], settings: Mapping[str, Any], client: ServerClient) -> SimpleServer:

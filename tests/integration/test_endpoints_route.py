@@ -10,6 +10,7 @@ import pytest
 
 from nemo_gym.server_utils import SESSION_ID_HEADER, BaseServerConfig, ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
+from nemo_gym.servers.runs.access import RunAccess
 from tests.free_port import free_port
 from tests.integration.conftest import BIN, COMMAND_BOUND_S
 
@@ -49,7 +50,7 @@ def server(project: Path, environment: dict[str, str]) -> Iterator[tuple[BaseSer
 
 
 async def test_endpoints_change_in_every_worker_and_only_with_the_token(server: tuple[BaseServerConfig, str]) -> None:
-    client = ServerClient.load_from_global_config(*server)
+    client = ServerClient.load_from_global_config(server[0], RunAccess(server[1]))
     async with httpx.AsyncClient() as stranger:
         refused = await stranger.post(f"{client.base_url('policy_model')}/endpoints", json={"base_url": NEW})
     assert refused.status_code == 401

@@ -90,7 +90,6 @@ def _try(operation: Any, cookies: dict[str, str]) -> None:
         max_examples=EXAMPLES_OF_VERIFY if operation.path == "/verify" else EXAMPLES,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

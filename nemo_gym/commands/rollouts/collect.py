@@ -73,7 +73,7 @@ def drivers_for(
     tls = None if ca is None else TlsFiles(**{**client.global_config_dict[TLS_KEY_NAME], "ca": ca})
     drivers = NodeDrivers(ray_address, head.host, tls, "nemo_gym.rollouts.drivers.driver:DriverOnNode")
     try:
-        yield ServerClient.with_access(head, client.global_config_dict, client.access), drivers.start
+        yield ServerClient(head, client.global_config_dict, client.access), drivers.start
     finally:
         drivers.leave()
 
@@ -86,9 +86,9 @@ def connect(command_line: CommandLine, values: DictConfig) -> ServerClient:
     """
     configured = values[HEAD_SERVER_KEY_NAME]
     head = BaseServerConfig(host=configured["host"], port=configured["port"])
-    access = RunAccess.to_head(head.host, head.port, ca=ca_in(values))
+    access = RunAccess.to_head(head.host, head.port, ca_in(values))
     print(f"using {find_run(head, access, is_named=names_head(command_line))}", file=sys.stderr, flush=True)
-    return ServerClient.load_from_global_config(head, ca=access.ca)
+    return ServerClient.load_from_global_config(head, access)
 
 
 async def _collect_with_signals(collection: Collection) -> int:

@@ -44,7 +44,7 @@ def run_and_collect(command_line: CommandLine) -> int:
 
 async def _run(config: RunConfig, options: EndToEndOptions, head: BaseServerConfig) -> int:
     async def while_up(launcher: Launcher, signals: SignalWatch) -> int:
-        client = ServerClient.with_access(head, DictConfig(launcher.public_config()), launcher.access)
+        client = ServerClient(head, DictConfig(launcher.public_config()), launcher.access)
         address = config.global_config_dict.get(RAY_HEAD_NODE_ADDRESS_KEY_NAME)
         with drivers_for(options, client, address) as (client, start_driver):
             collection = Collection(options, client, start_driver)

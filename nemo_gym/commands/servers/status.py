@@ -53,7 +53,11 @@ def _token_file(runs: list[RunRecord]) -> Path:
 
 def _show(run: RunRecord) -> list[bool]:
     """Print one run; tell of each of its servers whether it is ready and answers."""
-    instances = instances_of(run)
+    try:
+        instances = instances_of(run)
+    except ConfigError as error:
+        print(f"run {run.run_id} (pid {run.pid}): its head on port {run.head_port} can't be asked\n{error}")
+        return [False for _ in run.servers]
     if instances is None:
         print(f"run {run.run_id} (pid {run.pid}): its head on port {run.head_port} doesn't answer (yet)")
         return [False for _ in run.servers]

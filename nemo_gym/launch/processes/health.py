@@ -14,6 +14,8 @@ from typing import Any
 from nemo_gym.launch.place import RunningProcess
 from nemo_gym.launch.plan import LaunchOptions
 from nemo_gym.launch.processes.managed import ManagedProcess
+from nemo_gym.servers.runs.access import RunAccess
+from nemo_gym.servers.runs.refusal import refusal
 
 _PAUSE_S = 2.0  # between two questions
 _STEP_S = 1.0
@@ -51,7 +53,7 @@ class HealthWatch:
     async def _ask(self, process: RunningProcess) -> None:
         if process is not self._asked:
             self._asked, self._silent_s = process, 0.0
-        question = asyncio.ensure_future(_answers(*self._server.place.health_address, self._server.access.ssl_context))
+        question = asyncio.ensure_future(_failure_to_answer(*self._server.place.health_address, self._server.access))
         waits: list[asyncio.Future[Any]] = [question, process.ended]
         try:
             while self._is_up(process) and not question.done():
@@ -60,7 +62,7 @@ class HealthWatch:
                 # No more than a step: where this process itself was stopped meanwhile, the server isn't to blame.
                 self._silent_s += min(time.monotonic() - began_at, _STEP_S)
                 if self._is_up(process):
-                    self._judge(answered=question.done() and question.result())
+                    self._judge(question.result() if question.done() else "")
         finally:
             question.cancel()
 
@@ -68,12 +70,17 @@ class HealthWatch:
         bounds = (_STEP_S + self._silent_s, self._bound_s, self._kill_after_s or 0.0)
         return min(bound - self._silent_s for bound in bounds if bound > self._silent_s)
 
-    def _judge(self, *, answered: bool) -> None:
+    def _judge(self, failure: str | None) -> None:
         name = self._server.name
-        if answered:
+        if failure is None:
             if self._server.state == "unresponsive":
-                self._say("", f"{name} answers again after {self._silent_s:.1f} s")
-            self._server.state, self._silent_s = "ready", 0.0
+                silent = "" if self._server.reason else f" after {self._silent_s:.1f} s"
+                self._say("", f"{name} answers again{silent}")
+            self._server.state, self._server.reason, self._silent_s = "ready", None, 0.0
+        elif failure:  # certain at once, and a restart wouldn't help
+            if failure != self._server.reason:
+                self._say("", f"{name} can't be called: {failure}")
+            self._server.state, self._server.reason, self._silent_s = "unresponsive", failure, 0.0
         elif self._kill_after_s is not None and self._silent_s >= self._kill_after_s:
             bound = f"{self._kill_after_s:g} s (restart_unresponsive_after_s)"
             self._say("", f"{name} hasn't answered /health for {bound}: killed")
@@ -81,20 +88,22 @@ class HealthWatch:
         elif self._server.state == "ready" and self._silent_s >= self._bound_s:
             bound = f"{self._bound_s:g} s (unresponsive_after_s)"
             self._say("", f"{name} hasn't answered /health for {bound}: shown as unresponsive")
-            self._server.state = "unresponsive"
+            self._server.state, self._server.reason = "unresponsive", None
 
 
-async def _answers(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
-    """Ask once; True for any HTTP answer, False for none within the bound."""
+async def _failure_to_answer(host: str, port: int, access: RunAccess) -> str | None:
+    """Ask once; return None for any HTTP answer, else why there is none within the bound; "" where nobody knows."""
     writer = None
     try:
         async with asyncio.timeout(_QUESTION_BOUND_S):
-            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+            reader, writer = await asyncio.open_connection(host, port, ssl=access.ssl_context)
             name = f"[{host}]" if ":" in host else host
             writer.write(f"GET /health HTTP/1.1\r\nhost: {name}:{port}\r\nconnection: close\r\n\r\n".encode())
-            return (await reader.readline()).startswith(b"HTTP/")
+            return None if (await reader.readline()).startswith(b"HTTP/") else ""
+    except ssl.SSLCertVerificationError as error:
+        return await asyncio.to_thread(refusal, error, host, port, access)
     except (OSError, ValueError):  # TimeoutError is an OSError; a line without an end is a ValueError
-        return False
+        return ""
     finally:
         if writer is not None:
             with contextlib.suppress(OSError):

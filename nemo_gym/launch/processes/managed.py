@@ -28,6 +28,7 @@ class ManagedProcess:
 
     Attributes:
         state: starting, ready, unresponsive, restarting or failed, as the head reports it.
+        reason: Why it is unresponsive, where that is known.
         process: The current process, or the last one; None before the first.
     """
 
@@ -43,6 +44,7 @@ class ManagedProcess:
         self.access = access
         self.place = place
         self.state = "starting"
+        self.reason: str | None = None
         self.process: RunningProcess | None = None
         self._starts = 0
         self._code_digests: Mapping[str, str | None] = {}
@@ -144,6 +146,7 @@ class ManagedProcess:
             worker=self.planned.worker,
             pid=None if running is None else running.pid,
             state=self.state,
+            reason=self.reason if self.state == "unresponsive" else None,
             log=str(self._log_path),
             folder=str(instance.directory),
             code_digest=None if running is None else self._code_digests[instance.name],

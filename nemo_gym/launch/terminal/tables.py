@@ -61,7 +61,8 @@ def status_text(
         pid = "-" if state.pid is None else str(state.pid)
         table.add_row(state.name, _SHORT_KINDS[state.kind], state.url, pid, shown, *row)
     first = [f"run {run.run_id}: head {run.head_url}, pid {run.pid}", f"from: {run.folder}"]
-    return "\n".join([*first, *_places("logs", _log_folders(servers)), rendered(table, is_terminal)])
+    reasons = [f"{state.name}: {state.reason}" for state in servers if state.reason]
+    return "\n".join([*first, *_places("logs", _log_folders(servers)), rendered(table, is_terminal), *reasons])
 
 
 def _columns_of_clusters(servers: Sequence[ServerInstanceState]) -> dict[str, list[str]]:

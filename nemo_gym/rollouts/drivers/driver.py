@@ -29,7 +29,6 @@ from nemo_gym.rollouts.runner import LocalRunner, RolloutRules, Work
 from nemo_gym.rollouts.token_data.masking import TokenDataMasking
 from nemo_gym.servers.http.client import ServerClient
 from nemo_gym.servers.http.connections import raise_descriptor_limit
-from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.tls import TlsFiles
 
 _CONNECT_S = 10.0
@@ -71,7 +70,7 @@ class DriverOnNode:
         raise_descriptor_limit()
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
         connection.sendall(secret)
-        await _drive_to_the_end(connection, None if tls is None else tls.server_context(), proof)
+        await _drive_to_the_end(connection, None if tls is None else tls.server_context().now(), proof)
 
 
 class Driver:
@@ -106,9 +105,7 @@ class Driver:
             self._channel.close()
             return
         head = BaseServerConfig(host=settings.head_host, port=settings.head_port)
-        client = ServerClient.with_access(
-            head, DictConfig(settings.server_config), RunAccess(settings.run_token, settings.ca)
-        )
+        client = ServerClient(head, DictConfig(settings.server_config), settings.access)
         rules = RolloutRules(settings.agent_name, settings.params, settings.max_attempts, settings.rollout_timeout_s)
         self._masking = TokenDataMasking(settings.check_token_ids)
         self._runner = LocalRunner(client, self, rules, self._masking)

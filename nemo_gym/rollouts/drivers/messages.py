@@ -10,6 +10,7 @@ import msgspec
 
 from nemo_gym.collections.metrics.measures import RolloutMeasures
 from nemo_gym.rollouts.token_data.masking import MaskedExample
+from nemo_gym.servers.runs.access import RunAccess
 
 Key = tuple[int, int]
 """Task index and rollout index."""
@@ -20,7 +21,6 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
 
     Attributes:
         server_config: The run's configuration, with the address of every instance.
-        ca: See `RunAccess`.
         proof: What a driver that came over the network was told to expect; None: it didn't.
         check_token_ids: See `TokenDataMasking`.
         sent_fields: Names of the fields of the task rows, which aren't results.
@@ -29,8 +29,7 @@ class Settings(msgspec.Struct, tag="settings", array_like=True):
     head_host: str
     head_port: int
     server_config: dict[str, Any]
-    run_token: str | None
-    ca: str | None
+    access: RunAccess
     agent_name: str | None
     params: dict[str, Any]
     max_attempts: int

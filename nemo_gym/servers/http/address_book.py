@@ -37,6 +37,7 @@ class AddressBook:
         self._url = access.url(head.host, head.port) + ADDRESSES_PATH
         self._access = access
         self._known = ServerAddresses(version=-1)
+        self._head_failure = ""
         self._turns: dict[str, int] = {}
         self._calls: dict[str, set[asyncio.Timeout]] = {}
         self._following: asyncio.Task[None] | None = None
@@ -65,6 +66,7 @@ class AddressBook:
                     await self._changed.wait()
         except TimeoutError as error:
             reason = f"{server} has no address: it was not started again within {COMES_BACK_WITHIN_S:g} s"
+            reason += f" ({self._head_failure})" if self._head_failure else ""
             raise _unreachable(server, reason) from error
 
     @asynccontextmanager
@@ -118,8 +120,10 @@ class AddressBook:
         while True:
             try:
                 self._take(await self._ask())
+                self._head_failure = ""
             except (RolloutError, ValueError) as error:
-                _log.debug("the head doesn't say where servers are: %s", error)
+                self._head_failure = f"the head doesn't say where servers are: {error}"
+                _log.debug(self._head_failure)
                 await asyncio.sleep(_PAUSE_S)
 
     async def _ask(self) -> ServerAddresses:

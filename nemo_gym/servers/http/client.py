@@ -1,6 +1,8 @@
 """The client: a call says only the server's name; where that server runs is a setting."""
 
+import asyncio
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from nemo_gym.servers.http.session_ids import IS_PLACED_KEY, WORKER_URLS_KEY, Wo
 from nemo_gym.servers.http.transport import RequestOptions, request
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.runs.refusal import refusal
 from nemo_gym.servers.runs.token import TOKEN_HEADER, bearer
 from nemo_gym.wire.failure import RolloutError
 
@@ -32,73 +35,50 @@ class ServerClient:
     Args:
         head_server_config: Where the head listens.
         global_config_dict: The run's configuration, with `host` and `port` of every instance.
-        run_token: The run's token; by default that of the environment, which servers of a run have.
-        ca: File of the authority that the servers' certificates are checked against, for a run with TLS; by default
-            that of the environment.
-
-    Attributes:
-        access: Token and authority of the run, for another client of it.
+        access: Token and authority of the run; by default those of the environment, which servers of a run have.
     """
 
     def __init__(
         self,
         head_server_config: BaseServerConfig,
         global_config_dict: DictConfig,
-        run_token: str | None = None,
-        ca: str | None = None,
+        access: RunAccess | None = None,
     ) -> None:
         self.head_server_config = head_server_config
         self.global_config_dict = global_config_dict
         self._base_urls: dict[str, str] = {}
         self._workers: dict[str, WorkerUrls] = {}
         self._local_apps: Mapping[str, ASGIApp] = {}
-        given = RunAccess.in_environment()
-        self.access = RunAccess(run_token or given.token, ca or given.ca)
+        self.access = access or RunAccess.in_environment()
         self._on_nodes: set[str] = set()
         self._book: AddressBook | None = None
 
     @classmethod
-    def with_access(
-        cls, head_server_config: BaseServerConfig, global_config_dict: DictConfig, access: RunAccess
-    ) -> "ServerClient":
-        """Return a client for a run of which all is known: what the environment has may be another run's."""
-        client = cls(head_server_config, global_config_dict)
-        client.access = access
-        return client
-
-    @classmethod
     def load_from_global_config(
-        cls,
-        head_server_config: BaseServerConfig | None = None,
-        run_token: str | None = None,
-        ca: str | None = None,
+        cls, head_server_config: BaseServerConfig | None = None, access: RunAccess | None = None
     ) -> "ServerClient":
         """Return a client for the run whose head listens at `head_server_config` (default: as configured).
 
-        Without `run_token` it takes that of the environment (NEMO_GYM_RUN_TOKEN), else it finds the one of a run that
-        this user started here. `ca` is found in the same way (NEMO_GYM_RUN_CA).
+        Without `access` it takes what the environment has (NEMO_GYM_RUN_TOKEN, NEMO_GYM_RUN_CA), else it finds that of
+        a run that this user started here.
 
         Raises:
             ConfigError: No head answers there; it wants another token; or the configuration names no head, and the
                 one at the default address belongs to a run that this user didn't start here.
         """
         head = head_server_config or cls.load_head_server_config()
-        access = RunAccess.to_head(head.host, head.port, run_token, ca or configured_ca())
+        is_named = access is not None or is_head_named()
+        access = access or RunAccess.to_head(head.host, head.port, configured_ca())
         if head_server_config is None:
-            run = find_run(head, access, is_named=is_head_named() or run_token is not None)
+            run = find_run(head, access, is_named=is_named)
             _log.log(logging.INFO if run.is_from_here else logging.WARNING, "using %s", run)
-        return cls.with_access(head, fetch_global_config(head, access), access)
+        return cls(head, fetch_global_config(head, access), access)
 
     @classmethod
     def load_head_server_config(cls) -> BaseServerConfig:
         """Return where the head listens, as this process is configured."""
         host, port = configured_head()
         return BaseServerConfig(host=host, port=port)
-
-    @property
-    def run_token(self) -> str | None:
-        """The run's token, for another client of the same run."""
-        return self.access.token
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> HttpResponse:
         """Send a request to an instance; see `nemo_gym.servers.http.transport.request` for the arguments."""
@@ -155,7 +135,22 @@ class ServerClient:
     async def _send(self, server_name: str, url: str, method: str, options: RequestOptions) -> HttpResponse:
         # Redirects are not followed: the token would go with the request, wherever that leads.
         own = {"allow_redirects": False, "ssl": self.access.ssl}
-        return await request(method, url, server=server_name, **{**self._with_token(options), **own})
+        try:
+            return await request(method, url, server=server_name, **{**self._with_token(options), **own})
+        except RolloutError as error:
+            if not _is_refused(error):
+                raise
+            raise await self._with_reason(server_name, error) from error.__cause__
+
+    async def _with_reason(self, server_name: str, error: RolloutError) -> RolloutError:
+        """Return the failure of a call to a server whose certificate was refused, with what is known of that."""
+        refused = error.__cause__
+        assert isinstance(refused, aiohttp.ClientConnectorCertificateError)
+        said, host, port = refused.certificate_error, refused.host, refused.port
+        assert isinstance(said, ssl.SSLCertVerificationError)
+        assert port is not None
+        reason = f"{server_name} can't be called: {await asyncio.to_thread(refusal, said, host, port, self.access)}"
+        return RolloutError(error.failure.model_copy(update={"reason": reason}), error.trajectory)
 
     def _with_token(self, options: RequestOptions) -> RequestOptions:
         """Return the options of a call with the token: as `Authorization`, unless the caller has its own."""
@@ -185,7 +180,7 @@ class ServerClient:
         try:
             return await self._send(server_name, (worker_url or url) + url_path, method, options)
         except RolloutError as error:
-            if worker_url is None or error.failure.kind != "transport_unreachable":
+            if worker_url is None or not _is_gone(error):
                 raise
         workers.leave_out(worker_url)  # it is not started any more: the others take over
         return await self._send(server_name, url + url_path, method, options)
@@ -202,7 +197,7 @@ class ServerClient:
                 async with book.while_there(server_name, url):
                     return await self._send(server_name, url + url_path, method, options)
             except RolloutError as error:
-                if refused is not None or error.failure.kind != "transport_unreachable":
+                if refused is not None or not _is_gone(error):
                     raise
             refused = url  # nobody has seen the call; the head knows, or will know soon, where to go instead
 
@@ -210,6 +205,16 @@ class ServerClient:
         if self._book is None:
             self._book = AddressBook(self.head_server_config, self.access)
         return self._book
+
+
+def _is_refused(error: RolloutError) -> bool:
+    """Tell whether the certificate of the server was refused."""
+    return isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError)
+
+
+def _is_gone(error: RolloutError) -> bool:
+    """Tell whether nobody is at the address of a server any more."""
+    return error.failure.kind == "transport_unreachable" and not _is_refused(error)
 
 
 def _named_by_peer(error: RolloutError) -> RolloutError:

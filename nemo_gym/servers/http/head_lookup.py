@@ -18,6 +18,7 @@ from nemo_gym.config.reading.yaml_file import load_trusted_yaml
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import ServerInstanceState, home, live_run_at
+from nemo_gym.servers.runs.refusal import certificate_mistake
 from nemo_gym.servers.runs.token import bearer, token_in_environment
 
 HEAD_TIMEOUT_S = 10.0
@@ -124,13 +125,9 @@ def _no_answer(head: BaseServerConfig, access: RunAccess, error: Exception) -> M
 
 
 def _no_trust(head: BaseServerConfig, access: RunAccess, error: ssl.SSLError) -> Mistake:
-    at = f"at {head.host}:{head.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        what = (
-            f"what answers {at} is not trusted, by its certificate: {error.verify_message} (checked with {access.ca})"
-        )
-        return Mistake(what, where=_HEAD_KEYS, fix=f"set +tls.ca=..., or {RUN_CA_ENV}, to its authority")
-    what = f"what answers {at} doesn't speak TLS as expected: {error.reason or error}"
+        return certificate_mistake(error, head.host, head.port, access)
+    what = f"what answers at {head.host}:{head.port} doesn't speak TLS as expected: {error.reason or error}"
     return Mistake(what, where=_HEAD_KEYS, fix=f"for a run without TLS leave tls.ca out, and unset {RUN_CA_ENV}")
 
 

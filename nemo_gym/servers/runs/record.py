@@ -49,6 +49,7 @@ class ServerInstanceState(BaseModel):
 
     Attributes:
         state: starting, ready, unresponsive, restarting, failed.
+        reason: Why it is unresponsive, where that is known.
         node: Address of the node of the Ray cluster it is on; None on the machine of the launcher.
         restarts: How often its process was started again.
         folder: The component's, absolute, on the machine of the run.
@@ -64,6 +65,7 @@ class ServerInstanceState(BaseModel):
     pid: int | None
     worker: int | None = None
     state: str
+    reason: str | None = None
     node: str | None = None
     restarts: int = 0
     log: str | None = None
@@ -95,7 +97,8 @@ class RunRecord:
     `pid` is the launcher's, `started_at` is in seconds since the epoch, `folder` is where it was started,
     `head_bind_host` is the address the head listens on where that isn't `head_host`, `is_command` is False when the
     launcher is a program of the user that also does other things, and `has_head` is False until the head's port is
-    this run's: another run may still have it. `ca` is the file that its servers' certificates are checked against.
+    this run's: another run may still have it. `ca` is the file that its servers' certificates are checked against, and
+    `cert` the file of those.
     """
 
     run_id: str
@@ -111,6 +114,7 @@ class RunRecord:
     head_bind_host: str = ""
     has_head: bool = True
     ca: str = ""
+    cert: str = ""
 
     @property
     def is_alive(self) -> bool:

@@ -16,6 +16,7 @@ from nemo_gym.config.env_names import RUN_CA_ENV, RUN_CERT_ENV, RUN_KEY_ENV
 from nemo_gym.config.errors import ConfigError, Mistake
 from nemo_gym.config.keys import TLS_KEY_NAME
 from nemo_gym.config.load import RunConfig
+from nemo_gym.servers.runs.renewal import RenewableContext
 
 
 def ca_in_environment() -> str | None:
@@ -23,16 +24,24 @@ def ca_in_environment() -> str | None:
     return os.environ.get(RUN_CA_ENV) or None
 
 
-@cache
 def client_context(ca: str) -> ssl.SSLContext:
     """Return how callers check the certificates of servers; raises ConfigError for a file that can't be used."""
+    return _authority(ca).now()
+
+
+@cache
+def _authority(ca: str) -> RenewableContext:
+    return RenewableContext(_client_context, ca)
+
+
+def _client_context(ca: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:
         raise ConfigError(_unusable("certificates of an authority", ca, error, f"{TLS_KEY_NAME}.ca")) from error
 
 
-def server_context_in_environment() -> ssl.SSLContext | None:
+def server_context_in_environment() -> RenewableContext | None:
     """Return how a server of this process proves who it is; None where its run speaks plain HTTP.
 
     Raises:
@@ -41,7 +50,7 @@ def server_context_in_environment() -> ssl.SSLContext | None:
     files = {name: os.environ.get(name) for name in (RUN_CERT_ENV, RUN_KEY_ENV)}
     cert, key = files.values()
     if cert and key:
-        return _server_context(cert, key)
+        return RenewableContext(_server_context, cert, key)
     if cert or key:
         missing = next(name for name, path in files.items() if not path)
         fix = f"set {missing} too, it may be the same file; without both, servers speak plain HTTP"
@@ -99,13 +108,13 @@ class TlsFiles:
         """The environment variables that tell a process of it."""
         return {RUN_CERT_ENV: self.cert, RUN_KEY_ENV: self.key, RUN_CA_ENV: self.ca}
 
-    def server_context(self) -> ssl.SSLContext:
+    def server_context(self) -> RenewableContext:
         """Return how a server proves who it is; raises ConfigError for files that can't be used."""
-        return _server_context(self.cert, self.key)
+        return RenewableContext(_server_context, self.cert, self.key)
 
     def require_valid_for(self, hosts: Iterable[str]) -> None:
         """Raise the ConfigError for a certificate that callers of one of these addresses would not accept."""
-        server, client = self.server_context(), client_context(self.ca)
+        server, client = self.server_context().now(), client_context(self.ca)
         refused = {host: reason for host in dict.fromkeys(hosts) if (reason := _refusal(server, client, host))}
         if refused:
             named = "; ".join(f"as {host}: {reason}" for host, reason in refused.items())

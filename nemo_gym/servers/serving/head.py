@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.addresses import ADDRESSES_PATH, LONGEST_WAIT_S, ServerAddresses
 from nemo_gym.servers.runs.record import ServerInstanceState
+from nemo_gym.servers.runs.renewal import RenewableContext
 from nemo_gym.servers.serving.metrics.exposition import CONTENT_TYPE
 from nemo_gym.servers.serving.metrics.run_page import run_metrics
 from nemo_gym.servers.serving.serve import ServedApp, hosted
@@ -105,7 +105,7 @@ class HeadProcess:
         listeners: Sequence[socket.socket],
         run: RunFacts,
         access: RunAccess,
-        tls: ssl.SSLContext | None,
+        tls: RenewableContext | None,
     ) -> "HeadProcess":
         """Serve the head on `listeners`, to callers that present the token; to everyone when that is None."""
         app = HeadServer(config, run, access).setup_webserver()

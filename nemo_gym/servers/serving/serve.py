@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from nemo_gym.config.env_names import STATUS_FD_ENV
 from nemo_gym.config.keys import DEFAULT_MAX_REQUEST_BYTES
 from nemo_gym.config.schema import BaseRunServerInstanceConfig
 from nemo_gym.servers.http.connections import raise_descriptor_limit
+from nemo_gym.servers.runs.renewal import RenewableContext
 from nemo_gym.servers.runs.tls import server_context_in_environment
 from nemo_gym.servers.runs.token import token_in_environment
 from nemo_gym.servers.serving.authentication import TokenAuthMiddleware
@@ -119,7 +119,7 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
 
 
 def hosted(
-    served: ServedApp, token: str | None, lifespan: Lifespan = "on", tls: ssl.SSLContext | None = None
+    served: ServedApp, token: str | None, lifespan: Lifespan = "on", tls: RenewableContext | None = None
 ) -> "AppServer":
     """Return the server for an app, which asks its callers for the token unless that is None.
 
@@ -154,7 +154,7 @@ class _KeepsConnections:
 class AppServer(uvicorn.Server):
     """A server that leaves signals to its caller. `is_up` is set when it accepts connections."""
 
-    def __init__(self, config: BoundedConfig, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, config: BoundedConfig, tls: RenewableContext | None = None) -> None:
         super().__init__(config)
         self._tls = tls
         self.is_up = asyncio.Event()

@@ -19,6 +19,7 @@ from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper, env
 from nemo_gym.global_config import get_global_config_dict
 from nemo_gym.launch.start_error import StartError
 from nemo_gym.server_utils import ServerClient
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.runs.record import live_runs
 from tests.bounds import HANGS_AFTER_S
 
@@ -68,7 +69,7 @@ def test_run_in_a_program_starts_polls_and_shuts_down(
     ((record, _),) = live_runs()
     assert not record.is_command
     assert helper.run_token is not None
-    client = ServerClient.load_from_global_config(helper.head_server_config, helper.run_token)
+    client = ServerClient.load_from_global_config(helper.head_server_config, RunAccess(helper.run_token))
     assert [instance.state for instance in client.server_instances()] == ["ready"]
     helper.shutdown()
     assert new_children() == []

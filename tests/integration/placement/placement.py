@@ -11,6 +11,7 @@ from typing import Any
 
 from nemo_gym.config.schema import BaseServerConfig
 from nemo_gym.server_utils import HttpResponse, ServerClient
+from nemo_gym.servers.runs.access import RunAccess
 from tests.bounds import HANGS_AFTER_S
 from tests.chaos.processes import START_BOUND_S, Place, wait_for, wait_until_ready
 from tests.free_port import free_port
@@ -48,7 +49,7 @@ class Placement:
     def client(self) -> ServerClient:
         """Return a client from outside."""
         head = BaseServerConfig(host="127.0.0.1", port=self.head_port)
-        return ServerClient.load_from_global_config(head, run_token(self.home))
+        return ServerClient.load_from_global_config(head, RunAccess(run_token(self.home)))
 
     @property
     def headers(self) -> dict[str, str]:

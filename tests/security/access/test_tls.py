@@ -8,34 +8,23 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from omegaconf import DictConfig
-from starlette.responses import PlainTextResponse
+import trustme
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.schema import BaseServerConfig
-from nemo_gym.global_config import ca_in
 from nemo_gym.server_utils import ServerClient
 from nemo_gym.servers.http.connections import close_global_aiohttp_client
-from nemo_gym.servers.runs.tls import TlsFiles, server_context_in_environment
-from nemo_gym.servers.serving.connections.listeners import bind
-from nemo_gym.servers.serving.serve import ServedApp, hosted
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.wire.failure import RolloutError
 from tests.bounds import HANGS_AFTER_S
-from tests.certificates import make_certificates, tls_overrides
-from tests.chaos.processes import BIN, ROOT, Place, wait_until_ready
+from tests.certificates import make_certificates, replace_files, tls_overrides
+from tests.chaos.processes import BIN, Place, wait_until_ready
 from tests.cluster.conftest import COUNTER_AGENT, COUNTER_SERVER, write_counter_tasks
 from tests.free_port import free_port
 from tests.run_access import run_token
@@ -45,6 +34,7 @@ CONFIGS = (
     "resources_servers/example_stateful_counter/configs/stateful_counter.yaml",
     "responses_api_models/scripted_model/configs/scripted_model.yaml",
 )
+NOT_TRUSTED = r"the certificate of 127\.0\.0\.1:\d+ is not trusted: unable to get local issuer"
 TWO_WORKERS = f"{COUNTER_SERVER}.resources_servers.example_stateful_counter.num_workers=2"
 TOO_LONG = f"{COUNTER_SERVER}.resources_servers.example_stateful_counter.max_request_bytes=100000"
 
@@ -55,7 +45,12 @@ class RunWithTls:
 
     place: Place
     head_port: int
-    ca: Path
+    files: dict[str, Path]
+    log: Path
+
+    @property
+    def ca(self) -> Path:
+        return self.files["ca"]
 
     @property
     def token(self) -> str:
@@ -63,7 +58,7 @@ class RunWithTls:
 
     def client(self, ca: Path | None = None) -> ServerClient:
         head = BaseServerConfig(host="127.0.0.1", port=self.head_port)
-        return ServerClient.load_from_global_config(head, self.token, str(ca or self.ca))
+        return ServerClient.load_from_global_config(head, RunAccess(self.token, str(ca or self.ca)))
 
     def port(self, server: str) -> int:
         return int(next(i.port for i in self.client().server_instances() if i.name == server))
@@ -76,6 +71,12 @@ class RunWithTls:
         )
 
 
+async def wait_for_text(log: Path, text: str) -> None:
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while text not in log.read_text():
+            await asyncio.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def run() -> Iterator[RunWithTls]:
     folder = Path(tempfile.mkdtemp(prefix="tls-"))
@@ -85,7 +86,7 @@ def run() -> Iterator[RunWithTls]:
     process = place.start("ng_run", *arguments, log=log)
     try:
         wait_until_ready(process, log)
-        yield RunWithTls(place, port, files["ca"])
+        yield RunWithTls(place, port, files, log)
     finally:
         process.terminate()
         process.wait(timeout=HANGS_AFTER_S)
@@ -120,11 +121,11 @@ def test_status_and_metrics_reach_every_server(run: RunWithTls) -> None:
 
 async def test_a_server_with_a_certificate_of_somebody_else_is_not_called(run: RunWithTls, tmp_path: Path) -> None:
     client, other = run.client(), make_certificates(tmp_path, "127.0.0.1")["ca"]
-    with pytest.raises(ConfigError, match="is not trusted, by its certificate: unable to get local issuer"):
+    with pytest.raises(ConfigError, match=NOT_TRUSTED):
         run.client(ca=other)
-    stranger = ServerClient(client.head_server_config, client.global_config_dict, run.token, str(other))
+    stranger = ServerClient(client.head_server_config, client.global_config_dict, RunAccess(run.token, str(other)))
     try:
-        with pytest.raises(RolloutError, match="not trusted, by its certificate") as caught:
+        with pytest.raises(RolloutError, match=NOT_TRUSTED) as caught:
             await stranger.get(COUNTER_AGENT, "/health")
         assert caught.value.failure.kind == "transport_unreachable"
         assert caught.value.failure.delivery == "not_sent"
@@ -165,98 +166,44 @@ def test_a_body_that_is_too_long_is_refused_with_an_answer(run: RunWithTls) -> N
     assert httpx.post(url, content=b"x" * 200_000, verify=context, headers=headers).status_code == 413
 
 
-def refusal(tmp_path: Path, *overrides: str) -> str:
-    """Return what a run that is refused says."""
-    place = Place(tmp_path, tmp_path / "home")
-    command = [str(BIN / "ng_run"), *CONFIGS, f"head_server.port={free_port()}", *overrides]
-    done = subprocess.run(
-        command, cwd=ROOT, env=place.environment, capture_output=True, text=True, timeout=HANGS_AFTER_S
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    return done.stderr
-
-
-def test_files_that_no_caller_would_accept_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    files = make_certificates(tmp_path / "elsewhere", "10.0.0.7")
-    said = refusal(tmp_path, *tls_overrides(files))
-    assert "as 127.0.0.1: IP address mismatch" in said
-    assert "127.0.0.1 among its names" in said
-    other = make_certificates(tmp_path / "other", "127.0.0.1")
-    assert "unable to get local issuer" in refusal(tmp_path, *tls_overrides({**other, "ca": files["ca"]}))
-    assert "KEY_VALUES_MISMATCH" in refusal(tmp_path, *tls_overrides({**other, "key": files["key"]}))
-    assert "No such file" in refusal(tmp_path, *tls_overrides({**other, "cert": tmp_path / "none.pem"}))
-    assert "set tls.cert and tls.key" in refusal(tmp_path, f"+tls.ca={files['ca']}")
-    assert "tls.certificate" in refusal(tmp_path, *tls_overrides(other), "+tls.certificate=x")
-
-
-def test_a_head_without_tls_is_said_to_have_none(tmp_path: Path) -> None:
-    ca = make_certificates(tmp_path, "127.0.0.1")["ca"]
-    with closing(bind("127.0.0.1", 0)) as listener:
-        answering = Thread(target=answer_in_the_clear, args=(listener,))
-        answering.start()
-        head = BaseServerConfig(host="127.0.0.1", port=listener.getsockname()[1])
-        with pytest.raises(ConfigError, match="for a run without TLS leave"):
-            ServerClient.load_from_global_config(head, "token", str(ca))
-        answering.join()
-
-
-def answer_in_the_clear(listener: socket.socket) -> None:
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(10_000)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-
-
-def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """Return a connection on which one request was answered; it isn't read any more."""
-    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
-    connection.sendall(f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode())
-    assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
-    return connection
-
-
-async def test_a_server_that_stops_waits_neither_for_idle_callers_nor_for_handshakes(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+async def test_a_certificate_that_expires_is_named_everywhere_and_its_renewal_ends_that(
+    run: RunWithTls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = make_certificates(tmp_path, "127.0.0.1")
-    tls = TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca")))
-    listener = bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    server = hosted(ServedApp(PlainTextResponse("here"), [listener]), None, lifespan="off", tls=tls.server_context())
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.is_up.wait()
-    idle = await asyncio.to_thread(connected, port, ssl.create_default_context(cafile=files["ca"]))
-    silent = socket.create_connection(("127.0.0.1", port), timeout=5)  # less than a handshake may take
-    with closing(idle), closing(silent):
-        await asyncio.sleep(0.1)
-        server.should_exit = True
-        await serving
-        assert await asyncio.to_thread(silent.recv, 1) == b""
-    listener.close()
-    assert "graceful shutdown exceeded" not in capfd.readouterr().err
+    monkeypatch.setenv("NEMO_GYM_HOME", str(run.place.home))
+    authority = trustme.CA()
+    first = make_certificates(tmp_path / "first", "127.0.0.1", authority=authority)
+    replace_files(run.files, first, "ca", "key", "cert")
+    client = ServerClient.load_from_global_config(BaseServerConfig(host="127.0.0.1", port=run.head_port))
+    assert (await client.get(COUNTER_AGENT, "/health")).ok
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    short = make_certificates(tmp_path / "short", "127.0.0.1", authority=authority, expires=end)
+    replace_files(run.files, short, "key", "cert")
+    expired = f"the certificate of {run.files['cert']} expired at {end:%Y-%m-%d %H:%M:%S} UTC; replace it and its key"
+
+    await wait_for_text(run.log, f"policy_model can't be called: {expired}")
+    status = await asyncio.to_thread(run.result_of, "ng_status")
+    assert (status.returncode, expired.partition(";")[0] in status.stdout) == (1, True), status.stdout
+    task = write_counter_tasks(tmp_path / "tasks.jsonl", 1, latency_s=0.0).read_bytes()
+    try:
+        # The connection to the agent is open, and the agent itself has to connect to the servers that it calls.
+        answer = await client.post(COUNTER_AGENT, "/run", data=task, headers={"content-type": "application/json"})
+        assert f"{COUNTER_SERVER} can't be called: {expired}" in await answer.text()
+        with pytest.raises(RolloutError) as caught:
+            await client.get("policy_model", "/health")
+        assert f"policy_model can't be called: {expired}" in caught.value.failure.reason
+
+        renewed = make_certificates(tmp_path / "renewed", "127.0.0.1", authority=authority)
+        replace_files(run.files, renewed, "key", "cert")
+        await wait_for_text(run.log, "policy_model answers again")
+        assert (await client.get("policy_model", "/health")).ok
+    finally:
+        await close_global_aiohttp_client()
 
 
-def test_a_key_that_is_encrypted_is_refused_instead_of_asking_for_its_password(tmp_path: Path) -> None:
-    files = make_certificates(tmp_path, "127.0.0.1")
-    key = load_pem_private_key(files["key"].read_bytes(), None)
-    encryption = BestAvailableEncryption(b"secret")
-    files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption))
-    with pytest.raises(ConfigError, match="the key is encrypted"):
-        TlsFiles(*(str(files[name]) for name in ("cert", "key", "ca"))).require_valid_for(["127.0.0.1"])
-
-
-def test_a_certificate_without_a_key_is_a_mistake_not_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NEMO_GYM_RUN_CERT", "cert.pem")
-    with pytest.raises(ConfigError, match="NEMO_GYM_RUN_KEY is not set"):
-        server_context_in_environment()
-
-
-def test_callers_find_the_authority_in_the_home_folder_and_in_this_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    file = make_certificates(tmp_path / "certificates", "127.0.0.1")["ca"]
-    for written in ("~/certificates/ca.pem", "certificates/ca.pem", str(file)):
-        assert ca_in(DictConfig({"tls": {"ca": written}})) == str(file)
-    assert ca_in(DictConfig({})) is None
+def test_rollouts_after_a_renewal_are_all_right(run: RunWithTls, tmp_path: Path) -> None:
+    replace_files(run.files, make_certificates(tmp_path / "renewed", "127.0.0.1"), "ca", "key", "cert")
+    tasks = write_counter_tasks(tmp_path / "tasks.jsonl", 5, latency_s=0.0)
+    files = (f"+input_jsonl_fpath={tasks}", f"+output_jsonl_fpath={tmp_path / 'rollouts.jsonl'}")
+    asked = ("ng_collect_rollouts", f"head_server.port={run.head_port}", f"+agent_name={COUNTER_AGENT}", *files)
+    done = run.result_of(*asked)
+    assert done.returncode == 0, done.stderr

@@ -78,9 +78,9 @@ def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def client_of(listener: Listener, **options: Any) -> ServerClient:
+def client_of(listener: Listener) -> ServerClient:
     block = {"resources_servers": {"impl": {"host": "127.0.0.1", "port": listener.port}}}
-    return ServerClient(BaseServerConfig(host="127.0.0.1", port=1), DictConfig({"mine": block}), TOKEN, **options)
+    return ServerClient(BaseServerConfig(host="127.0.0.1", port=1), DictConfig({"mine": block}), RunAccess(TOKEN))
 
 
 CALLS: dict[str, dict[str, Any]] = {

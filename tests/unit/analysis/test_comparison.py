@@ -137,7 +137,7 @@ def test_bootstrap_of_the_same_seed_is_the_same_and_finds_a_clear_difference() -
     assert first.p_value < 0.01
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.integers(0, 5))
 def test_bootstrap_interval_is_within_the_differences(differences: list[float], seed: int) -> None:
     found = paired_bootstrap(differences, num_resamples=200, confidence=0.9, seed=seed)

@@ -67,3 +67,8 @@ def test_address_that_looks_like_markup_is_shown_as_it_is() -> None:
 def test_status_tells_a_ready_server_that_does_not_answer(state: str, answers: bool, shown: str) -> None:
     text = status_text(RUN, [state_of("one", state)], [answers], is_terminal=False)
     assert text.splitlines()[-1].endswith(f" {shown}")
+
+
+def test_status_tells_why_a_server_is_unresponsive_where_that_is_known() -> None:
+    state = state_of("one", "unresponsive").model_copy(update={"reason": "its certificate expired"})
+    assert status_text(RUN, [state], [False], is_terminal=False).splitlines()[-1] == "one: its certificate expired"

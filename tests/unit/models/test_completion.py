@@ -192,7 +192,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.fixed_dictionaries(
         {"output": st.lists(JSON, max_size=2), "id": JSON, "created_at": JSON, "usage": JSON, "model": JSON}

@@ -166,7 +166,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ANSWERS)
 def test_any_answer_at_all_is_a_sound_response_or_one_typed_error(answer):
     try:

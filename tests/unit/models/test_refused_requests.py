@@ -176,7 +176,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(REQUESTS, st.sampled_from(["drop", "reasoning", "think_tags"]))
 def test_any_request_at_all_is_converted_or_refused(requests, form):
     for convert, request in zip((to_chat_request, to_responses_request), requests, strict=True):

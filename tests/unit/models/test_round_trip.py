@@ -88,7 +88,7 @@ IN_ORDER = st.lists(TURN | st.lists(REASONING | ANSWER | USER, max_size=3), max_
 IN_ANY_ORDER = st.lists(st.one_of(USER, REASONING, ANSWER, CALL, RESULT), max_size=9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(IN_ORDER, FORMS)
 def test_a_conversation_in_chats_order_comes_back_item_by_item(items, form):
     assert there_and_back(items, form) == [in_one_form(item) for item in items]
@@ -107,13 +107,13 @@ def text_parts(content):
     return [content] if isinstance(content, str) else [part.get("text", part) for part in content]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(IN_ANY_ORDER, st.sampled_from(["reasoning", "reasoning_content"]))
 def test_a_conversation_in_any_order_loses_nothing_and_keeps_the_order_of_each_kind(items, form):
     assert said(there_and_back(items, form)) == said([in_one_form(item) for item in items])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(IN_ANY_ORDER)
 def test_calls_of_one_step_are_answered_before_the_model_speaks_again(items):
     messages = to_chat_request({"input": items}).body["messages"]

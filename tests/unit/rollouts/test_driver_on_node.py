@@ -12,11 +12,12 @@ import pytest
 from nemo_gym import event_loop
 from nemo_gym.rollouts.drivers import messages
 from nemo_gym.rollouts.drivers.driver import DriverOnNode
+from nemo_gym.servers.runs.access import RunAccess
 from nemo_gym.servers.serving.connections.listeners import bind
 from tests.bounds import HANGS_AFTER_S
 
 SECRET, PROOF = b"s" * 32, b"p" * 32
-SETTINGS = messages.Settings("127.0.0.1", 1, {}, None, None, None, {}, 1, 1.0, None, [])
+SETTINGS = messages.Settings("127.0.0.1", 1, {}, RunAccess(), None, {}, 1, 1.0, None, [])
 
 
 def drive(port: int) -> None:

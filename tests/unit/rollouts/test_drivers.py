@@ -22,6 +22,7 @@ from nemo_gym.rollouts.drivers.messages import Settings
 from nemo_gym.rollouts.drivers.pool import DriverPool
 from nemo_gym.rollouts.drivers.process import DriverProcess, StartDriver, start_process
 from nemo_gym.rollouts.runner import RunnerLostError, Work
+from nemo_gym.servers.runs.access import RunAccess
 from tests.bounds import HANGS_AFTER_S
 from tests.unit.rollouts.conftest import Agent, MakeCollection, Row, failing, never, scored, task_line, until
 
@@ -148,7 +149,7 @@ async def process_that_fails() -> DriverProcess:
 
 def pool(start: StartDriver, agent: Agent, output: Output) -> DriverPool:
     config = {"agent": {"responses_api_agents": {"any": {"host": "127.0.0.1", "port": agent.port}}}}
-    settings = Settings("127.0.0.1", 1, config, None, None, "agent", {}, 3, HANGS_AFTER_S, None, [])
+    settings = Settings("127.0.0.1", 1, config, RunAccess(), "agent", {}, 3, HANGS_AFTER_S, None, [])
     return DriverPool(start, settings, output, lambda example: None, num_drivers=1)
 
 

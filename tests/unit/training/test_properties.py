@@ -76,7 +76,7 @@ def exported(
     return output.read_bytes(), manifest
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(collections(), PLACES, OPTIONS)
 def test_every_export_keeps_its_promises(
     rows: list[Row], failed: set[tuple[int, int]], options: dict[str, Any]
@@ -125,7 +125,7 @@ def assert_prompts_are_those_of_both(exports: list[Row], rows: dict[tuple[int, i
         assert row["chosen_reward"] > row["rejected_reward"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(collections(), OPTIONS, st.sampled_from(["jsonl", "parquet"]), st.randoms())
 def test_two_exports_of_the_same_rollouts_are_byte_equal_in_whatever_order_they_ended(
     rows: list[Row], options: dict[str, Any], ending: str, random: Any

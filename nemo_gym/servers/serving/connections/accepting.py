@@ -9,20 +9,21 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import weakref
 from collections.abc import Callable
 
 import uvicorn
 
 from nemo_gym.servers.http.connections import descriptor_limit, max_accepted
+from nemo_gym.servers.runs.renewal import RenewableContext
 from nemo_gym.servers.serving.connections.limits import BoundedConfig, BoundedProtocol
 
 _LOOK_AGAIN_S = 0.1
 _OUT_OF_RESOURCES_S = 0.2
 _SHAKES_HANDS_WITHIN_S = 10
-# Of an answer after which the connection is closed; the loop's own bound, 30 s, cuts it off for a slow reader.
-_TAKES_THE_REST_WITHIN_S = 120
+# The loop's own bound for closing, 30 s, counts from when the last answer is written, and would cut that off for a
+# slow reader. Callers that never close their end are hung up on by `BoundedProtocol`.
+_NO_BOUND_S = 10 * 365 * 86_400
 _log = logging.getLogger("nemo_gym.server")
 _acceptors: "weakref.WeakSet[Acceptor]" = weakref.WeakSet()
 
@@ -40,7 +41,7 @@ class Acceptor:
         server: uvicorn.Server,
         config: BoundedConfig,
         make_protocol: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext | None = None,
+        tls: RenewableContext | None = None,
     ) -> None:
         self._server = server
         self._config = config
@@ -84,15 +85,15 @@ class Acceptor:
                     self._shaking_hands.add(shaking)
                     shaking.add_done_callback(self._shaking_hands.discard)
 
-    async def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> None:
+    async def _shake_hands(self, connection: socket.socket, tls: RenewableContext) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError, TimeoutError):  # it isn't a caller of ours, and is gone by now
             await loop.connect_accepted_socket(
                 self._make_protocol,
                 connection,
-                ssl=tls,
+                ssl=tls.now(),
                 ssl_handshake_timeout=_SHAKES_HANDS_WITHIN_S,
-                ssl_shutdown_timeout=_TAKES_THE_REST_WITHIN_S,
+                ssl_shutdown_timeout=_NO_BOUND_S,
             )
 
     @property

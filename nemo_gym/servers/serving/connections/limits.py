@@ -6,6 +6,11 @@ for a body that stalls. Connections have no timers of their own: the server look
 """
 
 import asyncio
+import contextlib
+import fcntl
+import socket
+import termios
+from array import array
 from collections.abc import Collection
 from enum import Enum, auto
 from typing import Any
@@ -74,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._awaited = Awaited.FIRST_BYTE
         self._since_s = config.now_s
         self._is_refused = False
+        self._has_delivered = False  # all that there is to send, before the connection is closed
         self._has_begun = False  # a request, within the chunk that is being read
         self._chunk_bytes = 0
         self._header_bytes = 0  # of the headers that are coming in, in the chunks before this one
@@ -142,7 +148,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def end_when_late(self) -> None:
         """End the connection when its sender has used up the time there is; called once a second."""
         waited_s = self.config.now_s - self._since_s
-        if self._is_refused:
+        if self.transport.is_closing():
+            is_second_look = self._has_delivered  # after a loop that was blocked, the first may come before its writes
+            self._has_delivered = self._is_delivered()
+            if is_second_look and self._has_delivered:
+                self.transport.abort()
+        elif self._is_refused:
             if waited_s > _LINGER_S:
                 self.transport.close()
         elif self._is_held_up_by_us():
@@ -163,13 +174,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self.shutdown()
 
     def hang_up_if_closing(self) -> None:
-        """End a connection that is closed here and has nothing left to send.
+        """End a connection that is closed here and whose caller has everything.
 
         TLS waits until the other end has closed it too, which a caller who isn't reading never does.
         """
-        has_sent_all = not self.flow.write_paused and not self.transport.get_write_buffer_size()
-        if self.transport.is_closing() and has_sent_all:
+        if self.transport.is_closing() and self._is_delivered():
             self.transport.abort()
+
+    def _is_delivered(self) -> bool:
+        """Tell whether the caller's system has all that was written.
+
+        Beneath TLS there is another buffer, which nobody tells of: it holds something only while the kernel's is full.
+        """
+        has_written_all = not self.flow.write_paused and not self.transport.get_write_buffer_size()
+        connection = self.transport.get_extra_info("socket")  # None: closed a moment ago
+        return has_written_all and (connection is None or not _num_unacknowledged(connection))
 
     def _is_held_up_by_us(self) -> bool:
         waits_for_us = self._awaited is Awaited.BODY and self.cycle is not None and self.cycle.waiting_for_100_continue
@@ -200,6 +219,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             if self.transport.can_write_eof():  # not in TLS
                 self.transport.write_eof()
+
+
+def _num_unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes of a connection the other end hasn't acknowledged; 0 where the system doesn't say."""
+    size = array("i", [0])
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, size)
+    return size[0]
 
 
 def _answer(status: int, reason: str) -> bytes:
