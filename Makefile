@@ -39,6 +39,7 @@ test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml adm
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
 	    $(UV) venv --quiet --python $(BIN)/python $$folder/venv; \
 	    $(UV) pip install --quiet --python $$folder/venv/bin/python --resolution lowest-direct -e '.[dev,local]'; \
+	    $(UV) pip install --quiet --python $$folder/venv/bin/python uv; \
 	    $$folder/venv/bin/python -m pytest -q -p no:cacheprovider \
 	        tests/unit tests/integration/launch tests/security/access
 

@@ -29,6 +29,7 @@ ALLOWED = {
 _IN_WORDS = {
     "MIT License": "MIT",
     "BSD License": "BSD",
+    "ISC License (ISCL)": "ISC",
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",

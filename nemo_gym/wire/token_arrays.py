@@ -131,5 +131,12 @@ def _check(array: memoryview, key: bytes) -> None:
             raise TokenArrayError(f"{key.decode()} holds something that isn't an integer")
     elif rest.translate(None, b"-.eE+") != b"[]":
         raise TokenArrayError(f"{key.decode()} holds something that isn't a number")
-    elif b"e" in rest.lower() and not all(map(math.isfinite, _FLOATS.decode(array))):
+    elif b"e" in rest.lower() and not _is_finite(array):
         raise TokenArrayError(f"{key.decode()} holds a number that isn't finite")
+
+
+def _is_finite(array: memoryview) -> bool:
+    try:
+        return all(map(math.isfinite, _FLOATS.decode(array)))
+    except msgspec.DecodeError:  # what some versions make of a number out of range
+        return False
