@@ -31,7 +31,7 @@ async def test_a_page_follows_a_collection_through_kills_and_a_resume(
     program = find_chromium()
     if program is None:
         pytest.skip("Chromium isn't installed (apt-get install chromium)")
-    endpoint.set_faults({"kind": "slow", "latency_s": 0.15})
+    endpoint.set_faults({"kind": "slow", "latency_s": 0.25})
     collecting = collector(EXPECTED, "+num_samples_in_parallel=4")
     collecting.output.parent.mkdir(exist_ok=True)
     with running_viewer(f"+input={collecting.output}", cwd=tmp_path) as link:
@@ -48,15 +48,15 @@ async def test_a_page_follows_a_collection_through_kills_and_a_resume(
     assert [state for state in states if state != "missing"] == ["running", "cut off", "running", "complete"]
     counts = [settled for _, settled in seen]
     assert all(before <= after for before, after in pairwise(counts)), counts
-    assert len({settled for state, settled in seen if state == "running"}) > 5
     assert check_output(collecting.output, EXPECTED).scored == EXPECTED
 
 
 async def _collect_with_kills(page: Page, run: Run, collecting: Collector) -> None:
     process = collecting.start()
     await page.wait_for(f"{_SETTLED} >= 3 && {_STATE} === 'running'")
+    before = await page.evaluate(_SETTLED)
     await asyncio.to_thread(run.kill, "policy_model")
-    await page.wait_for(f"{_SETTLED} >= 15 && {_FIGURES}.includes('settled, last minute')")
+    await page.wait_for(f"{_SETTLED} > {before} && {_FIGURES}.includes('settled, last minute')")
     process.kill()
     process.wait()
     await page.wait_for(f"{_STATE} === 'cut off'")

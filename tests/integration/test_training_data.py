@@ -26,7 +26,7 @@ ROLLOUT = {
     ("arguments", "said"),
     [
         (["ng_export", "format=sft", "input_jsonl_fpath=none.jsonl", "output_fpath=a.jsonl"], "none.jsonl is missing"),
-        (["ng_export", "format=stf", "input_jsonl_fpath=r.jsonl", "output_fpath=a.jsonl"], "'sft', 'preference'"),
+        (["ng_export", "format=stf", "input_jsonl_fpath=r.jsonl", "output_fpath=a.jsonl"], "did you mean 'sft'?"),
         (["ng_export", "format=rl", "input_jsonl_fpath=r.jsonl", "output_fpath=a.jsonl"], "1 no_token_data"),
         (["ng_export", "format=sft", "inputjsonl_fpath=r.jsonl"], "did you mean 'input_jsonl_fpath'?"),
         (
