@@ -93,7 +93,7 @@ class Page:
             await self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
 
     async def look(self, *, dark: bool = False, width: int = 1280, height: int = 900) -> None:
-        """Set colours and size of the screen."""
+        """Set colors and size of the screen."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

@@ -16,12 +16,12 @@ _MOST_CHANGES_OF_MIND = 2
 
 
 def option_texts(options: Iterable[dict[str, str | None]]) -> dict[str, str]:
-    """Return the normalised texts of the options by their letter, upper case; null is no option."""
+    """Return the normalized texts of the options by their letter, upper case; null is no option."""
     pairs = ((key.strip().upper(), text) for option in options for key, text in option.items())
-    return {key: normalised(text) for key, text in pairs if text is not None and len(key) == 1 and key.isalpha()}
+    return {key: normalized(text) for key, text in pairs if text is not None and len(key) == 1 and key.isalpha()}
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """Return a text in lower case, with single spaces."""
     return " ".join(text.lower().split())
 
@@ -75,7 +75,7 @@ def _option_in(box: str, options: dict[str, str]) -> str | None:
     same = _same_text(box, options)
     if same is not None:
         return same
-    content = normalised(box)
+    content = normalized(box)
     # As words: "4" isn't in "14". "Not lead" isn't lead.
     inside = {
         letter for letter, text in options.items() if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", content)
@@ -99,5 +99,5 @@ def _letter_of_line(line: str, options: dict[str, str]) -> str:
 
 def _same_text(text: str, options: dict[str, str]) -> str | None:
     """Return the letter of the one option with this text."""
-    same = [letter for letter, option in options.items() if option and option == normalised(text)]
+    same = [letter for letter, option in options.items() if option and option == normalized(text)]
     return same[0] if len(same) == 1 else None

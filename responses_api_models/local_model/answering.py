@@ -98,7 +98,7 @@ def _call_instructions(tool: Tool) -> str:
 
 
 def _copied_words(conversation: Conversation, copy_bias: float) -> Mapping[str, float]:
-    # Without it "Lima" comes back as "LIMA" and "Athens" as "Aegean Islands". Words only: favoured digits never end.
+    # Without it "Lima" comes back as "LIMA" and "Athens" as "Aegean Islands". Words only: favored digits never end.
     if not copy_bias or not conversation.user_texts:
         return {}
     words = list(dict.fromkeys(re.findall(r"[^\W\d_]+", conversation.user_texts[-1])))[-_MAX_BIASED_WORDS:]

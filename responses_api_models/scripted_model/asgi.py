@@ -14,7 +14,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 JSON_TYPE = b"application/json"
 
-# What the published API says for each code, so that clients which look at the code or the text recognise it.
+# What the published API says for each code, so that clients which look at the code or the text recognize it.
 _MESSAGES_BY_CODE = {
     "context_length_exceeded": "Your input exceeds the context window of this model.",
     "insufficient_quota": "You exceeded your current quota, please check your plan and billing details.",

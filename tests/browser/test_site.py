@@ -25,7 +25,7 @@ FORMS = {
     "narrow-dark": (400, True),
 }
 CHECKED_FORMS = ("wide-dark", "narrow-light")
-"""Both widths and both colours: axe-core takes a second for a page. The home page is checked in every form."""
+"""Both widths and both colors: axe-core takes a second for a page. The home page is checked in every form."""
 _LOADED = "document.readyState === 'complete' && location.href === {url!r}"
 _BROKEN = "[...document.images].filter((one) => !one.complete || !one.naturalWidth).map((one) => one.src)"
 _BACKGROUND = "getComputedStyle(document.body).backgroundColor"

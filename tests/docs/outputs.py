@@ -17,7 +17,7 @@ _VARIES = (
 _ANYTHING = re.compile(r"…|\.\.\.")
 
 
-def normalised(line: str) -> str:
+def normalized(line: str) -> str:
     """A line without what is different each time: times, process ids, ports, paths, and the lines of tables."""
     for pattern, replacement in _VARIES:
         line = pattern.sub(replacement, line)
@@ -26,8 +26,8 @@ def normalised(line: str) -> str:
 
 def missing_lines(shown: str, printed: str) -> list[str]:
     """The lines of `shown` that `printed` lacks, or has in another order. `…` in a line stands for anything."""
-    wanted = [line for line in map(normalised, shown.splitlines()) if _ANYTHING.sub("", line)]
-    lines, missing = list(map(normalised, printed.splitlines())), []
+    wanted = [line for line in map(normalized, shown.splitlines()) if _ANYTHING.sub("", line)]
+    lines, missing = list(map(normalized, printed.splitlines())), []
     for line in wanted:
         pattern = re.compile(".*".join(map(re.escape, _ANYTHING.split(line))))
         place = next((number for number, one in enumerate(lines) if pattern.fullmatch(one)), None)

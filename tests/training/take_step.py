@@ -1,4 +1,4 @@
-"""Let one of TRL's trainers take one optimiser step on an export; runs in the trainers' environment.
+"""Let one of TRL's trainers take one optimizer step on an export; runs in the trainers' environment.
 
     take_step.py sft|dpo|kto EXPORT MODEL [policy]
 

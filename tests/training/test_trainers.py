@@ -1,4 +1,4 @@
-"""TRL's trainers take one optimiser step on our exports of a real collection with tools."""
+"""TRL's trainers take one optimizer step on our exports of a real collection with tools."""
 
 from typing import Any
 

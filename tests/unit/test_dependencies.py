@@ -38,7 +38,7 @@ PART_OF = {"multidict": "aiohttp", "yarl": "aiohttp", "pydantic-core": "pydantic
 
 
 def distribution(requirement: str) -> str:
-    """The normalised name in a requirement."""
+    """The normalized name in a requirement."""
     return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 

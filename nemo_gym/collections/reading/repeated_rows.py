@@ -17,7 +17,7 @@ class RepeatedRows:
 
     A task has the index of the first of its rows, and its repeats are counted on from row to row. Rows are compared by
     the 4 bytes of digest that the manifest has of each: for a million different ones, the chance that any two
-    neighbours count as equal is about 2e-4. Takes 4 bytes a row, and nothing where no row repeats another.
+    neighbors count as equal is about 2e-4. Takes 4 bytes a row, and nothing where no row repeats another.
 
     Args:
         manifest: Of the collection; None: each row is a task of its own.

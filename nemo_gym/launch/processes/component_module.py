@@ -1,8 +1,8 @@
 """A component's script as a module of its own: several live in one process, and each finds what stands beside it.
 
 A script in a process of its own has its folder first on `sys.path`. Here there are several such folders, and two may
-each hold a `tables.py`. So a script and its neighbours are imported as `<kind>.<component>.<name>`, where functions
-can be pickled by name, and an `import tables` inside them, early or late, means the neighbour.
+each hold a `tables.py`. So a script and its neighbors are imported as `<kind>.<component>.<name>`, where functions
+can be pickled by name, and an `import tables` inside them, early or late, means the neighbor.
 """
 
 import ast
@@ -110,10 +110,10 @@ class _Loader(SourceFileLoader):
         level: int = 0,
     ) -> ModuleType:
         top = name.partition(".")[0]
-        if level or not self._is_neighbour(top):
+        if level or not self._is_neighbor(top):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         module = builtins.__import__(f"{self._package}.{name}", globals, locals, fromlist or ())
         return module if fromlist else sys.modules[f"{self._package}.{top}"]
 
-    def _is_neighbour(self, name: str) -> bool:
+    def _is_neighbor(self, name: str) -> bool:
         return (self._folder / f"{name}.py").is_file() or (self._folder / name / "__init__.py").is_file()

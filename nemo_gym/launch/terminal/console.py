@@ -16,7 +16,7 @@ from typing import TextIO
 
 MAX_WAITING_CHARACTERS = 4 * 2**20
 _LAST_LINES_S = 1.0
-_COLOURS = (36, 32, 35, 33, 34, 96, 92, 95)
+_COLORS = (36, 32, 35, 33, 34, 96, 92, 95)
 
 
 class ServerConsole:
@@ -28,7 +28,7 @@ class ServerConsole:
     def __init__(self) -> None:
         self._out = sys.stdout
         self._is_terminal = self._out.isatty() if self._out is not None else False
-        self._colours: dict[str, int] = {}
+        self._colors: dict[str, int] = {}
         self._waiting: deque[str] = deque()
         self._size = 0
         self._dropped = 0
@@ -97,8 +97,8 @@ class ServerConsole:
             return ""
         if not self._is_terminal:
             return f"[{server}] "
-        colour = self._colours.setdefault(server, _COLOURS[len(self._colours) % len(_COLOURS)])
-        return f"\033[{colour}m[{server}]\033[0m "
+        color = self._colors.setdefault(server, _COLORS[len(self._colors) % len(_COLORS)])
+        return f"\033[{color}m[{server}]\033[0m "
 
 
 @contextmanager

@@ -53,7 +53,7 @@ async def request(
     Args:
         json: Body; a pydantic model is written without its unset fields.
         cookies: Sent as they are (the client keeps no jar).
-        replay_safe: The receiver recognises a replay, so a lost connection may be retried.
+        replay_safe: The receiver recognizes a replay, so a lost connection may be retried.
         deadline: Bound for everything, retries included, from when there is a connection for it. Without one the
             caller bounds the call.
         server: Name of the peer, for errors.

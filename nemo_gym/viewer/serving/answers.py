@@ -28,7 +28,7 @@ class NotFoundError(KeyError):
     """There is no such rollout, task or text."""
 
 
-class Neighbours(BaseModel):
+class Neighbors(BaseModel):
     """The rollouts beside one, in the order of a filter. `position` is counted from 0; None: it isn't selected."""
 
     position: int | None
@@ -120,7 +120,7 @@ class Answers:
         """The rollout as something to paste."""
         return copies_of(*self._row(name, key))
 
-    def neighbours(self, name: str, key: str, which: Filter) -> Neighbours:
+    def neighbors(self, name: str, key: str, which: Filter) -> Neighbors:
         """What is before and after a rollout."""
         follower, row = self._row(name, key)
         numbers, table = self._select(name, which).numbers, follower.table
@@ -128,7 +128,7 @@ class Answers:
         place = -1 if position is None else position
         later = (n for n in numbers[place + 1 :] if table.outcomes[n] in (FAILED, MASKED))
         failure = next(later, None)
-        return Neighbours(
+        return Neighbors(
             position=position,
             total=len(numbers),
             before=table[numbers[place - 1]].key if place > 0 else None,

@@ -141,9 +141,9 @@ def _add_rollout(app: FastAPI, answers: Answers) -> None:
     def copies(c: str, r: str) -> Response:
         return _json(answers.copies(c, r))
 
-    @app.get("/api/neighbours")
-    def neighbours(c: str, r: str, which: Which) -> Response:
-        return _json(answers.neighbours(c, r, which))
+    @app.get("/api/neighbors")
+    def neighbors(c: str, r: str, which: Which) -> Response:
+        return _json(answers.neighbors(c, r, which))
 
 
 def _add_notes(app: FastAPI, answers: Answers) -> None:

@@ -30,7 +30,7 @@ AnyObject: TypeAlias = SerializeAsAny[OpenModel]
 
 
 class TypedModel(OpenModel):
-    """An object that its reader recognises by its `type`; what is `always_dumped` is therefore part of every dump."""
+    """An object that its reader recognizes by its `type`; what is `always_dumped` is therefore part of every dump."""
 
     always_dumped: ClassVar[tuple[str, ...]] = ("type",)
 

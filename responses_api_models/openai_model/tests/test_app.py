@@ -167,7 +167,7 @@ def test_a_setting_that_the_endpoint_has_no_api_for_is_said(start: StartModel) -
     assert "api: chat (or auto)" in error["reason"]
 
 
-def test_organisation_project_and_further_headers_and_fields_are_sent(start: StartModel) -> None:
+def test_organization_project_and_further_headers_and_fields_are_sent(start: StartModel) -> None:
     seen: list[dict[str, str]] = []
     settings = {
         "organization": "org-1",

@@ -10,7 +10,7 @@ from nemo_gym.config.secrets import is_secret_key, mask_secrets, mask_text
     ["policy_api_key", "OPENAI_API_KEY", "apiKey", "x-api-key", "hf_token", "accessToken", "TOKEN", "db_password",
      "client_secret", "Authorization"],
 )  # fmt: skip
-def test_secret_key_is_recognised(name: str) -> None:
+def test_secret_key_is_recognized(name: str) -> None:
     assert is_secret_key(name)
 
 

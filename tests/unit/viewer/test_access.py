@@ -28,7 +28,7 @@ ROUTES = (
     "/api/tokens?c=rollouts.jsonl&r=0-0",
     "/api/raw?c=rollouts.jsonl&r=0-0",
     "/api/copies?c=rollouts.jsonl&r=0-0",
-    "/api/neighbours?c=rollouts.jsonl&r=0-0",
+    "/api/neighbors?c=rollouts.jsonl&r=0-0",
     "/api/notes?c=rollouts.jsonl",
     "/api/notes.jsonl?c=rollouts.jsonl",
     "/api/compare?a=rollouts.jsonl&b=rollouts.jsonl",

@@ -84,7 +84,7 @@ function tasks(params) {
   return { total: found.length, tasks: page(found, params) };
 }
 
-function neighbours({ r, q, sort, desc }) {
+function neighbors({ r, q, sort, desc }) {
   const keys = rollouts({ q, sort, desc, offset: 0, limit: 1e9 }).rollouts;
   const position = keys.findIndex((one) => one.key === r);
   const failure = keys.slice(position + 1).find((one) => one.outcome === "failed" || one.outcome === "masked");
@@ -97,7 +97,7 @@ function neighbours({ r, q, sort, desc }) {
   };
 }
 
-const MADE_HERE = { rollouts, tasks, neighbours };
+const MADE_HERE = { rollouts, tasks, neighbors };
 
 // Whether the file has a page, or one of a rollout or task.
 export function isExported(name, key) {

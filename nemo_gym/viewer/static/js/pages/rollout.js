@@ -109,7 +109,7 @@ function bar(params, page, beside) {
 
 export async function rollout(params) {
   const which = { q: params.q, sort: params.sort, desc: params.desc };
-  const [page, beside] = await Promise.all([get("rollout", { c: params.c, r: params.r }), get("neighbours", { c: params.c, r: params.r, ...which })]);
+  const [page, beside] = await Promise.all([get("rollout", { c: params.c, r: params.r }), get("neighbors", { c: params.c, r: params.r, ...which })]);
   const { row, keys } = bar(params, page, beside);
   const content = params.view === "tokens" ? await tokenView(params) : params.view === "raw" ? await rawView(params) : h("div", { class: "panel" }, conversation(page, params));
   const known = Object.entries(page.known);
