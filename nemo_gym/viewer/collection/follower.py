@@ -84,6 +84,7 @@ class Follower:
             if not self._begun:
                 self._begin()
             if not self._continues():
+                self.look = Look(is_there, is_running)  # before the table is emptied: it isn't cut off meanwhile
                 self._begin()
                 self.version += 1
             if not len(self.table):  # followed from before its first row on: only now is it known what was sent
