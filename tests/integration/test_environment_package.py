@@ -12,7 +12,7 @@ import pytest
 from tests.free_port import free_port
 from tests.integration.conftest import COMMAND_BOUND_S, ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 EXAMPLE = ROOT / "docs" / "examples" / "letter_count"
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 MODEL = """
