@@ -31,9 +31,8 @@ quickstart: $(READY)  ## Five tasks, rolled out by a small real model; no key, n
 	    responses_create_params.max_output_tokens=48
 
 test: $(READY) lint  ## Lint, types, and every test
-	@# Three at a time, since much of the time goes by waiting for processes, file by file, and the quick ones of tests/unit
-	@# last, so that all three end together; then those that want to be alone.
-	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries and not cluster and not long_pages and not site" -n 3 --dist loadfile --no-loadscope-reorder
+	@# Three at a time, file by file, since much of the time goes by waiting for processes; then those that want to be alone.
+	@$(BIN)/python -m pytest -q -m "not soak and not alone and not engines and not training and not registries and not cluster and not long_pages and not site" -n 3 --dist loadfile
 	@$(BIN)/python -m pytest -q -m "alone and not soak"
 
 test-lowest: $(READY)  ## Tests with the lowest versions that pyproject.toml admits, in an environment outside the tree
