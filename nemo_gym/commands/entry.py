@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from nemo_gym.commands.parameters import print_help
-from nemo_gym.config.errors import ConfigError, Mistake, closest, did_you_mean
+from nemo_gym.config.errors import ConfigError, Mistake, admitted_names, closest, did_you_mean
 from nemo_gym.config.reading.bare_arguments import key_for
 from nemo_gym.config.reading.command_line import CommandLine, parse_command_line
 
@@ -126,7 +125,7 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], values: Mapping[Any, 
         fix = f"write {key}= instead of {other}=" if other else f"+{key}=...{about}"
         return Mistake(f"{key} is missing", where="command line", fix=fix)
     if detail["type"] == "literal_error":
-        known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        known = admitted_names(detail)
         fix = did_you_mean(str(detail["input"]), known) or f"choose one of these{about}"
         return Mistake(f"{key} can't be {detail['input']!r}", "command line", known, fix)
     if not key:  # a rule about several options: its message names them

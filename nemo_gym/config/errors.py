@@ -1,9 +1,11 @@
 """Mistakes in what the user asked for: what is wrong, where, what is known, how to fix it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import accumulate, islice
+from typing import Any
 
 from nemo_gym.wire.scrubber import KNOWN_SECRETS
 
@@ -72,6 +74,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return "did you mean 'x'?" for the known name most similar to `name`, or None when none is similar enough."""
     match = closest(name, known)
     return f"did you mean '{match}'?" if match else None
+
+
+def admitted_names(problem: Any) -> list[str]:
+    """Return the names that would do instead, as one of pydantic's errors about an enum or a literal says."""
+    return re.findall(r"'([^']*)'", problem["ctx"]["expected"])
 
 
 def _is_similar(name: str, match: str, cutoff: float) -> bool:

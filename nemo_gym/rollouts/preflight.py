@@ -41,11 +41,16 @@ def is_agent(block: Any) -> bool:
 
 def require_agent(config: Mapping[Any, Any] | DictConfig, name: str) -> None:
     """Raise the ConfigError for an `agent_name` that isn't an agent in a run's configuration."""
-    known = [str(key) for key, block in config.items() if is_agent(block)]
+    known, fix = _agents_to_name(config)
     if name not in known:
         what = f"no agent named '{name}' in the run" + (", but a server of another kind" if name in config else "")
-        fix = did_you_mean(name, known) or (f"+agent_name={known[0]}" if known else "start a run that has an agent")
-        raise ConfigError(Mistake(what, "agent_name", known, fix))
+        raise ConfigError(Mistake(what, "agent_name", known, did_you_mean(name, known) or fix))
+
+
+def _agents_to_name(config: Mapping[Any, Any] | DictConfig) -> tuple[list[str], str]:
+    """Return the agents of a run's configuration, and what to write or do where none of them was named."""
+    known = [str(key) for key, block in config.items() if is_agent(block)]
+    return known, f"+agent_name={known[0]}" if known else "start a run that has an agent"
 
 
 def check_beforehand(
@@ -80,8 +85,7 @@ def check_agent_is_known(client: ServerClient, agent_name: str | None, input_pat
     elif input_path.is_file():
         first = next(read_tasks(input_path, 1), None)
         if first is not None and b'"agent_ref"' not in first.line:
-            known = [str(name) for name, block in client.global_config_dict.items() if is_agent(block)]
-            fix = f"+agent_name={known[0]}" if known else "start a run that has an agent"
+            known, fix = _agents_to_name(client.global_config_dict)
             what = "agent_name is missing, and rows name no agent_ref"
             raise ConfigError(Mistake(what, "command line", known, fix))
 

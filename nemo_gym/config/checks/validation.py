@@ -1,12 +1,11 @@
 """What pydantic finds wrong with a piece of configuration, in the words of this project."""
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nemo_gym.config.errors import Mistake, closest, did_you_mean
+from nemo_gym.config.errors import Mistake, admitted_names, closest, did_you_mean
 from nemo_gym.config.keys import ENTRYPOINT_KEY_NAME
 from nemo_gym.config.reading.interpolation import Finding
 from nemo_gym.config.reading.merged import KeyPath, dotted
@@ -59,7 +58,7 @@ def _mistake(problem: Any, path: KeyPath, where: Callable[..., str]) -> Mistake:
     if kind == "missing":
         return _missing(key, path, value, where)
     if kind in ("enum", "literal_error"):
-        known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        known = admitted_names(problem)
         return Mistake(
             f"{shown}, which isn't known", where(*path), known, did_you_mean(str(value), known) or "choose one of these"
         )
